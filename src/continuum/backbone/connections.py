@@ -1,0 +1,280 @@
+"""One connection to NATS, with mutual TLS, typed messages and errors that survive the wire.
+
+Messages are msgspec structs encoded as MessagePack and decoded strictly into the type that the receiver names. A reply starts with
+one byte: 0 for a result, 1 for an error. Delivery is at most once; who needs more uses `request`, which is acknowledged, and repeats it:
+every request of this project may be repeated safely.
+
+Connections are outbound only and come back by themselves; while the server is away a request raises `BackboneUnavailableError`.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from continuum.model.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ContinuumError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from continuum.security.tls import client_context
+
+log = logging.getLogger(__name__)
+
+Request = TypeVar("Request")
+Reply = TypeVar("Reply")
+Handler = Callable[[Request], Awaitable[Any]]
+
+_RESULT = b"\x00"
+_ERROR = b"\x01"
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class BackboneSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the backbone is and who connects.
+
+    `ca_file`, `certificate_file`, `key_file` are PEM files; `name` is the identity in the certificate (`agent.edge`).
+    """
+
+    url: str
+    name: str
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
+    request_timeout_s: float = 5.0
+    connect_timeout_s: float = 5.0
+
+
+class BackboneUnavailableError(UnavailableError):
+    """The backbone, or whoever should answer on it, does not answer now."""
+
+    code = "BackboneUnavailable"
+
+
+class RemoteError(ContinuumError):
+    """The other side answered with an error. `code` is the other side's error code."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class _WireError(msgspec.Struct, frozen=True, array_like=True):
+    code: str
+    message: str
+    hint: str
+
+
+_decode_error = msgspec.msgpack.Decoder(_WireError).decode
+
+
+class Backbone:
+    """A connection to the backbone. Make one with `await Backbone.connect(settings)`; `await close()` ends it."""
+
+    def __init__(self, settings: BackboneSettings) -> None:
+        self._settings = settings
+        self._client = Client()
+        self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+        self._handling: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def connect(cls, settings: BackboneSettings, *, wait_s: float = 0.0) -> "Backbone":
+        """Connect; try again for `wait_s` seconds while the server does not answer.
+
+        Raises `BackboneUnavailableError`.
+        """
+        backbone = cls(settings)
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while True:
+            try:
+                await backbone._open()
+            except (OSError, nats.errors.Error, asyncio.TimeoutError) as problem:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise BackboneUnavailableError(
+                        f"the backbone at {settings.url} does not answer: {problem or type(problem).__name__}",
+                        hint="is the continuum up? `continuum status` tells",
+                    ) from problem
+                await asyncio.sleep(0.1)
+            else:
+                return backbone
+
+    async def _open(self) -> None:
+        settings = self._settings
+        self._client = Client()
+        await self._client.connect(
+            servers=[settings.url],
+            name=settings.name,
+            tls=_tls(settings),
+            inbox_prefix=inbox_prefix(settings.name).encode(),
+            connect_timeout=settings.connect_timeout_s,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=16 * 1024 * 1024,
+            error_cb=_log_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+        )
+
+    @property
+    def name(self) -> str:
+        """The identity that this connection was made with."""
+        return self._settings.name
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server is there at this moment."""
+        return bool(self._client.is_connected)
+
+    async def request(
+        self, subject: str, message: Any, reply_type: type[Reply], *, timeout_s: float | None = None
+    ) -> Reply:
+        """Send `message` and return the answer, decoded as `reply_type`.
+
+        Raises `RemoteError` (or the matching error of `continuum.model.errors`) if the other side answers with an error and
+        `BackboneUnavailableError` if nobody answers in time.
+        """
+        limit = timeout_s if timeout_s is not None else self._settings.request_timeout_s
+        if not self._client.is_connected:
+            raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
+        try:
+            answer = await self._client.request(subject, _encode(message), timeout=limit)
+        except (nats.errors.Error, asyncio.TimeoutError, OSError) as problem:
+            raise BackboneUnavailableError(
+                f"no answer on {subject}: {type(problem).__name__}", hint="is the continuum up? `continuum status` tells"
+            ) from problem
+        return self._open_reply(answer.data, reply_type)
+
+    def _open_reply(self, data: bytes, reply_type: type[Reply]) -> Reply:
+        if data[:1] == _RESULT:
+            decoded: Reply = self._decoder(reply_type).decode(memoryview(data)[1:])
+            return decoded
+        raise _from_wire(_decode_error(memoryview(data)[1:]))
+
+    async def serve(
+        self, subject: str, request_type: type[Request], handler: Handler[Request], *, queue: str = ""
+    ) -> Subscription:
+        """Answer requests on `subject`: each is decoded as `request_type` and handled in a task of its own.
+
+        A `ContinuumError` that the handler raises travels to the caller; any other error is logged here and the caller
+        gets code `InternalError` without details. With `queue`, several servers of that name share the load.
+        """
+        decoder = self._decoder(request_type)
+
+        async def answer(message: Msg) -> None:
+            try:
+                request = decoder.decode(message.data)
+            except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+                await message.respond(_error("InvalidMessage", str(problem)))
+                return
+            try:
+                await message.respond(_RESULT + _encode(await handler(request)))
+            except ContinuumError as problem:
+                await message.respond(_error(problem.code, problem.message, problem.hint))
+            except Exception:
+                log.exception("handling a request on %s failed", subject)
+                await message.respond(_error("InternalError", f"the answerer of {subject} failed; its log says why"))
+
+        return await self._subscribe(subject, answer, queue)
+
+    async def publish(self, subject: str, message: Any) -> None:
+        """Send `message` to whoever listens now; nobody acknowledges it."""
+        try:
+            await self._client.publish(subject, _encode(message))
+        except (nats.errors.Error, OSError) as problem:
+            raise BackboneUnavailableError(f"cannot publish on {subject}: {type(problem).__name__}") from problem
+
+    async def listen(
+        self, subject: str, message_type: type[Request], handler: Handler[Request], *, queue: str = ""
+    ) -> Subscription:
+        """Call `handler` with every message on `subject`. Messages that do not decode are logged and dropped."""
+        decoder = self._decoder(message_type)
+
+        async def deliver(message: Msg) -> None:
+            try:
+                decoded = decoder.decode(message.data)
+            except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+                log.warning("dropped a message on %s: %s", message.subject, problem)
+                return
+            try:
+                await handler(decoded)
+            except Exception:
+                log.exception("handling a message on %s failed", subject)
+
+        return await self._subscribe(subject, deliver, queue)
+
+    async def _subscribe(self, subject: str, work: Callable[[Msg], Awaitable[None]], queue: str) -> Subscription:
+        async def start(message: Msg) -> None:
+            task = asyncio.ensure_future(work(message))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+
+        subscription = await self._client.subscribe(subject, queue=queue, cb=start)
+        await self._client.flush()
+        return subscription
+
+    async def close(self) -> None:
+        """Wait for handlers that run, send what is pending, and disconnect."""
+        if self._client.is_closed:
+            return
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=2.0)
+        for task in self._handling:
+            task.cancel()
+        await self._client.close()
+
+    def _decoder(self, kind: Any) -> msgspec.msgpack.Decoder[Any]:
+        decoder = self._decoders.get(kind)
+        if decoder is None:
+            decoder = self._decoders[kind] = msgspec.msgpack.Decoder(kind)
+        return decoder
+
+    async def _on_disconnect(self) -> None:
+        log.warning("%s lost the backbone; reconnecting", self._settings.name)
+
+    async def _on_reconnect(self) -> None:
+        log.info("%s has the backbone again", self._settings.name)
+
+
+def inbox_prefix(name: str) -> str:
+    """Return the subject prefix under which `name` receives replies, and which nobody else may read."""
+    return "_INBOX_" + name.replace(".", "_")
+
+
+def _tls(settings: BackboneSettings) -> ssl.SSLContext:
+    return client_context(settings.ca_file, settings.certificate_file, settings.key_file)
+
+
+def _error(code: str, message: str, hint: str = "") -> bytes:
+    return _ERROR + _encode(_WireError(code, message, hint))
+
+
+_KINDS: dict[str, type[ContinuumError]] = {
+    kind.code: kind
+    for kind in (InvalidInputError, NotFoundError, ConflictError, AccessDeniedError, UnavailableError)
+}
+
+
+def _from_wire(error: _WireError) -> ContinuumError:
+    kind = _KINDS.get(error.code)
+    if kind is not None:
+        return kind(error.message, hint=error.hint)
+    return RemoteError(error.code, error.message, hint=error.hint)
+
+
+async def _log_error(problem: Exception) -> None:
+    log.debug("backbone: %s", problem)

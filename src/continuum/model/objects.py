@@ -1,0 +1,122 @@
+"""Buckets, versions of objects and their replicas: what the locator keeps and the gateways serve.
+
+A version is immutable. Its bytes lie in one or more replicas, each under a physical key of its own, so that an overwrite
+never touches old bytes and a cached copy can never be stale. Instants are seconds since the epoch, UTC.
+"""
+
+import ipaddress
+import re
+from enum import StrEnum
+
+import msgspec
+
+from continuum.model.errors import InvalidInputError
+
+MAX_KEY_BYTES = 1024
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+class Role(StrEnum):
+    """What a user of the store may do: an admin everything, a member what concerns the buckets they own."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody with keys to the store. `secret_key` never appears in a repr, a log or an error."""
+
+    name: str
+    access_key: str
+    secret_key: str
+    role: Role = Role.MEMBER
+    created_at: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"User(name={self.name!r}, access_key={self.access_key!r}, role={self.role.value!r})"
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """An S3 object store that belongs to a site, as another site reaches it.
+
+    `endpoint` is `https://host:port`, `http://host:port` or, for the own site only, `unix:/path/of.sock`.
+    `bucket` is the physical bucket that holds what the platform writes there. `ca_pem` verifies an https endpoint
+    (empty: the machine's trust store). Keys give least privilege: peers may read and write objects, not manage buckets.
+    """
+
+    name: str
+    site: str
+    endpoint: str
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: str
+    ca_pem: str = ""
+
+    def __repr__(self) -> str:
+        return f"Store(name={self.name!r}, site={self.site!r}, endpoint={self.endpoint!r}, bucket={self.bucket!r})"
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket of the one name space. `home` is the site through which it was created."""
+
+    name: str
+    owner: str
+    home: str
+    created_at: float
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of one version, in one store."""
+
+    store: str
+    bucket: str
+    key: str
+    created_at: float
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One immutable version of an object.
+
+    `etag` is without quotes. `headers` are the content headers that S3 gives back as they came (Content-Type,
+    Cache-Control, Content-Disposition, Content-Encoding, Content-Language, Expires), lower-case names.
+    `metadata` are the `x-amz-meta-` pairs without the prefix. `checksums` maps an algorithm in S3's header
+    spelling (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`) to its base64 value. `checksum_type` is
+    `FULL_OBJECT` or `COMPOSITE`. `part_sizes` is empty unless the object came in parts.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size_bytes: int
+    modified_at: float
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    checksums: dict[str, str] = {}
+    checksum_type: str = ""
+    part_sizes: tuple[int, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+
+
+def parse_bucket_name(text: str) -> str:
+    """Return `text` if S3 allows it as the name of a new bucket, else raise `InvalidInputError`.
+
+    Source: Amazon S3 User Guide, "General purpose bucket naming rules".
+    """
+    if not BUCKET_NAME.fullmatch(text) or ".." in text or _is_ip_address(text):
+        raise InvalidInputError(
+            f"{text!r} cannot name a bucket",
+            hint="use 3 to 63 lower-case letters, digits, dots and dashes; not an IP address",
+        )
+    if text.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or text.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3")):
+        raise InvalidInputError(f"{text!r} uses a prefix or suffix that S3 reserves")
+    return text
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True

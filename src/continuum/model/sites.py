@@ -1,0 +1,67 @@
+"""Sites, their links and their stores, as plain data."""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from continuum.model.errors import InvalidInputError
+
+SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class SiteKind(StrEnum):
+    """What kind of place a site is."""
+
+    EMBEDDED = "embedded"
+    EDGE = "edge"
+    KUBERNETES = "kubernetes"
+    SLURM = "slurm"
+    CLOUD = "cloud"
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site can compute with: computing units (cores) and memory, as offered to tasks."""
+
+    computing_units: int
+    memory_bytes: int
+    architecture: str = "x86_64"
+    software: tuple[str, ...] = ()
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """The network from one site to another. Directed; `price_eur_per_gb` is the egress price at the source."""
+
+    source: str
+    target: str
+    bandwidth_bytes_per_s: float
+    latency_s: float
+    price_eur_per_gb: float = 0.0
+
+
+class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent tells the registry of its site, every few seconds.
+
+    `free_units` and `queued_tasks` are the load at `reported_at` (seconds since the epoch, UTC).
+    """
+
+    name: str
+    kind: SiteKind
+    capacity: Capacity
+    free_units: int
+    queued_tasks: int
+    engines: tuple[str, ...]
+    gateway_url: str
+    reported_at: float
+    started_at: float
+    version: str
+
+
+def parse_site_name(text: str) -> str:
+    """Return `text` if it can name a site (a DNS label); raise `InvalidInputError` if not."""
+    if not SITE_NAME.fullmatch(text):
+        raise InvalidInputError(
+            f"{text!r} cannot name a site",
+            hint="use 1 to 63 lower-case letters, digits and dashes, no dash at either end",
+        )
+    return text

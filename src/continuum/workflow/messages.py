@@ -1,0 +1,204 @@
+"""What a driver and the sites of its run say to each other.
+
+One vocabulary serves both ways of running: `Executor` is a site as the driver sees it, be it this very process's machine (`continuum run --local`) or an agent
+behind the backbone. A datum is one immutable version of one value (an object or a file) of a run; INOUT makes a new datum.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class DatumKind(StrEnum):
+    """What a datum is: a Python object (serialised) or a file (bytes as they are)."""
+
+    OBJECT = "object"
+    FILE = "file"
+
+
+class ObjectName(msgspec.Struct, frozen=True, array_like=True):
+    """An object of the global name space."""
+
+    bucket: str
+    key: str
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A datum that a task reads. Exactly one way to get it holds: it is `inline`, it is already at the site, or it is `published`.
+
+    `file_name` (files only) is the base name under which the task sees it.
+    """
+
+    datum: str
+    kind: DatumKind = DatumKind.OBJECT
+    size_bytes: int = 0
+    inline: bytes | None = None
+    published: ObjectName | None = None
+    file_name: str = ""
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A datum that a task writes: its `index`-th return value (`parameter` empty) or the parameter of that name after the call.
+
+    `publish_as` is where the site must put it in the global store before it reports the task finished; None: only when asked.
+    """
+
+    datum: str
+    kind: DatumKind = DatumKind.OBJECT
+    index: int = 0
+    parameter: str = ""
+    file_name: str = ""
+    publish_as: ObjectName | None = None
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that a site needs to execute one task once.
+
+    `call` is `(args, kwargs)` in the project's serialisation (`workflow.serialising`), in which input `i` stands as slot `i`.
+    `return_count` is how many values the function's result is split into (0: none is kept; 1: the result itself).
+    """
+
+    task_id: int
+    attempt: int
+    function: str
+    call: bytes
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    return_count: int = 0
+    computing_units: int = 1
+    memory_bytes: int = 0
+    time_out_s: float = 0.0
+    priority: bool = False
+
+
+class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A function by content: `function` is the digest of `pickled` (cloudpickle)."""
+
+    function: str
+    name: str
+    pickled: bytes
+
+
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site must know to take part in a run.
+
+    `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket (and key prefix) in which the run's data that
+    crosses sites is published. `environment` is added to the workers' environment.
+    """
+
+    run_id: str
+    application: str
+    code: bytes = b""
+    objects: ObjectName
+    environment: dict[str, str] = {}
+    arguments: tuple[str, ...] = ()
+    inline_limit_bytes: int = 4096
+
+
+class FailureKind(StrEnum):
+    """Why a task did not finish."""
+
+    RAISED = "raised"  # the function raised
+    WORKER_LOST = "worker_lost"  # its process died
+    INPUT_LOST = "input_lost"  # an input could not be got
+    OUTPUT_LOST = "output_lost"  # an output could not be stored
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SITE_LOST = "site_lost"  # said by the driver itself
+
+
+class Produced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A datum that is there now: `inline` if it is small, else at the site, and in the global store if `published`."""
+
+    datum: str
+    size_bytes: int
+    inline: bytes | None = None
+    published: ObjectName | None = None
+
+
+class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A worker began. `at` is the site's clock, seconds since the epoch."""
+
+    task_id: int
+    attempt: int
+    at: float
+
+
+class TaskFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A task is done and its outputs are there. `run_s` is the function alone, `moved_bytes` what came from other sites for it."""
+
+    task_id: int
+    attempt: int
+    outputs: tuple[Produced, ...] = ()
+    started_at: float = 0.0
+    run_s: float = 0.0
+    move_s: float = 0.0
+    moved_bytes: int = 0
+    worker: str = ""
+
+
+class TaskFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A task did not finish. `traceback` is the task's own, as text; `exception` the pickled exception if it can be pickled."""
+
+    task_id: int
+    attempt: int
+    kind: FailureKind
+    message: str
+    traceback: str = ""
+    exception: bytes = b""
+    lost_datum: str = ""
+    worker: str = ""
+
+
+class DatumPublished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Answer to `Executor.publish`: the datum is in the global store, or (`problem` not empty) cannot be put there."""
+
+    datum: str
+    published: ObjectName | None = None
+    problem: str = ""
+
+
+class SiteGone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The site does not answer any more (said by the executor itself): what ran or lay there only is lost."""
+
+    reason: str
+
+
+Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | SiteGone
+EventSink = Callable[[str, Sequence[Event]], None]
+"""Called with the site's name and its events, in order, from any thread."""
+
+
+class Executor(Protocol):
+    """A site as the driver sees it. Calls return at once; what comes of them arrives as events. All may be called from any thread."""
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+
+    @property
+    def computing_units(self) -> int:
+        """How many computing units it offers to this run."""
+
+    def start(self, run: RunSpec, sink: EventSink) -> None:
+        """Get ready: raises `UnavailableError` if the site cannot take part."""
+
+    def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
+        """Queue tasks; `functions` are those that the site has not seen in this run."""
+
+    def publish(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Put data that lie at the site into the global store."""
+
+    def drop(self, data: Sequence[str]) -> None:
+        """Forget data that nobody will need again."""
+
+    def cancel(self, task_ids: Sequence[int]) -> None:
+        """Stop tasks; each answers with `TaskFailed(kind=CANCELLED)` unless it finished before."""
+
+    def read(self, datum: str, published: ObjectName | None) -> bytes:
+        """Return the bytes of a datum that lies at this site or in the global store; blocks. Raises `UnavailableError`."""
+
+    def close(self) -> None:
+        """End the workers of this run and remove its data from the site."""
