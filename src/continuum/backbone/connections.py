@@ -1,10 +1,11 @@
 """One connection to NATS, with mutual TLS, typed messages and errors that survive the wire.
 
-Messages are msgspec structs encoded as MessagePack and decoded strictly into the type that the receiver names. A reply starts with
-one byte: 0 for a result, 1 for an error. Delivery is at most once; who needs more uses `request`, which is acknowledged, and repeats it:
-every request of this project may be repeated safely.
+Messages are msgspec structs encoded as MessagePack and decoded strictly into the type that the receiver
+names. A reply starts with one byte: 0 for a result, 1 for an error. Delivery is at most once; who needs more
+uses `request`, which is acknowledged, and repeats it: every request of this project may be repeated safely.
 
-Connections are outbound only and come back by themselves; while the server is away a request raises `BackboneUnavailableError`.
+Connections are outbound only and come back by themselves; while the server is away a request raises
+`BackboneUnavailableError`.
 """
 
 import asyncio
@@ -45,7 +46,8 @@ _encode = msgspec.msgpack.Encoder().encode
 class BackboneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the backbone is and who connects.
 
-    `ca_file`, `certificate_file`, `key_file` are PEM files; `name` is the identity in the certificate (`agent.edge`).
+    `ca_file`, `certificate_file`, `key_file` are PEM files; `name` is the identity in the certificate
+    (`agent.edge`).
     """
 
     url: str
@@ -81,7 +83,10 @@ _decode_error = msgspec.msgpack.Decoder(_WireError).decode
 
 
 class Backbone:
-    """A connection to the backbone. Make one with `await Backbone.connect(settings)`; `await close()` ends it."""
+    """A connection to the backbone.
+
+    Make one with `await Backbone.connect(settings)`; `await close()` ends it.
+    """
 
     def __init__(self, settings: BackboneSettings) -> None:
         self._settings = settings
@@ -100,10 +105,10 @@ class Backbone:
         while True:
             try:
                 await backbone._open()
-            except (OSError, nats.errors.Error, asyncio.TimeoutError) as problem:
+            except (TimeoutError, OSError, nats.errors.Error) as problem:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise BackboneUnavailableError(
-                        f"the backbone at {settings.url} does not answer: {problem or type(problem).__name__}",
+                        f"the backbone at {settings.url} does not answer: {problem!r}",
                         hint="is the continuum up? `continuum status` tells",
                     ) from problem
                 await asyncio.sleep(0.1)
@@ -145,17 +150,18 @@ class Backbone:
     ) -> Reply:
         """Send `message` and return the answer, decoded as `reply_type`.
 
-        Raises `RemoteError` (or the matching error of `continuum.model.errors`) if the other side answers with an error and
-        `BackboneUnavailableError` if nobody answers in time.
+        Raises `RemoteError` (or the matching error of `continuum.model.errors`) if the other side answers
+        with an error and `BackboneUnavailableError` if nobody answers in time.
         """
         limit = timeout_s if timeout_s is not None else self._settings.request_timeout_s
         if not self._client.is_connected:
             raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
         try:
             answer = await self._client.request(subject, _encode(message), timeout=limit)
-        except (nats.errors.Error, asyncio.TimeoutError, OSError) as problem:
+        except (TimeoutError, nats.errors.Error, OSError) as problem:
             raise BackboneUnavailableError(
-                f"no answer on {subject}: {type(problem).__name__}", hint="is the continuum up? `continuum status` tells"
+                f"no answer on {subject}: {type(problem).__name__}",
+                hint="is the continuum up? `continuum status` tells",
             ) from problem
         return self._open_reply(answer.data, reply_type)
 
@@ -170,8 +176,9 @@ class Backbone:
     ) -> Subscription:
         """Answer requests on `subject`: each is decoded as `request_type` and handled in a task of its own.
 
-        A `ContinuumError` that the handler raises travels to the caller; any other error is logged here and the caller
-        gets code `InternalError` without details. With `queue`, several servers of that name share the load.
+        A `ContinuumError` that the handler raises travels to the caller; any other error is logged here and
+        the caller gets code `InternalError` without details. With `queue`, several servers of that name share
+        the load.
         """
         decoder = self._decoder(request_type)
 
@@ -187,7 +194,9 @@ class Backbone:
                 await message.respond(_error(problem.code, problem.message, problem.hint))
             except Exception:
                 log.exception("handling a request on %s failed", subject)
-                await message.respond(_error("InternalError", f"the answerer of {subject} failed; its log says why"))
+                await message.respond(
+                    _error("InternalError", f"the answerer of {subject} failed; its log says why")
+                )
 
         return await self._subscribe(subject, answer, queue)
 
@@ -196,12 +205,17 @@ class Backbone:
         try:
             await self._client.publish(subject, _encode(message))
         except (nats.errors.Error, OSError) as problem:
-            raise BackboneUnavailableError(f"cannot publish on {subject}: {type(problem).__name__}") from problem
+            raise BackboneUnavailableError(
+                f"cannot publish on {subject}: {type(problem).__name__}"
+            ) from problem
 
     async def listen(
         self, subject: str, message_type: type[Request], handler: Handler[Request], *, queue: str = ""
     ) -> Subscription:
-        """Call `handler` with every message on `subject`. Messages that do not decode are logged and dropped."""
+        """Call `handler` with every message on `subject`.
+
+        Messages that do not decode are logged and dropped.
+        """
         decoder = self._decoder(message_type)
 
         async def deliver(message: Msg) -> None:
@@ -217,7 +231,9 @@ class Backbone:
 
         return await self._subscribe(subject, deliver, queue)
 
-    async def _subscribe(self, subject: str, work: Callable[[Msg], Awaitable[None]], queue: str) -> Subscription:
+    async def _subscribe(
+        self, subject: str, work: Callable[[Msg], Awaitable[None]], queue: str
+    ) -> Subscription:
         async def start(message: Msg) -> None:
             task = asyncio.ensure_future(work(message))
             self._handling.add(task)

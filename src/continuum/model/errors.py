@@ -14,7 +14,8 @@ Each part derives its own errors from these; the command line prints `message` a
 class ContinuumError(Exception):
     """An error that names the user's situation.
 
-    `message` says what is wrong, `hint` what to do about it (may be empty). `code` is stable and travels over the wire.
+    `message` says what is wrong, `hint` what to do about it (may be empty). `code` is stable and travels over
+    the wire.
     """
 
     code = "Error"

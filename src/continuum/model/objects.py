@@ -1,7 +1,8 @@
 """Buckets, versions of objects and their replicas: what the locator keeps and the gateways serve.
 
-A version is immutable. Its bytes lie in one or more replicas, each under a physical key of its own, so that an overwrite
-never touches old bytes and a cached copy can never be stale. Instants are seconds since the epoch, UTC.
+A version is immutable. Its bytes lie in one or more replicas, each under a physical key of its own, so that
+an overwrite never touches old bytes and a cached copy can never be stale. Instants are seconds since the
+epoch, UTC.
 """
 
 import ipaddress
@@ -40,8 +41,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """An S3 object store that belongs to a site, as another site reaches it.
 
     `endpoint` is `https://host:port`, `http://host:port` or, for the own site only, `unix:/path/of.sock`.
-    `bucket` is the physical bucket that holds what the platform writes there. `ca_pem` verifies an https endpoint
-    (empty: the machine's trust store). Keys give least privilege: peers may read and write objects, not manage buckets.
+    `bucket` is the physical bucket that holds what the platform writes there. `ca_pem` verifies an https
+    endpoint (empty: the machine's trust store). Keys give least privilege: peers may read and write objects,
+    not manage buckets.
     """
 
     name: str
@@ -54,7 +56,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     ca_pem: str = ""
 
     def __repr__(self) -> str:
-        return f"Store(name={self.name!r}, site={self.site!r}, endpoint={self.endpoint!r}, bucket={self.bucket!r})"
+        where = f"endpoint={self.endpoint!r}, bucket={self.bucket!r}"
+        return f"Store(name={self.name!r}, site={self.site!r}, {where})"
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +112,9 @@ def parse_bucket_name(text: str) -> str:
             f"{text!r} cannot name a bucket",
             hint="use 3 to 63 lower-case letters, digits, dots and dashes; not an IP address",
         )
-    if text.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or text.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3")):
+    if text.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or text.endswith(
+        ("-s3alias", "--ol-s3", ".mrap", "--x-s3")
+    ):
         raise InvalidInputError(f"{text!r} uses a prefix or suffix that S3 reserves")
     return text
 

@@ -30,7 +30,10 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """The network from one site to another. Directed; `price_eur_per_gb` is the egress price at the source."""
+    """The network from one site to another.
+
+    Directed; `price_eur_per_gb` is the egress price at the source.
+    """
 
     source: str
     target: str

@@ -1,7 +1,8 @@
 """TLS contexts: version 1.2 or later, with exactly the six "Modern" suites (SEC-1).
 
-For TLS 1.3 the protocol's own three suites are allowed. The six need an ECDSA and an RSA certificate; with an ECDSA certificate alone a
-server offers the three that fit it. Python has no call for a list of groups, so launchers set `OPENSSL_CONF` (see `identities`).
+For TLS 1.3 the protocol's own three suites are allowed. The six need an ECDSA and an RSA certificate; with an
+ECDSA certificate alone a server offers the three that fit it. Python has no call for a list of groups, so
+launchers set `OPENSSL_CONF` (see `identities`).
 """
 
 import ssl
@@ -17,7 +18,9 @@ MODERN_SUITES = (
 )
 
 
-def client_context(ca_file: Path | None, certificate_file: Path | None = None, key_file: Path | None = None) -> ssl.SSLContext:
+def client_context(
+    ca_file: Path | None, certificate_file: Path | None = None, key_file: Path | None = None
+) -> ssl.SSLContext:
     """Return a context that verifies the server against `ca_file` (None: the machine's trust store).
 
     With a certificate and its key the client proves who it is.
@@ -29,8 +32,13 @@ def client_context(ca_file: Path | None, certificate_file: Path | None = None, k
     return context
 
 
-def server_context(certificate_file: Path, key_file: Path, *, client_ca_file: Path | None = None) -> ssl.SSLContext:
-    """Return a context for a server; with `client_ca_file` only clients with a certificate of that CA get in."""
+def server_context(
+    certificate_file: Path, key_file: Path, *, client_ca_file: Path | None = None
+) -> ssl.SSLContext:
+    """Return a context for a server.
+
+    With `client_ca_file` only clients with a certificate of that CA get in.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _restrict(context)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE

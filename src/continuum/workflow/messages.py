@@ -1,7 +1,8 @@
 """What a driver and the sites of its run say to each other.
 
-One vocabulary serves both ways of running: `Executor` is a site as the driver sees it, be it this very process's machine (`continuum run --local`) or an agent
-behind the backbone. A datum is one immutable version of one value (an object or a file) of a run; INOUT makes a new datum.
+One vocabulary serves both ways of running: `Executor` is a site as the driver sees it, be it this very
+process's machine (`continuum run --local`) or an agent behind the backbone. A datum is one immutable version
+of one value (an object or a file) of a run; INOUT makes a new datum.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,9 @@ class ObjectName(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A datum that a task reads. Exactly one way to get it holds: it is `inline`, it is already at the site, or it is `published`.
+    """A datum that a task reads.
+
+    Exactly one way to get it holds: it is `inline`, it is already at the site, or it is `published`.
 
     `file_name` (files only) is the base name under which the task sees it.
     """
@@ -40,9 +43,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A datum that a task writes: its `index`-th return value (`parameter` empty) or the parameter of that name after the call.
+    """A datum that a task writes: a return value or a parameter as it is after the call.
 
-    `publish_as` is where the site must put it in the global store before it reports the task finished; None: only when asked.
+    `parameter` names the parameter; empty: the `index`-th return value. `publish_as` is where the site must put
+    it in the global store before it reports the task finished; None: only when asked.
     """
 
     datum: str
@@ -56,8 +60,9 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that a site needs to execute one task once.
 
-    `call` is `(args, kwargs)` in the project's serialisation (`workflow.serialising`), in which input `i` stands as slot `i`.
-    `return_count` is how many values the function's result is split into (0: none is kept; 1: the result itself).
+    `call` is `(args, kwargs)` in the project's serialisation (`workflow.serialising`), in which input `i`
+    stands as slot `i`. `return_count` is how many values the function's result is split into (0: none is
+    kept; 1: the result itself).
     """
 
     task_id: int
@@ -84,8 +89,9 @@ class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a site must know to take part in a run.
 
-    `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket (and key prefix) in which the run's data that
-    crosses sites is published. `environment` is added to the workers' environment.
+    `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket
+    (and key prefix) in which the run's data that crosses sites is published. `environment` is added to the
+    workers' environment.
     """
 
     run_id: str
@@ -110,7 +116,9 @@ class FailureKind(StrEnum):
 
 
 class Produced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A datum that is there now: `inline` if it is small, else at the site, and in the global store if `published`."""
+    """A datum that is there now: `inline` if it is small, else at the site, and in the global store if
+    `published`.
+    """
 
     datum: str
     size_bytes: int
@@ -127,7 +135,10 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TaskFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """A task is done and its outputs are there. `run_s` is the function alone, `moved_bytes` what came from other sites for it."""
+    """A task is done and its outputs are there.
+
+    `run_s` is the function alone, `moved_bytes` what came from other sites for it.
+    """
 
     task_id: int
     attempt: int
@@ -140,7 +151,10 @@ class TaskFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_def
 
 
 class TaskFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """A task did not finish. `traceback` is the task's own, as text; `exception` the pickled exception if it can be pickled."""
+    """A task did not finish.
+
+    `traceback` is the task's own, as text; `exception` the pickled exception if it can be pickled.
+    """
 
     task_id: int
     attempt: int
@@ -153,7 +167,9 @@ class TaskFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defau
 
 
 class DatumPublished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Answer to `Executor.publish`: the datum is in the global store, or (`problem` not empty) cannot be put there."""
+    """Answer to `Executor.publish`: the datum is in the global store, or (`problem` not empty) cannot be put
+    there.
+    """
 
     datum: str
     published: ObjectName | None = None
@@ -172,7 +188,10 @@ EventSink = Callable[[str, Sequence[Event]], None]
 
 
 class Executor(Protocol):
-    """A site as the driver sees it. Calls return at once; what comes of them arrives as events. All may be called from any thread."""
+    """A site as the driver sees it.
+
+    Calls return at once; what comes of them arrives as events. All may be called from any thread.
+    """
 
     @property
     def site(self) -> str:
@@ -198,7 +217,10 @@ class Executor(Protocol):
         """Stop tasks; each answers with `TaskFailed(kind=CANCELLED)` unless it finished before."""
 
     def read(self, datum: str, published: ObjectName | None) -> bytes:
-        """Return the bytes of a datum that lies at this site or in the global store; blocks. Raises `UnavailableError`."""
+        """Return the bytes of a datum that lies at this site or in the global store; blocks.
+
+        Raises `UnavailableError`.
+        """
 
     def close(self) -> None:
         """End the workers of this run and remove its data from the site."""

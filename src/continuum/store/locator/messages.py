@@ -1,14 +1,15 @@
 """What gateways, agents and drivers ask of the locator, and what it answers.
 
-Every request travels on the subject `locator.<verb>` that `SUBJECTS` gives for its type. All may be repeated safely: a commit carries its own version id,
-and committing the same version twice gives the same answer.
+Every request travels on the subject `locator.<verb>` that `SUBJECTS` gives for its type. All may be repeated
+safely: a commit carries its own version id, and committing the same version twice gives the same answer.
 
-Sessions and leases. A gateway process opens a session and renews it. While its lease holds (counted from the moment the gateway *sent*
-the renewal) everything it looked up may be served from its memory, because before a change is acknowledged to its writer, the locator
-has told every other session that looked the key up (`Invalidate`, acknowledged) or has waited until that session's lease ran out.
-This makes reads strongly consistent at no round trip (Gray and Cheriton, "Leases", SOSP 1989).
-A session whose lease ran out is fenced: its commits are refused (`SessionEndedError`), and what it left in its stores under its own prefix
-of physical keys is removed by the reconciler.
+Sessions and leases. A gateway process opens a session and renews it. While its lease holds (counted from the
+moment the gateway *sent* the renewal) everything it looked up may be served from its memory, because before a
+change is acknowledged to its writer, the locator has told every other session that looked the key up
+(`Invalidate`, acknowledged) or has waited until that session's lease ran out. This makes reads strongly
+consistent at no round trip (Gray and Cheriton, "Leases", SOSP 1989). A session whose lease ran out is fenced:
+its commits are refused (`SessionEndedError`), and what it left in its stores under its own prefix of physical
+keys is removed by the reconciler.
 """
 
 import msgspec
@@ -95,7 +96,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RenewSession(msgspec.Struct, frozen=True, kw_only=True):
-    """Sent every `lease_s / 3`. Answer: `Session`; a different `hub_epoch` means: forget everything cached."""
+    """Sent every `lease_s / 3`.
+
+    Answer: `Session`; a different `hub_epoch` means: forget everything cached.
+    """
 
     session_id: str
 
@@ -109,7 +113,8 @@ class CloseSession(msgspec.Struct, frozen=True, kw_only=True):
 class Invalidate(msgspec.Struct, frozen=True, kw_only=True):
     """Locator to gateway, on `gateway.<session_id>.invalidate`, acknowledged with `Empty`: forget these.
 
-    `keys` are (bucket, key) pairs; a pair with an empty key means the whole bucket and its attributes; `users` are access keys.
+    `keys` are (bucket, key) pairs; a pair with an empty key means the whole bucket and its attributes;
+    `users` are access keys.
     """
 
     keys: tuple[tuple[str, str], ...] = ()
@@ -204,7 +209,8 @@ class DeleteBucket(msgspec.Struct, frozen=True, kw_only=True):
 class LookUp(msgspec.Struct, frozen=True, kw_only=True):
     """Answer: `Version` with its replicas. Cacheable under the session's lease if `session_id` is given.
 
-    `version_id` empty means the current one; `null` is the id of the only version in a bucket without versioning.
+    `version_id` empty means the current one; `null` is the id of the only version in a bucket without
+    versioning.
     """
 
     session_id: str = ""
@@ -237,8 +243,9 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Publish a version whose bytes are in place; exactly one replica. Answer: `Version` as published.
 
-    `if_none_match` true: only if the key has no object (`If-None-Match: *`). `if_match` not empty: only if the current ETag is this one;
-    a missing object then is `NoSuchKeyError`. `upload_id` not empty: the version completes this upload, which ends with it.
+    `if_none_match` true: only if the key has no object (`If-None-Match: *`). `if_match` not empty: only if
+    the current ETag is this one; a missing object then is `NoSuchKeyError`. `upload_id` not empty: the
+    version completes this upload, which ends with it.
     """
 
     session_id: str
@@ -279,9 +286,12 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddReplica(msgspec.Struct, frozen=True, kw_only=True):
-    """A further copy of a version is in place. Answer: `Empty`; `NoSuchKeyError` if the version is gone meanwhile.
+    """A further copy of a version is in place.
 
-    If the store has a replica of this version already the answer is a `ConflictError` and the new bytes are the caller's to remove.
+    Answer: `Empty`; `NoSuchKeyError` if the version is gone meanwhile.
+
+    If the store has a replica of this version already the answer is a `ConflictError` and the new bytes are
+    the caller's to remove.
     """
 
     session_id: str
@@ -295,7 +305,8 @@ class AddReplica(msgspec.Struct, frozen=True, kw_only=True):
 class ListObjects(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a bucket in the order of the keys' UTF-8 bytes. Answer: `ObjectPage`.
 
-    `after` is exclusive: keys greater than it. If it ends a common prefix (it starts with `prefix` and ends with `delimiter`), all keys under it are skipped as well.
+    `after` is exclusive: keys greater than it. If it ends a common prefix (it starts with `prefix` and ends
+    with `delimiter`), all keys under it are skipped as well.
     """
 
     bucket: str
@@ -329,7 +340,10 @@ class ObjectPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A multipart upload. Its parts go to one store, under the store's own upload id, until it is completed or aborted."""
+    """A multipart upload.
+
+    Its parts go to one store, under the store's own upload id, until it is completed or aborted.
+    """
 
     upload_id: str
     bucket: str
@@ -347,7 +361,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateUpload(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer: `Upload`. The id is the caller's choice, unguessable. An upload outlives the session that began it."""
+    """Answer: `Upload`.
+
+    The id is the caller's choice, unguessable. An upload outlives the session that began it.
+    """
 
     session_id: str
     upload: Upload
@@ -395,7 +412,10 @@ class UploadPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimGarbage(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway asks for work on its own store. Answer: `Garbage`. What is claimed is leased for a minute, then offered again."""
+    """A gateway asks for work on its own store.
+
+    Answer: `Garbage`. What is claimed is leased for a minute, then offered again.
+    """
 
     session_id: str
     store: str
@@ -403,7 +423,10 @@ class ClaimGarbage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GarbageItem(msgspec.Struct, frozen=True, kw_only=True):
-    """`store_upload_id` not empty: abort this upload; else delete this object. `is_prefix`: list it and ask `FilterOrphans` first."""
+    """`store_upload_id` not empty: abort this upload; else delete this object.
+
+    `is_prefix`: list it and ask `FilterOrphans` first.
+    """
 
     item_id: int
     bucket: str
@@ -419,7 +442,9 @@ class Garbage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FilterOrphans(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of these physical keys (of an ended session) does no replica and no upload point at? Answer: `Orphans`."""
+    """Which of these physical keys (of an ended session) does no replica and no upload point at? Answer:
+    `Orphans`.
+    """
 
     store: str
     bucket: str
@@ -440,7 +465,10 @@ class ReportGarbage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscardObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway could not remove bytes that it wrote and did not commit: let the collector. Answer: `Empty`."""
+    """A gateway could not remove bytes that it wrote and did not commit: let the collector.
+
+    Answer: `Empty`.
+    """
 
     session_id: str
     store: str
