@@ -1,0 +1,130 @@
+"""What a gateway process is told when it starts: one JSON file, decoded strictly (unknown keys are errors).
+
+Plain HTTP carries credentials' signatures and objects in the clear. It exists only for a gateway on
+loopback in the development profile; `check` refuses everything else before a socket is opened.
+"""
+
+import ipaddress
+from pathlib import Path
+
+import msgspec
+
+from continuum.backbone import BackboneSettings
+from continuum.model.errors import InvalidInputError
+from continuum.model.objects import Store
+from continuum.model.policies import Policy
+
+PROFILES = ("development", "release")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds that keep one client from harming the others.
+
+    `header_bytes`: the request line and all headers; S3 allows 8 KiB of headers, presigned requests may
+    carry more in the line. `idle_s`: an open connection without a request is closed after this. `stall_s`:
+    so is one that neither sends nor takes a byte of a request or reply for this long. `header_s`: a
+    request's head must be complete after this (slow loris). `connections`: more are closed at once.
+    `store_connections`: to one store; further requests wait for `store_wait_s`, then get 503. `xml_bytes`:
+    a DeleteObjects of 1,000 keys of 1,024 bytes is 2 MiB of XML at most. `buffer_bytes`: how much of a body
+    may wait in the gateway for a slow side, per connection and direction. `versions`: how many looked-up
+    versions are remembered (about 1 KiB each).
+    """
+
+    header_bytes: int = 32 * 1024
+    idle_s: float = 75.0
+    header_s: float = 20.0
+    stall_s: float = 60.0
+    connections: int = 4096
+    store_connections: int = 256
+    store_wait_s: float = 5.0
+    store_connect_s: float = 3.0
+    store_reply_s: float = 30.0
+    xml_bytes: int = 4 * 1024 * 1024
+    buffer_bytes: int = 128 * 1024
+    versions: int = 50_000
+    stop_s: float = 10.0
+    collect_every_s: float = 3.0
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a gateway needs to know.
+
+    `gateway` is its name in the locator's sessions and logs (`gateway.edge`). `own_store` is the store of
+    the site as this gateway reaches it (`unix:/path` or a URL; its bucket is created if missing),
+    `peer_store` the same store as gateways of other sites reach it (None: as this one does). Both have the
+    same `name`. With `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share
+    the port; each has a session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host.
+    """
+
+    site: str
+    gateway: str
+    listen_host: str = "127.0.0.1"
+    listen_port: int
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    profile: str = "development"
+    backbone: BackboneSettings
+    own_store: Store
+    peer_store: Store | None = None
+    policy: Policy = Policy.WRITE_LOCAL
+    processes: int = 1
+    region: str = "us-east-1"
+    domain: str = ""
+    limits: Limits = Limits()
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the gateway serves HTTPS."""
+        return self.tls_certificate_file is not None
+
+    @property
+    def url(self) -> str:
+        """Where clients find the gateway."""
+        host = f"[{self.listen_host}]" if ":" in self.listen_host else self.listen_host
+        return f"{'https' if self.is_tls else 'http'}://{host}:{self.listen_port}"
+
+
+def read_settings(path: Path) -> GatewaySettings:
+    """Read and check a settings file. Raises `InvalidInputError` that names the field."""
+    try:
+        settings = msgspec.json.decode(path.read_bytes(), type=GatewaySettings)
+    except OSError as problem:
+        raise InvalidInputError(f"cannot read the settings {path}: {problem.strerror}") from problem
+    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+        raise InvalidInputError(f"the settings {path} are wrong: {problem}") from problem
+    check(settings)
+    return settings
+
+
+def check(settings: GatewaySettings) -> None:
+    """Refuse settings that contradict themselves or would serve plain HTTP where it must not be."""
+    if settings.profile not in PROFILES:
+        raise InvalidInputError(f"there is no profile {settings.profile!r}", hint="development or release")
+    if (settings.tls_certificate_file is None) != (settings.tls_key_file is None):
+        raise InvalidInputError("a TLS listener needs tls_certificate_file and tls_key_file, both")
+    if settings.processes < 1:
+        raise InvalidInputError("processes must be 1 or more")
+    if settings.peer_store is not None and settings.peer_store.name != settings.own_store.name:
+        raise InvalidInputError("own_store and peer_store describe one store: give them the same name")
+    if not settings.is_tls:
+        _check_plain_http(settings)
+
+
+def _check_plain_http(settings: GatewaySettings) -> None:
+    if settings.profile == "release":
+        raise InvalidInputError(
+            "the release profile has no plain HTTP", hint="set tls_certificate_file and tls_key_file"
+        )
+    if not is_loopback(settings.listen_host):
+        raise InvalidInputError(
+            f"plain HTTP on {settings.listen_host} would show objects to the network",
+            hint="listen on 127.0.0.1, or set tls_certificate_file and tls_key_file",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address (or the name) of this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
