@@ -1,0 +1,50 @@
+# Every target sets up what it needs by itself (scripts/prepare); `make help` lists them.
+SHELL := /bin/sh
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check static unit system bench docs lock clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: ## start a small continuum, run the examples on it, check every outcome, stop it (about two minutes)
+	@scripts/prepare demo
+	@$(BIN)/continuum demo $(ARGS)
+
+test: ## run all tests: unit tests, then tests with real servers and clients (under ten minutes on two cores)
+	@scripts/prepare test
+	$(BIN)/pytest $(ARGS)
+
+check: static unit ## what every commit must pass: format, lint, types, import contracts, unit tests (under three minutes)
+
+static: ## format, lint, types and import contracts alone
+	@scripts/prepare test check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: ## the unit tests alone
+	@scripts/prepare test
+	$(BIN)/pytest tests/unit $(ARGS)
+
+system: ## the tests with real servers and clients alone
+	@scripts/prepare test
+	$(BIN)/pytest tests/system $(ARGS)
+
+bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
+	@scripts/prepare test bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## write what is generated of the documentation and check the rest: links, commands, code blocks
+	@scripts/prepare test
+	$(BIN)/python scripts/document.py $(ARGS)
+
+lock: ## write requirements/*.lock from pyproject.toml (ARGS=--upgrade for the newest versions)
+	@scripts/prepare lock
+	@scripts/lock $(ARGS)
+
+clean: ## remove the virtual environment, caches and results
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/results build dist
+	find src tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
