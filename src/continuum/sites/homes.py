@@ -1,0 +1,136 @@
+"""The home: the one folder that holds the state of a continuum on this machine, and how to find things in it.
+
+Everybody who takes part in an embedded continuum starts from its home: the command line, drivers of
+workflows, tests. `continuum up` writes it; this module only reads. Default: `$CONTINUUM_HOME`, else
+`~/.continuum`.
+"""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from continuum.backbone import BackboneSettings
+from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.security import IdentityFiles, identity_files
+
+Kind = TypeVar("Kind")
+
+
+class SiteAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A site as a client on this machine reaches it. `kind` is a `SiteKind`."""
+
+    name: str
+    kind: str
+    gateway_url: str
+    computing_units: int
+
+
+class Continuum(msgspec.Struct, frozen=True, kw_only=True):
+    """A continuum as it was set up.
+
+    `profile` is `development` (plain HTTP gateways on loopback allowed) or `release`. `ports` are the
+    internal ports that were chosen at the first `up`, by name (`backbone`, `store.edge.s3`).
+    """
+
+    name: str
+    hub_url: str
+    backbone_url: str
+    sites: tuple[SiteAddress, ...]
+    profile: str
+    ports: dict[str, int] = {}
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of one user of the store. The secret never appears in a repr."""
+
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(access_key={self.access_key!r})"
+
+
+class Home:
+    """The state folder of a continuum."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).expanduser().absolute()
+
+    @classmethod
+    def default(cls) -> "Home":
+        """Return the home that `$CONTINUUM_HOME` names, else `~/.continuum`."""
+        return cls(os.environ.get("CONTINUUM_HOME") or "~/.continuum")
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority's root certificate (PEM)."""
+        return self.path / "ca" / "ca.pem"
+
+    @property
+    def continuum_file(self) -> Path:
+        """Where `continuum up` describes what it set up."""
+        return self.path / "continuum.json"
+
+    @property
+    def credentials_file(self) -> Path:
+        """The keys of the person who uses this home (mode 0600)."""
+        return self.path / "credentials.json"
+
+    def continuum(self) -> Continuum:
+        """Return the description of the continuum; raises `NotFoundError` if it was never up."""
+        return _read(self.continuum_file, Continuum)
+
+    def credentials(self) -> tuple[str, str]:
+        """Return access key and secret key of the person who uses this home."""
+        credentials = _read(self.credentials_file, Credentials)
+        return credentials.access_key, credentials.secret_key
+
+    def identity(self, name: str) -> IdentityFiles:
+        """Return where the files of identity `name` are."""
+        return identity_files(self.path, name)
+
+    def backbone_settings(self, identity: str) -> BackboneSettings:
+        """Return how `identity` connects to the backbone."""
+        files = self.identity(identity)
+        if not files.key_file.exists():
+            raise NotFoundError(
+                f"there is no identity {identity} in {self.path}", hint="run `continuum up` first"
+            )
+        return BackboneSettings(
+            url=self.continuum().backbone_url,
+            name=identity,
+            ca_file=files.ca_file,
+            certificate_file=files.certificate_file,
+            key_file=files.key_file,
+        )
+
+    def runs(self) -> Path:
+        """Return the folder with one folder per run (its journal)."""
+        return self.path / "runs"
+
+    def logs(self) -> Path:
+        """Return the folder with one log per process."""
+        return self.path / "logs"
+
+    def run_folder(self) -> Path:
+        """Return the folder for what lives as long as the processes: sockets, the supervisor's pid."""
+        return self.path / "run"
+
+    def site_folder(self, site: str) -> Path:
+        """Return the folder with the state of `site`."""
+        return self.path / "sites" / site
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError as problem:
+        raise NotFoundError(
+            f"there is no continuum in {path.parent}", hint="start one with `continuum up`"
+        ) from problem
+    except PermissionError as problem:
+        raise NotFoundError(f"{path} cannot be read: {problem.strerror}") from problem
+    except msgspec.MsgspecError as problem:
+        raise InvalidInputError(f"{path} is damaged: {problem}") from problem
