@@ -19,6 +19,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -124,10 +125,18 @@ def sign(identity: IdentityFiles, payload_type: str, payload: bytes, *, audience
 class Verifier:
     """Verifies envelopes against an authority's root. May be used from several threads."""
 
-    def __init__(self, ca_file: Path, *, audience: str = "", window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self,
+        ca_file: Path,
+        *,
+        audience: str = "",
+        window_s: float = WINDOW_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._roots = x509.load_pem_x509_certificates(ca_file.read_bytes())
         self._audience = audience
         self._window_s = window_s
+        self._clock = clock
         self._signers: OrderedDict[bytes, x509.Certificate] = OrderedDict()
         self._nonces: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._lock = threading.Lock()
@@ -164,11 +173,11 @@ class Verifier:
                 self._signers[encoded] = certificate
                 while len(self._signers) > MAX_REMEMBERED_CERTIFICATES:
                     self._signers.popitem(last=False)
-        _check_dates(certificate)
+        _check_dates(certificate, dt.datetime.fromtimestamp(self._clock(), dt.UTC))
         return certificate
 
     def _remember(self, signer: str, statement: _Statement) -> None:
-        now = time.time()
+        now = self._clock()
         if abs(now - statement.issued_at) > self._window_s:
             raise ReplayedMessageError(
                 f"the message of {signer} is {now - statement.issued_at:.0f} s old",
@@ -241,8 +250,7 @@ def _may_sign(certificate: x509.Certificate) -> bool:
     return DOCUMENT_SIGNING in usages and not constraints.ca
 
 
-def _check_dates(certificate: x509.Certificate) -> None:
-    now = dt.datetime.now(dt.UTC)
+def _check_dates(certificate: x509.Certificate, now: dt.datetime) -> None:
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise SignatureError(
             f"the certificate of {name_of(certificate)} ended on {certificate.not_valid_after_utc:%Y-%m-%d}",
