@@ -7,6 +7,7 @@ of one value (an object or a file) of a run; INOUT makes a new datum.
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -206,6 +207,14 @@ class Executor(Protocol):
 
     def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
         """Queue tasks; `functions` are those that the site has not seen in this run."""
+
+    def put(self, datum: str, source: bytes | Path, name: ObjectName) -> None:
+        """Take a datum that the driver itself has: its bytes, or a file of the driver's machine.
+
+        A site behind the backbone gets it through its gateway, as the object `name`; a local one keeps it in
+        the run's data (a file may be linked instead of copied: it is never written to). Answered by
+        `DatumPublished`, with `published` None if it now lies at the site only.
+        """
 
     def publish(self, data: Sequence[tuple[str, ObjectName]]) -> None:
         """Put data that lie at the site into the global store."""
