@@ -19,13 +19,17 @@ MODERN_SUITES = (
 
 
 def client_context(
-    ca_file: Path | None, certificate_file: Path | None = None, key_file: Path | None = None
+    ca_file: Path | None,
+    certificate_file: Path | None = None,
+    key_file: Path | None = None,
+    *,
+    ca_pem: str = "",
 ) -> ssl.SSLContext:
-    """Return a context that verifies the server against `ca_file` (None: the machine's trust store).
+    """Return a context that verifies the server against `ca_file` or `ca_pem` (neither: the machine's trust store).
 
     With a certificate and its key the client proves who it is.
     """
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file, cadata=ca_pem or None)
     _restrict(context)
     if certificate_file is not None:
         context.load_cert_chain(certificate_file, key_file)

@@ -1,5 +1,43 @@
 """The global object store: one S3 name space over the stores of all sites (Sky Store).
 
-Belongs here: gateways (the S3 endpoint of a site), the locator (where every version of every object is), the adapters to real
-stores. Never here: what objects mean, who computes on them.
+Belongs here: gateways (the S3 endpoint of a site), the locator (where every version of every object is), the
+adapters to real stores. Never here: what objects mean, who computes on them.
+
+Names are imported when they are first used, so that agents and drivers, which need `ObjectClient` only, load
+neither the locator's database nor the gateway.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from continuum.store.gateway.settings import GatewaySettings, Limits
+    from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo
+    from continuum.store.stores.s3 import StoreClient, StoreReplyError
+
+__all__ = [
+    "SOURCE_SITE_HEADER",
+    "GatewaySettings",
+    "Limits",
+    "ObjectClient",
+    "ObjectInfo",
+    "StoreClient",
+    "StoreReplyError",
+]
+
+_HOMES = {
+    "SOURCE_SITE_HEADER": "objects",
+    "GatewaySettings": "gateway.settings",
+    "Limits": "gateway.settings",
+    "ObjectClient": "objects",
+    "ObjectInfo": "objects",
+    "StoreClient": "stores.s3",
+    "StoreReplyError": "stores.s3",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,1 @@
+"""Adapters to object stores: what the gateway, agents and drivers use to read and write bytes."""
