@@ -10,13 +10,12 @@ Connections are outbound only and come back by themselves; while the server is a
 
 import asyncio
 import logging
-import ssl
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -93,6 +92,8 @@ class Backbone:
         self._client = Client()
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
         self._handling: set[asyncio.Task[None]] = set()
+        self._give_up_at = 0.0
+        self._is_open = False
 
     @classmethod
     async def connect(cls, settings: BackboneSettings, *, wait_s: float = 0.0) -> "Backbone":
@@ -101,39 +102,33 @@ class Backbone:
         Raises `BackboneUnavailableError`.
         """
         backbone = cls(settings)
-        deadline = asyncio.get_running_loop().time() + wait_s
-        while True:
-            try:
-                await backbone._open()
-            except (TimeoutError, OSError, nats.errors.Error) as problem:
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise BackboneUnavailableError(
-                        f"the backbone at {settings.url} does not answer: {problem!r}",
-                        hint="is the continuum up? `continuum status` tells",
-                    ) from problem
-                await asyncio.sleep(0.1)
-            else:
-                return backbone
+        await backbone._open(wait_s)
+        return backbone
 
-    async def _open(self) -> None:
+    async def _open(self, wait_s: float) -> None:
         settings = self._settings
-        self._client = Client()
-        await self._client.connect(
-            servers=[settings.url],
-            name=settings.name,
-            tls=_tls(settings),
-            inbox_prefix=inbox_prefix(settings.name).encode(),
-            connect_timeout=settings.connect_timeout_s,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            pending_size=16 * 1024 * 1024,
-            error_cb=_log_error,
-            disconnected_cb=self._on_disconnect,
-            reconnected_cb=self._on_reconnect,
-        )
+        self._give_up_at = asyncio.get_running_loop().time() + wait_s
+        try:
+            await self._client.connect(
+                servers=[settings.url],
+                name=settings.name,
+                tls=client_context(settings.ca_file, settings.certificate_file, settings.key_file),
+                inbox_prefix=inbox_prefix(settings.name).encode(),
+                connect_timeout=math.ceil(settings.connect_timeout_s),
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                pending_size=16 * 1024 * 1024,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnect,
+                reconnected_cb=self._on_reconnect,
+            )
+        except BackboneUnavailableError:
+            await self._client.close()
+            raise
+        self._is_open = True
 
     @property
     def name(self) -> str:
@@ -251,6 +246,7 @@ class Backbone:
             await asyncio.wait(self._handling, timeout=2.0)
         for task in self._handling:
             task.cancel()
+        self._is_open = False
         await self._client.close()
 
     def _decoder(self, kind: Any) -> msgspec.msgpack.Decoder[Any]:
@@ -259,8 +255,18 @@ class Backbone:
             decoder = self._decoders[kind] = msgspec.msgpack.Decoder(kind)
         return decoder
 
+    async def _on_error(self, problem: Exception) -> None:
+        """Log it; while connecting for the first time, end the client's own endless tries when time is up."""
+        log.debug("backbone: %r", problem)
+        if not self._is_open and asyncio.get_running_loop().time() >= self._give_up_at:
+            raise BackboneUnavailableError(
+                f"the backbone at {self._settings.url} does not answer: {problem!r}",
+                hint="is the continuum up? `continuum status` tells",
+            ) from problem
+
     async def _on_disconnect(self) -> None:
-        log.warning("%s lost the backbone; reconnecting", self._settings.name)
+        if self._is_open and not self._client.is_closed:
+            log.warning("%s lost the backbone; reconnecting", self._settings.name)
 
     async def _on_reconnect(self) -> None:
         log.info("%s has the backbone again", self._settings.name)
@@ -269,10 +275,6 @@ class Backbone:
 def inbox_prefix(name: str) -> str:
     """Return the subject prefix under which `name` receives replies, and which nobody else may read."""
     return "_INBOX_" + name.replace(".", "_")
-
-
-def _tls(settings: BackboneSettings) -> ssl.SSLContext:
-    return client_context(settings.ca_file, settings.certificate_file, settings.key_file)
 
 
 def _error(code: str, message: str, hint: str = "") -> bytes:
@@ -290,7 +292,3 @@ def _from_wire(error: _WireError) -> ContinuumError:
     if kind is not None:
         return kind(error.message, hint=error.hint)
     return RemoteError(error.code, error.message, hint=error.hint)
-
-
-async def _log_error(problem: Exception) -> None:
-    log.debug("backbone: %s", problem)

@@ -1,0 +1,175 @@
+"""The backbone over a real nats-server with mutual TLS."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from continuum.backbone import Backbone, BackboneSettings, BackboneUnavailableError, RemoteError
+from continuum.model.errors import ConflictError, ContinuumError
+from continuum.security import create_identity
+
+pytestmark = pytest.mark.system
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+
+
+class OddError(ContinuumError):
+    code = "Odd"
+
+
+class Server:
+    """A nats-server on a port of its own that can be stopped and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.files = create_identity(home, "backbone", "backbone")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "--tls", "--tlsverify"]
+        arguments += ["--tlscert", str(self.files.certificate_file), "--tlskey", str(self.files.key_file)]
+        arguments += ["--tlscacert", str(self.files.ca_file)]
+        binary = Path(sys.executable).with_name("nats-server")
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen([str(binary), *arguments], stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def settings(self, name: str, home: Path | None = None) -> BackboneSettings:
+        files = create_identity(home or self.home, name, name.split(".", maxsplit=1)[0])
+        return BackboneSettings(
+            url=f"tls://127.0.0.1:{self.port}",
+            name=name,
+            ca_file=self.files.ca_file,
+            certificate_file=files.certificate_file,
+            key_file=files.key_file,
+        )
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def pair(server: Server) -> AsyncIterator[tuple[Backbone, Backbone]]:
+    asker = await Backbone.connect(server.settings("driver"), wait_s=10)
+    answerer = await Backbone.connect(server.settings("hub"), wait_s=10)
+    yield asker, answerer
+    await asker.close()
+    await answerer.close()
+
+
+async def twice(question: Question) -> Answer:
+    if question.number < 0:
+        raise ConflictError("negative", hint="use a natural number")
+    if question.number == 1300:
+        raise OddError("unlucky")
+    if question.number == 9900:
+        raise ZeroDivisionError
+    return Answer(number=question.number * 2)
+
+
+async def test_a_request_is_answered_with_the_type_that_was_asked_for(
+    pair: tuple[Backbone, Backbone],
+) -> None:
+    asker, answerer = pair
+    await answerer.serve("numbers.twice", Question, twice, queue="hub")
+    answers = await asyncio.gather(
+        *(asker.request("numbers.twice", Question(number=n), Answer) for n in range(50))
+    )
+    assert [answer.number for answer in answers] == [2 * n for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [(-1, ConflictError, "Conflict"), (1300, RemoteError, "Odd"), (9900, RemoteError, "InternalError")],
+)
+async def test_errors_cross_the_wire_with_code_and_hint_but_without_inner_details(
+    pair: tuple[Backbone, Backbone], number: int, kind: type[ContinuumError], code: str
+) -> None:
+    asker, answerer = pair
+    await answerer.serve("numbers.twice", Question, twice)
+    with pytest.raises(kind) as caught:
+        await asker.request("numbers.twice", Question(number=number), Answer)
+    assert caught.value.code == code
+    assert "ZeroDivision" not in str(caught.value)
+    if number == -1:
+        assert caught.value.hint == "use a natural number"
+
+
+async def test_a_message_of_the_wrong_shape_is_refused_and_says_where(
+    pair: tuple[Backbone, Backbone],
+) -> None:
+    asker, answerer = pair
+    await answerer.serve("numbers.twice", Question, twice)
+    with pytest.raises(RemoteError, match=r"number") as caught:
+        await asker.request("numbers.twice", {"number": "two"}, Answer)
+    assert caught.value.code == "InvalidMessage"
+
+
+async def test_nobody_there_is_said_at_once(pair: tuple[Backbone, Backbone]) -> None:
+    asker, _ = pair
+    with pytest.raises(BackboneUnavailableError):
+        await asker.request("nobody.home", Question(number=1), Answer)
+
+
+async def test_connections_and_services_come_back_after_the_server_was_killed(
+    server: Server, pair: tuple[Backbone, Backbone]
+) -> None:
+    asker, answerer = pair
+    await answerer.serve("numbers.twice", Question, twice)
+    server.stop()
+    with pytest.raises(BackboneUnavailableError):
+        await asker.request("numbers.twice", Question(number=1), Answer, timeout_s=0.5)
+    server.start()
+    answer = None
+    async with asyncio.timeout(20):
+        while answer is None:
+            try:
+                answer = await asker.request("numbers.twice", Question(number=4), Answer, timeout_s=1)
+            except BackboneUnavailableError:
+                await asyncio.sleep(0.05)
+    assert answer == Answer(number=8)
+
+
+async def test_a_client_of_a_foreign_authority_is_refused(server: Server, tmp_path: Path) -> None:
+    good = await Backbone.connect(server.settings("driver"), wait_s=10)
+    await good.close()
+    foreign = tmp_path / "foreign"
+    with pytest.raises(BackboneUnavailableError):
+        await Backbone.connect(server.settings("driver", foreign))
+
+
+async def test_events_reach_all_who_listen(pair: tuple[Backbone, Backbone]) -> None:
+    asker, answerer = pair
+    heard: asyncio.Queue[int] = asyncio.Queue()
+
+    async def hear(event: Question) -> None:
+        heard.put_nowait(event.number)
+
+    await answerer.listen("events.>", Question, hear)
+    await asker.listen("events.>", Question, hear)
+    await asker.publish("events.one", Question(number=7))
+    assert [await asyncio.wait_for(heard.get(), 5) for _ in range(2)] == [7, 7]
