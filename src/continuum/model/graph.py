@@ -1,0 +1,348 @@
+"""The dependency graph of a run: events in, commands out; no clock, no threads, no network.
+
+A task waits until all data that it reads can be read; as every write makes a new datum, that is all there is
+to ordering (`Task.after` adds order where the outside world needs it: objects of the store that are
+overwritten). The driver feeds in what happened and takes out `Commands`: tasks to place, data to publish or
+drop, tasks to stop.
+
+Failures: a try that failed is repeated elsewhere if the policy says RETRY (three tries in all). A lost site
+is nobody's fault: its tasks run again without counting a try, and data that lay only there are made again by
+running their producers again, as far back as needed (`DROPPED` data can be made again, `FAILED` ones cannot).
+
+What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
+The three layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), here the events.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from continuum.model import stories
+from continuum.model.recovering import Recovery
+from continuum.model.settling import AT_SITE, Commands
+from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
+
+__all__ = ["Commands", "Graph", "ProducedDatum"]
+
+MAX_TRIES = 3
+MAX_INPUT_LOSSES = 5
+_TRY_AGAIN = "it is tried again"
+_IGNORED = "ignored: the run goes on with defaults"
+
+_WAITING, _MOVING = TaskState.WAITING, TaskState.MOVING
+_SUBMITTED, _RUNNING, _FINISHED = TaskState.SUBMITTED, TaskState.RUNNING, TaskState.FINISHED
+_PENDING, _THERE, _DROPPED = DatumState.PENDING, DatumState.READY, DatumState.DROPPED
+_PLACED = frozenset((TaskState.MOVING, TaskState.SUBMITTED, TaskState.RUNNING))
+
+
+class ProducedDatum(Protocol):
+    """What a site says about a datum that it produced."""
+
+    @property
+    def datum(self) -> str:
+        """Its id."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size."""
+
+    @property
+    def inline(self) -> bytes | None:
+        """Its bytes, if small."""
+
+    @property
+    def published(self) -> Any:
+        """The name of the object that it is, or None."""
+
+
+class Graph(Recovery):
+    """The events of a run. `at` is always now, in seconds since the epoch."""
+
+    def submit(self, task: Task, at: float, *, call: str = "") -> None:
+        """The program called a task."""
+        self.tasks[task.id] = task
+        counts = self.counts.get(task.function)
+        if counts is None:
+            counts = self.counts[task.function] = dict.fromkeys(TaskState, 0)
+        counts[_WAITING] += 1
+        for datum in task.writes:
+            datum.producer = task
+        for datum in task.reads:
+            datum.readers += 1
+        self._record_submission(task, at, call)
+        if self.fatal is not None:
+            self._cancel(task, self.fatal, "the run is being stopped", at)
+        else:
+            self._await_inputs(task, at)
+
+    def _record_submission(self, task: Task, at: float, call: str) -> None:
+        waits_for = [
+            datum.producer.id
+            for datum in task.reads
+            if datum.state is _PENDING and datum.producer is not None
+        ]
+        waits_for += [other.id for other in task.after if other.id in self.tasks]
+        self.commands.records.append(
+            stories.Submitted(
+                at=at,
+                task=task.id,
+                function=task.function,
+                reads=tuple([datum.id for datum in task.reads]),
+                writes=tuple([datum.id for datum in task.writes]),
+                waits_for=tuple(sorted(set(waits_for))) if waits_for else (),
+                call=call,
+            )
+        )
+
+    def keep(self, datum: Datum) -> None:
+        """A base datum that is not inline: the driver is going to supply it."""
+        self.stored[datum.id] = datum
+
+    def require(self, datum: Datum, at: float) -> None:
+        """The program waits for a datum: make it again if it is gone."""
+        if datum.state is _DROPPED:
+            self._recover(datum, "the program asks for it", at)
+
+    def place(self, task: Task, site: str) -> bool:
+        """`site` was chosen. Return whether it can be submitted now; else it will be in `commands.submit`."""
+        task.site = site
+        task.attempt += 1
+        missing = 0
+        for read in task.reads:
+            datum = read.same_as or read
+            if datum.inline is None and datum.published is None and site not in datum.sites:
+                self._publish(datum)
+                datum.awaiting.append(task)
+                missing += 1
+        task.missing = missing
+        self._move(task, _MOVING if missing else _SUBMITTED)
+        return not missing
+
+    def refuse(self, task: Task, message: str, at: float) -> None:
+        """No site can ever run this task."""
+        task.problem = problem = _problem(task, "unplaceable", message)
+        self._record_failure(task, problem, "it cannot run anywhere", at)
+        self._give_up(task, problem, at)
+
+    def started(self, task_id: int, attempt: int, at: float) -> None:
+        """A worker began."""
+        task = self.tasks.get(task_id)
+        if task is not None and task.attempt == attempt and task.state is _SUBMITTED:
+            self._move(task, _RUNNING)
+            self.commands.records.append(stories.Started(at=at, task=task_id, attempt=attempt))
+
+    def finished(
+        self,
+        task_id: int,
+        attempt: int,
+        outputs: Sequence[ProducedDatum],
+        at: float,
+        *,
+        run_s: float = 0.0,
+        move_s: float = 0.0,
+        moved_bytes: int = 0,
+        worker: str = "",
+    ) -> Task | None:
+        """A task is done. Return it, or None if this is old news."""
+        task = self.tasks.get(task_id)
+        if task is None or task.attempt != attempt or task.state not in AT_SITE:
+            return None
+        size = 0
+        for produced in outputs:
+            size += produced.size_bytes
+            self._produced(task, produced)
+        record = stories.Finished(
+            at=at,
+            task=task_id,
+            attempt=attempt,
+            site=task.site,
+            run_s=run_s,
+            move_s=move_s,
+            moved_bytes=moved_bytes,
+            output_bytes=size,
+            worker=worker,
+        )
+        self.commands.records.append(record)
+        self._settle(task, _FINISHED)
+        return task
+
+    def _produced(self, task: Task, produced: ProducedDatum) -> None:
+        datum = _find_write(task, produced.datum)
+        if datum is None:
+            return
+        datum.size_bytes = produced.size_bytes
+        datum.same_as = None
+        if produced.inline is not None:
+            datum.inline = produced.inline
+        else:
+            if task.site not in datum.sites:
+                datum.sites = (*datum.sites, task.site)
+            self.stored[datum.id] = datum
+        if produced.published is not None:
+            datum.published = produced.published
+            datum.replicas = (task.site,)
+        if datum.state is not _THERE:
+            self._there(datum)
+        if not datum.holders and not datum.readers:
+            self._drop(datum)
+
+    def failed(
+        self,
+        task_id: int,
+        attempt: int,
+        kind: str,
+        message: str,
+        at: float,
+        *,
+        traceback: str = "",
+        exception: bytes = b"",
+        lost_datum: str = "",
+        worker: str = "",
+    ) -> Task | None:
+        """A try did not finish. Return the task, or None if this is old news."""
+        task = self.tasks.get(task_id)
+        if task is None or task.attempt != attempt or task.state not in AT_SITE:
+            return None
+        if kind == "input_lost" and self._lose_input(task, lost_datum, message, at):
+            return task
+        task.failures += 1
+        task.tried = (*task.tried, task.site)
+        task.problem = Problem(
+            task_id=task.id,
+            function=task.function,
+            kind=kind,
+            message=message,
+            site=task.site,
+            worker=worker,
+            traceback=traceback,
+            exception=exception,
+            tries=task.failures,
+        )
+        self._after_failure(task, task.problem, at)
+        return task
+
+    def _after_failure(self, task: Task, problem: Problem, at: float) -> None:
+        decision = self._decide(task, problem)
+        self._record_failure(task, problem, decision, at)
+        if decision is _TRY_AGAIN:
+            self._again(task, at)
+        elif decision is _IGNORED:
+            self._ignore(task)
+        else:
+            self._give_up(task, problem, at)
+
+    def _decide(self, task: Task, problem: Problem) -> str:
+        match task.on_failure:
+            case OnFailure.RETRY if task.failures < MAX_TRIES and problem.kind != "cancelled":
+                return _TRY_AGAIN
+            case OnFailure.RETRY:
+                return f"given up after {task.failures} tries"
+            case OnFailure.IGNORE:
+                return _IGNORED
+            case OnFailure.CANCEL_SUCCESSORS:
+                return "its successors are cancelled, the run goes on"
+            case OnFailure.FAIL:
+                return "the run is stopped"
+
+    def _lose_input(self, task: Task, datum_id: str, message: str, at: float) -> bool:
+        """Forget where the datum was said to be; return False if that cannot go on."""
+        task.input_losses += 1
+        datum = next((read.source for read in task.reads if read.source.id == datum_id), None)
+        if datum is None or datum.is_external or task.input_losses > MAX_INPUT_LOSSES:
+            return False
+        problem = _problem(task, "input_lost", message)
+        self._record_failure(task, problem, "its input is got from elsewhere or made again", at)
+        if task.site in datum.sites:
+            self._forget(datum, task.site)
+        else:
+            datum.published, datum.replicas = None, ()
+        self._strand([datum], at)
+        if task.id in self.tasks and task.state in AT_SITE:
+            self._again(task, at)
+        return True
+
+    def published(self, datum_id: str, site: str, name: Any, at: float) -> None:
+        """A datum is in the global store (`name`), or (None: a base datum) at `site`."""
+        datum = self.stored.get(datum_id)
+        if datum is None:
+            return
+        datum.publishing = ""
+        if name is None:
+            datum.sites = (*datum.sites, site)
+        else:
+            datum.published = name
+            datum.replicas = (*datum.replicas, site)
+            moved = stories.Moved(at=at, datum=datum_id, site=site, bytes=datum.size_bytes)
+            self.commands.records.append(moved)
+        if datum.state is _PENDING and datum.producer is None:
+            self._there(datum)
+        awaiting, datum.awaiting = datum.awaiting, []
+        for task in awaiting:
+            if task.state is _MOVING:
+                task.missing -= 1
+                if not task.missing:
+                    self._move(task, _SUBMITTED)
+                    self.commands.submit.append(task)
+
+    def located(self, datum: Datum, size_bytes: int, sites: tuple[str, ...]) -> None:
+        """An object of the store that the program named exists."""
+        datum.size_bytes = size_bytes
+        datum.replicas = sites
+        if datum.state is _PENDING:
+            self._there(datum)
+
+    def unpublished(self, datum_id: str, site: str, problem: str, at: float) -> None:
+        """`site` could not put a datum into the global store (or take a base datum)."""
+        datum = self.stored.get(datum_id)
+        if datum is None:
+            return
+        datum.publishing = ""
+        if datum.producer is None and datum.state is _PENDING:
+            self.missing(datum, problem, at)
+        else:
+            self._forget(datum, site)
+            self._strand([datum], at)
+
+    def missing(self, datum: Datum, problem: str, at: float) -> None:
+        """A base datum cannot be had."""
+        cause = Problem(task_id=0, function="main program", kind="input_lost", message=problem)
+        self._fail_data([datum], cause, at)
+
+    def datum_lost(self, datum: Datum, site: str, at: float) -> None:
+        """A datum is not where it was said to be (`site` empty: not in the global store)."""
+        datum = datum.source
+        if not site:
+            datum.published, datum.replicas = None, ()
+        self._forget(datum, site)
+        self._strand([datum], at)
+
+    def site_lost(self, site: str, reason: str, at: float) -> None:
+        """What ran at a site, or lay only there, is lost."""
+        self.commands.records.append(stories.SiteLost(at=at, site=site, reason=reason))
+        touched = [datum for datum in self.stored.values() if site in datum.sites or datum.publishing == site]
+        for datum in touched:
+            self._forget(datum, site)
+        self._strand(touched, at)
+        for task in list(self.tasks.values()):
+            if task.site == site and task.state in _PLACED and task.id in self.tasks:
+                self._lost_with_site(task, site, reason, at)
+
+    def _lost_with_site(self, task: Task, site: str, reason: str, at: float) -> None:
+        task.tried = (*task.tried, site)
+        message = f"site {site} was lost: {reason}"
+        if task.on_failure is OnFailure.RETRY or task.state is not _RUNNING:
+            self._record_failure(task, _problem(task, "site_lost", message), "it runs elsewhere", at)
+            self._again(task, at)
+            return
+        task.problem = _problem(task, "site_lost", message)
+        self._after_failure(task, task.problem, at)
+
+
+def _find_write(task: Task, datum_id: str) -> Datum | None:
+    for datum in task.writes:
+        if datum.id == datum_id:
+            return datum
+    return None
+
+
+def _problem(task: Task, kind: str, message: str) -> Problem:
+    return Problem(task_id=task.id, function=task.function, kind=kind, message=message, site=task.site)

@@ -1,0 +1,201 @@
+"""How tasks of a graph end and what follows for their data and for who waits: the lowest layer of `graph`.
+
+Everything here walks work lists instead of recursing, because a chain may be a hundred thousand tasks long.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from continuum.model import stories
+from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
+
+_WAITING, _READY = TaskState.WAITING, TaskState.READY
+_THERE, _DROPPED, _BROKEN = DatumState.READY, DatumState.DROPPED, DatumState.FAILED
+AT_SITE = frozenset((TaskState.SUBMITTED, TaskState.RUNNING))
+
+
+class Commands:
+    """What the driver has to do now.
+
+    `place`: choose a site for these. `submit`: their inputs can be had at their site now. `publish`: (site,
+    datum). `drop`: (datum id, sites, name of the published object or None). `supply`: base data to put again.
+    `watched`: data with watchers that are settled. `settled`: tasks that have ended.
+    """
+
+    __slots__ = ("cancel", "drop", "place", "publish", "records", "settled", "submit", "supply", "watched")
+
+    def __init__(self) -> None:
+        self.place: list[Task] = []
+        self.submit: list[Task] = []
+        self.publish: list[tuple[str, Datum]] = []
+        self.drop: list[tuple[str, tuple[str, ...], Any]] = []
+        self.cancel: list[tuple[str, Task]] = []
+        self.supply: list[Datum] = []
+        self.watched: list[Datum] = []
+        self.settled: list[Task] = []
+        self.records: list[stories.Record] = []
+
+
+class Settlement:
+    """All unsettled tasks of a run, the data that may still be read, and how they end."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.stored: dict[str, Datum] = {}
+        self.counts: dict[str, dict[TaskState, int]] = {}
+        self.failures: list[Problem] = []
+        self.fatal: Problem | None = None
+        self.commands = Commands()
+
+    def take_commands(self) -> Commands:
+        """Return what is to be done since the last call."""
+        commands = self.commands
+        self.commands = Commands()
+        return commands
+
+    def release(self, datum: Datum) -> None:
+        """One holder less on the program's side."""
+        datum.holders -= 1
+        if not datum.holders and not datum.readers:
+            self._drop(datum)
+
+    def cancel_all(self, reason: str, at: float) -> None:
+        """Stop everything that is not settled."""
+        for task in list(self.tasks.values()):
+            if task.id in self.tasks:
+                problem = Problem(task_id=task.id, function=task.function, kind="cancelled", message=reason)
+                self._cancel(task, self.fatal or problem, reason, at)
+
+    def _there(self, datum: Datum) -> None:
+        datum.state = _THERE
+        if datum.waiting:
+            waiting, datum.waiting = datum.waiting, []
+            for task in waiting:
+                self._one_less(task)
+        if datum.watchers:
+            self.commands.watched.append(datum)
+
+    def _one_less(self, task: Task) -> None:
+        if task.state is _WAITING:
+            task.missing -= 1
+            if not task.missing:
+                self._move(task, _READY)
+                self.commands.place.append(task)
+
+    def _drop(self, datum: Datum) -> None:
+        if datum.state is not _THERE or datum.inline is not None:
+            return
+        source, datum.same_as = datum.same_as, None
+        if source is not None:
+            datum.state = _DROPPED
+            self.release(source)
+            return
+        if datum.sites or not datum.is_external:
+            name = None if datum.is_external else datum.published
+            self.commands.drop.append((datum.id, datum.sites, name))
+        datum.sites = ()
+        if not datum.is_external:
+            datum.state = _DROPPED
+            datum.published, datum.replicas = None, ()
+            self.stored.pop(datum.id, None)
+
+    def _settle(self, task: Task, state: TaskState) -> None:
+        self._move(task, state)
+        del self.tasks[task.id]
+        self.commands.settled.append(task)
+        for datum in task.reads:
+            datum.readers -= 1
+            if not datum.readers and not datum.holders:
+                self._drop(datum)
+        if task.followers:
+            followers, task.followers = task.followers, None
+            for other in followers:
+                self._one_less(other)
+
+    def _ignore(self, task: Task) -> None:
+        defaults = task.defaults or {}
+        for index, datum in enumerate(task.writes):
+            if datum.state is _THERE:
+                continue
+            previous = datum.previous
+            if index in defaults or previous is None:
+                datum.inline = defaults.get(index, b"")
+                datum.size_bytes = len(datum.inline)
+            else:
+                datum.same_as = previous.source
+                datum.same_as.holders += 1
+                datum.inline = datum.same_as.inline
+                datum.size_bytes = datum.same_as.size_bytes
+            self._there(datum)
+        self._settle(task, TaskState.IGNORED)
+
+    def _give_up(self, task: Task, problem: Problem, at: float) -> None:
+        if task.on_failure is not OnFailure.CANCEL_SUCCESSORS:
+            self.failures.append(problem)
+        self._settle(task, TaskState.FAILED)
+        self._fail_data(task.writes, problem, at)
+        if task.on_failure is OnFailure.FAIL and self.fatal is None:
+            self.fatal = problem
+            self.cancel_all(f"task {task.id} ({task.function}) failed and its policy is FAIL", at)
+
+    def _cancel(self, task: Task, problem: Problem, reason: str, at: float) -> None:
+        if task.state in AT_SITE:
+            self.commands.cancel.append((task.site, task))
+        task.problem = problem
+        self.commands.records.append(stories.Cancelled(at=at, task=task.id, reason=reason))
+        self._settle(task, TaskState.CANCELLED)
+        self._fail_data(task.writes, problem, at)
+
+    def _cancel_for(self, task: Task, datum: Datum, at: float) -> None:
+        problem = datum.problem
+        assert problem is not None  # a failed datum says why  # noqa: S101
+        cause = f"task {problem.task_id} ({problem.function})" if problem.task_id else "the main program"
+        self._cancel(task, problem, f"its input {datum.id} cannot be had: {cause} {_what(problem)}", at)
+
+    def _fail_data(self, data: Iterable[Datum], problem: Problem, at: float) -> None:
+        """Break data that are not there, and cancel who reads them, and so on; without recursion."""
+        broken = list(data)
+        while broken:
+            datum = broken.pop()
+            if datum.state is _THERE or datum.state is _BROKEN:
+                continue
+            datum.state = _BROKEN
+            datum.problem = problem
+            self.stored.pop(datum.id, None)
+            if datum.watchers:
+                self.commands.watched.append(datum)
+            waiting, datum.waiting = datum.waiting, []
+            for task in waiting:
+                if task.id in self.tasks and task.state is _WAITING:
+                    broken += self._cancel_successor(task, datum, problem, at)
+
+    def _cancel_successor(self, task: Task, datum: Datum, problem: Problem, at: float) -> Sequence[Datum]:
+        cause = f"task {problem.task_id} ({problem.function})" if problem.task_id else "the main program"
+        reason = f"its input {datum.id} cannot be had: {cause} {_what(problem)}"
+        task.problem = problem
+        self.commands.records.append(stories.Cancelled(at=at, task=task.id, reason=reason))
+        self._settle(task, TaskState.CANCELLED)
+        return task.writes
+
+    def _move(self, task: Task, state: TaskState) -> None:
+        counts = self.counts[task.function]
+        counts[task.state] -= 1
+        counts[state] += 1
+        task.state = state
+
+    def _record_failure(self, task: Task, problem: Problem, decision: str, at: float) -> None:
+        record = stories.Failed(
+            at=at,
+            task=task.id,
+            attempt=task.attempt,
+            site=task.site,
+            kind=problem.kind,
+            message=problem.message,
+            decision=decision,
+            traceback=problem.traceback,
+        )
+        self.commands.records.append(record)
+
+
+def _what(problem: Problem) -> str:
+    return "was cancelled" if problem.kind == "cancelled" else f"failed: {problem.message}"

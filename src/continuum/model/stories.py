@@ -1,0 +1,238 @@
+"""What happened in a run, as records, and how a task's story is told to a person.
+
+The graph makes the records, the driver writes them to the journal of the run, one JSON object a line; whoever
+reads the journal later can rebuild every story and the picture of the graph from them. `at` is seconds since
+the epoch, UTC.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+    at: float
+
+
+class Submitted(_Record, frozen=True, kw_only=True, tag="submitted"):
+    """The program called a task. `reads` and `writes` are data (`d3v2`: value 3, version 2)."""
+
+    task: int
+    function: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    waits_for: tuple[int, ...] = ()
+    call: str = ""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One site in the table that decided a placement. `excluded` says which hard constraint it fails, if any.
+
+    The estimates are seconds: moving the inputs, waiting in the queue, executing.
+    """
+
+    site: str
+    excluded: str = ""
+    move_bytes: int = 0
+    move_s: float = 0.0
+    queue_s: float = 0.0
+    run_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """When the task would be done there, from now."""
+        return self.move_s + self.queue_s + self.run_s
+
+
+class Placed(_Record, frozen=True, kw_only=True, tag="placed"):
+    """A site was chosen; `table` holds the estimates of all sites unless there was nothing to compare."""
+
+    task: int
+    attempt: int
+    site: str
+    reason: str
+    table: tuple[Row, ...] = ()
+
+
+class Started(_Record, frozen=True, kw_only=True, tag="started"):
+    """A worker began."""
+
+    task: int
+    attempt: int
+
+
+class Finished(_Record, frozen=True, kw_only=True, tag="finished"):
+    """The outputs are there."""
+
+    task: int
+    attempt: int
+    site: str
+    run_s: float = 0.0
+    move_s: float = 0.0
+    moved_bytes: int = 0
+    output_bytes: int = 0
+    worker: str = ""
+
+
+class Failed(_Record, frozen=True, kw_only=True, tag="failed"):
+    """One try did not finish. `decision` says what follows: retry, ignore, fail, cancel."""
+
+    task: int
+    attempt: int
+    site: str
+    kind: str
+    message: str
+    decision: str
+    traceback: str = ""
+
+
+class Cancelled(_Record, frozen=True, kw_only=True, tag="cancelled"):
+    """It will not run (any more)."""
+
+    task: int
+    reason: str
+
+
+class Repeated(_Record, frozen=True, kw_only=True, tag="repeated"):
+    """A finished task runs again because what it produced is lost and still needed."""
+
+    task: int
+    datum: str
+    reason: str
+
+
+class Moved(_Record, frozen=True, kw_only=True, tag="moved"):
+    """A datum of the run was put into the global store so that another site can read it."""
+
+    datum: str
+    site: str
+    bytes: int
+
+
+class SiteLost(_Record, frozen=True, kw_only=True, tag="site_lost"):
+    """A site does not take part any more."""
+
+    site: str
+    reason: str
+
+
+class SiteJoined(_Record, frozen=True, kw_only=True, tag="site_joined"):
+    """A site takes part, from the beginning or again."""
+
+    site: str
+    computing_units: int
+
+
+class Synchronised(_Record, frozen=True, kw_only=True, tag="synchronised"):
+    """The program waited: for `data`, or (empty) for everything."""
+
+    data: tuple[str, ...] = ()
+
+
+Record = (
+    Submitted
+    | Placed
+    | Started
+    | Finished
+    | Failed
+    | Cancelled
+    | Repeated
+    | Moved
+    | SiteLost
+    | SiteJoined
+    | Synchronised
+)
+
+
+def story_of(task_id: int, records: Iterable[Record]) -> list[Record]:
+    """Return the records that concern one task, in order."""
+    return [record for record in records if getattr(record, "task", None) == task_id]
+
+
+def tell(records: Iterable[Record]) -> list[str]:
+    """Return one sentence per record, each with its time of day (UTC)."""
+    return [f"{format_time(record.at)}  {sentence(record)}" for record in records]
+
+
+def format_time(at: float) -> str:
+    """Return a time of day with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def sentence(record: Record) -> str:
+    """Return a record as a sentence."""
+    match record:
+        case Submitted():
+            return _submitted(record)
+        case Placed():
+            again = f" (try {record.attempt})" if record.attempt > 1 else ""
+            return f"placed at {record.site}{again}: {record.reason}"
+        case Finished():
+            return _finished(record)
+        case Failed():
+            return (
+                f"failed at {record.site or 'no site'} ({record.kind}): {record.message}; {record.decision}"
+            )
+        case _:
+            return _other_sentence(record)
+
+
+def _submitted(record: Submitted) -> str:
+    after = ", waiting for task " + ", ".join(map(str, record.waits_for)) if record.waits_for else ""
+    return f"called as {record.call or record.function}{after}"
+
+
+def _finished(record: Finished) -> str:
+    moved = f", {format_bytes(record.moved_bytes)} came from other sites" if record.moved_bytes else ""
+    return f"finished at {record.site} in {format_seconds(record.run_s)}{moved}"
+
+
+def _other_sentence(record: Record) -> str:
+    text = ""
+    match record:
+        case Started():
+            text = "started"
+        case Cancelled():
+            text = f"cancelled: {record.reason}"
+        case Repeated():
+            text = f"runs again for {record.datum}: {record.reason}"
+        case Moved():
+            text = f"{record.datum} ({format_bytes(record.bytes)}) was published from {record.site}"
+        case SiteLost():
+            text = f"site {record.site} was lost: {record.reason}"
+        case SiteJoined():
+            text = f"site {record.site} takes part with {record.computing_units} computing units"
+        case Synchronised():
+            text = f"the program waited for {', '.join(record.data) or 'everything'}"
+    return text
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration for people: 0.4 ms, 35 ms, 2.1 s, 3 min 20 s."""
+    milliseconds = seconds * 1000
+    if milliseconds < _TENTHS_BELOW_MS:
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < _MS_PER_S:
+        return f"{milliseconds:.0f} ms"
+    if seconds < _S_PER_MIN:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // _S_PER_MIN)} min {int(seconds % _S_PER_MIN)} s"
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Return a size for people, in decimal units: 12 B, 3.4 kB, 120 MB."""
+    if size_bytes < _STEP:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in ("kB", "MB", "GB"):
+        size /= _STEP
+        if size < _STEP:
+            return f"{size:.3g} {unit}"
+    return f"{size / _STEP:.1f} TB"
+
+
+_TENTHS_BELOW_MS = 10
+_MS_PER_S = 1000
+_S_PER_MIN = 60
+_STEP = 1000
