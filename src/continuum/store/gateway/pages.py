@@ -1,0 +1,69 @@
+"""The long lists of replies, written the short way: entries of ListObjects, ListObjectsV2 and
+ListObjectVersions.
+
+A page has up to 1,000 entries of a few known members, so each is one formatted string instead of a walk over
+the model, which takes a third of the time. Members beyond those that every entry has, and entries that lack
+one, go the general way.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from continuum.store.gateway.texts import escape_text, format_iso8601
+
+Writer = Callable[[Any], str]
+
+_OBJECT = frozenset({"Key", "LastModified", "ETag", "Size", "StorageClass"})
+_VERSION = _OBJECT | {"VersionId", "IsLatest"}
+
+
+def objects_writer(members: Mapping[str, Writer]) -> Writer:
+    """Return what writes `Contents`; `members` are the general writers of an entry's members."""
+    rest = {member: write for member, write in members.items() if member not in _OBJECT}
+    return _entries_writer("Contents", _object_text, len(_OBJECT), rest, members)
+
+
+def versions_writer(members: Mapping[str, Writer]) -> Writer:
+    """Return what writes `Version` entries; `members` as for objects."""
+    rest = {member: write for member, write in members.items() if member not in _VERSION}
+    return _entries_writer("Version", _version_text, len(_VERSION), rest, members)
+
+
+def _entries_writer(
+    element: str, text: Writer, count: int, rest: Mapping[str, Writer], members: Mapping[str, Writer]
+) -> Writer:
+    start, end = f"<{element}>", f"</{element}>"
+
+    def write(entry: Mapping[str, Any]) -> str:
+        try:
+            short = text(entry)
+        except (KeyError, TypeError):  # a member is missing or None
+            return f"{start}{_members_text(entry, members)}{end}"
+        return f"{start}{short}{_members_text(entry, rest) if len(entry) > count else ''}{end}"
+
+    def write_all(entries: Iterable[Mapping[str, Any]]) -> str:
+        return "".join([write(entry) for entry in entries])
+
+    return write_all
+
+
+def _members_text(entry: Mapping[str, Any], writers: Mapping[str, Writer]) -> str:
+    return "".join([write(entry[m]) for m, write in writers.items() if entry.get(m) is not None])
+
+
+def _object_text(entry: Mapping[str, Any]) -> str:
+    at = entry["LastModified"]
+    return (
+        f"<Key>{escape_text(entry['Key'])}</Key>"
+        f"<LastModified>{format_iso8601(at.timestamp() if isinstance(at, datetime) else at)}</LastModified>"
+        f"<ETag>{escape_text(entry['ETag'])}</ETag><Size>{entry['Size']:d}</Size>"
+        f"<StorageClass>{escape_text(entry['StorageClass'])}</StorageClass>"
+    )
+
+
+def _version_text(entry: Mapping[str, Any]) -> str:
+    return (
+        f"{_object_text(entry)}<VersionId>{escape_text(entry['VersionId'])}</VersionId>"
+        f"<IsLatest>{'true' if entry['IsLatest'] else 'false'}</IsLatest>"
+    )
