@@ -1,9 +1,9 @@
-"""Observe tiles of the sky and keep them in the store of the site where they were observed.
+"""Observe one telescope's tiles of the sky and keep them in the store of the site where it stands.
 
-    continuum run --placement edge  examples/sky_survey/observe.py 0 12
-    continuum run --placement cloud examples/sky_survey/observe.py 12 24
+    continuum run --placement edge  examples/sky_survey/observe.py 0 24
+    continuum run --placement cloud examples/sky_survey/observe.py 1 24
 
-Arguments: the first tile's number, the number after the last, and (optional) where tiles go.
+Arguments: which of the two telescopes, how many tiles both observe together, and (optional) where tiles go.
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 from pycompss.api.api import compss_wait_on
 from pycompss.api.parameter import FILE_OUT
 from pycompss.api.task import task
-from sky import make_tile
+from sky import make_tile, observer_of
 
 TILES = "s3://sky-survey/tiles"
 
@@ -26,10 +26,11 @@ def observe(number, tile):
 
 
 def main():
-    first, end = int(sys.argv[1]), int(sys.argv[2])
+    telescope, count = int(sys.argv[1]), int(sys.argv[2])
     tiles = sys.argv[3] if len(sys.argv) > 3 else TILES
-    sizes = [observe(number, f"{tiles}/{number:03d}.npy") for number in range(first, end)]
-    print(f"observed {end - first} tiles, {sum(compss_wait_on(sizes)) / 1e6:.0f} MB")
+    mine = [number for number in range(count) if observer_of(number) == telescope]
+    sizes = compss_wait_on([observe(number, f"{tiles}/{number:03d}.npy") for number in mine])
+    print(f"telescope {telescope} observed {len(mine)} tiles, {sum(sizes) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

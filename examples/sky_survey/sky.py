@@ -27,6 +27,14 @@ def planted_sources(number: int) -> list[tuple[int, int, float]]:
     ]
 
 
+def observer_of(number: int) -> int:
+    """Return which of two telescopes observes a tile: one tile of each pair each, which of them first changes.
+
+    (The Thue-Morse sequence: no schedule that merely alternates between two places happens to follow it.)
+    """
+    return number.bit_count() % 2
+
+
 def make_tile(number: int) -> np.ndarray:
     """Return the tile: float32, `SIDE_PX` squared, 16 MiB."""
     chance = np.random.default_rng((number, 2))
