@@ -28,7 +28,7 @@ def planted_sources(number: int) -> list[tuple[int, int, float]]:
 
 
 def observer_of(number: int) -> int:
-    """Return which of two telescopes observes a tile: one tile of each pair each, which of them first changes.
+    """Return which of two telescopes observes a tile: of each pair one each, in changing order.
 
     (The Thue-Morse sequence: no schedule that merely alternates between two places happens to follow it.)
     """
