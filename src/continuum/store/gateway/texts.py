@@ -23,13 +23,15 @@ def _reference(match: re.Match[str]) -> str:
 
 def format_iso8601(at: float) -> str:
     """Format seconds since the epoch as S3 does in documents: `2026-11-23T09:12:27.250Z`."""
-    milliseconds = round(at * 1000)
-    return f"{_format_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    seconds, milliseconds = divmod(round(at * 1000), 1000)
+    days, seconds = divmod(seconds, 86400)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_format_day(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{milliseconds:03d}Z"
 
 
-@lru_cache(maxsize=4096)
-def _format_second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+@lru_cache(maxsize=512)
+def _format_day(days: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(days * 86400))
 
 
 @lru_cache(maxsize=4096)
