@@ -6,6 +6,8 @@ here.
 
 import struct
 
+ADDED_AND_SUBTRACTED = {1: (0x0101, 0x0010), 2: (0x1000, 0x0001)}  # by workflow 1 and by workflow 2
+
 
 def expected_texts(image: str, added: int, subtracted: int) -> tuple[str, str]:
     """Return the hexadecimal and the decimal result for the text of an image."""
