@@ -120,15 +120,22 @@ class S3Error(ContinuumError):
     """An error that an S3 client gets to see.
 
     `code` is S3's, `message` S3's own words unless given, `extra` further elements of the error document
-    (`BucketName`, `ArgumentName` …).
+    (`BucketName`, `ArgumentName` …), `headers` further headers of the reply (the `ETag` of a 304).
     """
 
     def __init__(
-        self, code: str, message: str = "", *, extra: Mapping[str, str] | None = None, hint: str = ""
+        self,
+        code: str,
+        message: str = "",
+        *,
+        extra: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message or ERRORS[code][1], hint=hint)
         self.code = code
         self.extra: dict[str, str] = dict(extra or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
     @property
     def status(self) -> int:

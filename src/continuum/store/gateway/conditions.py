@@ -13,6 +13,7 @@ import msgspec
 
 from continuum.store.errors import S3Error
 from continuum.store.gateway.inputs import parse_instant
+from continuum.store.gateway.texts import format_http_date
 
 _PREFIX_COPY = "x-amz-copy-source-if-"
 _PREFIX_READ = "if-"
@@ -33,7 +34,8 @@ def check_read(headers: Mapping[str, str], etag: str, modified_at: float) -> Non
     """
     failed = _find_failed(headers, _PREFIX_READ, etag, modified_at)
     if failed in {"none-match", "modified-since"}:
-        raise S3Error("NotModified")
+        headers = {"ETag": f'"{etag}"', "Last-Modified": format_http_date(modified_at)}
+        raise S3Error("NotModified", headers=headers)
     if failed:
         raise _failed(f"If-{failed.title()}")
 
