@@ -1,0 +1,322 @@
+"""`@task`: a call becomes a task of the run that is going on; without a run it is the plain call it looks.
+
+`TaskFunction` stands where the function stood. It knows what each parameter is used for; what a call means is
+the business of the run (`running.Run`), which `continuum run` puts in place with `use_run`. In a worker, and
+under plain `python app.py`, there is none, so a task called there just runs, with the same results.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import update_wrapper
+from typing import Any, Protocol, TypeVar, overload
+
+from continuum.model.errors import InvalidInputError
+from continuum.model.tasks import Needs, OnFailure
+from continuum.workflow.constraints import ATTRIBUTE, resolve_needs
+from continuum.workflow.directions import (
+    COMMUTATIVE,
+    CONCURRENT,
+    IN,
+    INOUT,
+    Access,
+    Direction,
+    parse_direction,
+)
+from continuum.workflow.returning import Returns, parse_returns
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_CAMEL_CASE = {
+    "onFailure": "on_failure",
+    "timeOut": "time_out",
+    "targetDirection": "target_direction",
+    "varargsType": "varargs_type",
+    "isReplicated": "is_replicated",
+    "isDistributed": "is_distributed",
+    "isReduce": "is_reduce",
+    "chunkSize": "chunk_size",
+    "cacheReturns": "cache_returns",
+}
+_ONLY_FALSE = frozenset(
+    (
+        "is_replicated",
+        "is_distributed",
+        "is_reduce",
+        "chunk_size",
+        "cache_returns",
+        "numba",
+        "numba_flags",
+        "numba_signature",
+        "numba_declaration",
+        "tracing_hook",
+    )
+)
+_TARGETS = ("self", "cls")
+ON_FAILURE_ATTRIBUTE = "__continuum_on_failure__"
+
+
+class CallsTasks(Protocol):
+    """What a run offers to the programming model."""
+
+    def call(self, function: "TaskFunction", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Register a call and return its futures."""
+
+
+class Failing:
+    """What happens when a task fails: its policy and the values that stand for what it would have given."""
+
+    __slots__ = ("defaults", "policy")
+
+    def __init__(self, policy: OnFailure, defaults: Mapping[str, Any]) -> None:
+        self.policy = policy
+        self.defaults = defaults
+
+
+_run: CallsTasks | None = None
+
+
+@contextmanager
+def use_run(run: CallsTasks) -> Iterator[None]:
+    """Make `run` the one that calls of tasks belong to, in this process."""
+    global _run  # noqa: PLW0603 - the decorators of a program find the run here and nowhere else
+    before, _run = _run, run
+    try:
+        yield
+    finally:
+        _run = before
+
+
+def find_run() -> Any:
+    """Return the run that is going on in this process, or None."""
+    return _run
+
+
+class TaskFunction:
+    """A function whose calls are tasks. `function` is the plain one."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.function = function
+        self.name = function.__qualname__.replace("<locals>.", "")
+        update_wrapper(self, function)
+        self._given = options
+        self.priority = bool(options.get("priority", False))
+        self.time_out_s = _time_out(options.get("time_out", 0))
+        self.directions = _directions(function, options)
+        signature = inspect.signature(function)
+        self.parameters = tuple(
+            name for name, kind in signature.parameters.items() if kind.kind in _POSITIONAL
+        )
+        self.has_target = bool(self.parameters) and self.parameters[0] in _TARGETS
+        self.varargs = next(
+            (name for name, kind in signature.parameters.items() if kind.kind is kind.VAR_POSITIONAL), ""
+        )
+        self.defaults = {
+            name: kind.default
+            for name, kind in signature.parameters.items()
+            if kind.default is not kind.empty and name in self.directions
+        }
+        self._returns: Returns | None = None
+        self._needs: Needs | None = None
+        self._failing: Failing | None = None
+        self.code: Any = None
+
+    # What other decorators above or below @task may still change is looked at on the first call.
+
+    @property
+    def returns(self) -> Returns:
+        """How many values a call gives."""
+        if self._returns is None:
+            self._returns = parse_returns(self._given.get("returns"), self.function)
+        return self._returns
+
+    @property
+    def failing(self) -> Failing:
+        """What happens on failure."""
+        if self._failing is None:
+            found = getattr(self, ON_FAILURE_ATTRIBUTE, None) or getattr(
+                self.function, ON_FAILURE_ATTRIBUTE, None
+            )
+            self._failing = found or Failing(parse_policy(self._given.get("on_failure", "RETRY")), {})
+        return self._failing
+
+    def needs_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Needs:
+        """Return what a call with these arguments asks of its site."""
+        if self._needs is None:
+            options = {**getattr(self.function, ATTRIBUTE, {}), **getattr(self, ATTRIBUTE, {})}
+            needs = resolve_needs(options, self.function, None)
+            if needs is None:
+                arguments = inspect.signature(self.function).bind(*args, **kwargs)
+                arguments.apply_defaults()
+                return resolve_needs(options, self.function, arguments.arguments) or Needs()
+            self._needs = needs
+        return self._needs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a task of this call; without a run, call the function."""
+        run = _run
+        if run is None:
+            return self.call_here(args, kwargs)
+        return run.call(self, args, kwargs)
+
+    def call_here(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function itself, now; a failure is ignored if its policy says so."""
+        failing = self.failing
+        if failing.policy is not OnFailure.IGNORE:
+            return self.function(*args, **kwargs)
+        try:
+            return self.function(*args, **kwargs)
+        except Exception as problem:  # noqa: BLE001 - this is what the policy IGNORE asks for
+            print(f"task {self.name} failed and is ignored: {problem!r}", file=sys.stderr)  # noqa: T201
+            return failing.defaults.get("returns")
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "TaskFunction": ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> "BoundTask": ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> "TaskFunction | BoundTask":
+        return self if instance is None else BoundTask(self, instance)
+
+    def bind_to_future(self, future: Any) -> "BoundTask":
+        """Return this method bound to an object that is still a future."""
+        return BoundTask(self, future)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "code": None}  # a run's own; another process has none
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+class BoundTask:
+    """A task that is a method, with its object."""
+
+    __slots__ = ("_target", "_task")
+
+    def __init__(self, task: TaskFunction, target: object) -> None:
+        self._task = task
+        self._target = target
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the task with its object as the first argument."""
+        return self._task(self._target, *args, **kwargs)
+
+
+@overload
+def task(function: Decorated, /) -> Decorated: ...
+@overload
+def task(**options: Any) -> Callable[[Decorated], Decorated]: ...
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make calls of a function tasks: `@task()`, `@task(returns=1, path=FILE_IN, x=INOUT, priority=True)`.
+
+    Parameters are named with their direction (default `IN`). Options: `returns` (a number, a type, a tuple or
+    list of types, a name), `priority`, `on_failure` (`RETRY`, `FAIL`, `CANCEL_SUCCESSORS`, `IGNORE`),
+    `time_out` (seconds), `target_direction` (of `self`), `varargs_type`. To a type checker a task looks like
+    the function itself, as its calls may be read sequentially.
+
+    Raises `InvalidInputError` naming an option or direction that is not known or not supported.
+    """
+    named = {_CAMEL_CASE.get(name, name): value for name, value in options.items()}
+    if function is not None:
+        return TaskFunction(_plain(function), named)
+    return lambda decorated: TaskFunction(_plain(decorated), named)
+
+
+def _plain(function: Any) -> Callable[..., Any]:
+    if isinstance(function, classmethod | staticmethod):
+        kind = type(function).__name__
+        raise InvalidInputError(f"@{kind} goes above @task", hint=f"swap @task and @{kind}")
+    if not inspect.isfunction(function):
+        raise InvalidInputError(f"@task needs a function, not {function!r}")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise InvalidInputError(f"{function.__qualname__} is a coroutine or generator and cannot be a task")
+    return function
+
+
+def on_failure(management: str = "RETRY", **defaults: Any) -> Callable[[Any], Any]:
+    """Say what happens when the task below fails: `RETRY`, `FAIL`, `CANCEL_SUCCESSORS` or `IGNORE`.
+
+    With `IGNORE`, `returns=value` and `parameter=value` stand for what the task would have given.
+    """
+    failing = Failing(parse_policy(management), defaults)
+
+    def decorate(function: Any) -> Any:
+        setattr(function, ON_FAILURE_ATTRIBUTE, failing)
+        return function
+
+    return decorate
+
+
+def parse_policy(text: object) -> OnFailure:
+    """Return the policy of that name."""
+    try:
+        return OnFailure(str(text).upper())
+    except ValueError:
+        known = ", ".join(OnFailure)
+        raise InvalidInputError(f"on_failure={text!r} is not known", hint=f"use one of {known}") from None
+
+
+def _time_out(value: Any) -> float:
+    if not isinstance(value, int | float) or value < 0:
+        raise InvalidInputError(f"time_out={value!r} must be a number of seconds")
+    return float(value)
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_OPTIONS = frozenset(("returns", "priority", "on_failure", "time_out", "target_direction", "varargs_type"))
+
+
+def _directions(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Direction]:
+    """Return the parameters that are used otherwise than plainly read."""
+    parameters = inspect.signature(function).parameters
+    given = {}
+    for name, value in options.items():
+        if name in parameters:
+            given[name] = parse_direction(name, value)
+        elif name not in _OPTIONS:
+            _refuse(function, name, value)
+    _add_target(function, parameters, options, given)
+    if "varargs_type" in options:
+        _check_varargs(parse_direction("varargs_type", options["varargs_type"]))
+    for name, direction in given.items():
+        kind = parameters[name].kind
+        if kind in {kind.VAR_POSITIONAL, kind.VAR_KEYWORD}:
+            _check_varargs(direction)
+    return {
+        name: direction
+        for name, direction in given.items()
+        if direction.is_file or direction.access is not Access.READ
+    }
+
+
+def _add_target(
+    function: Callable[..., Any],
+    parameters: Mapping[str, Any],
+    options: Mapping[str, Any],
+    given: dict[str, Direction],
+) -> None:
+    target = parse_direction("self", options.get("target_direction", INOUT))
+    if target not in {IN, INOUT, CONCURRENT, COMMUTATIVE}:
+        raise InvalidInputError(f"target_direction={target} is not possible", hint="use IN or INOUT")
+    first = next(iter(parameters), "")
+    if first == "self" and "." in function.__qualname__:
+        given.setdefault("self", target)
+
+
+def _check_varargs(direction: Direction) -> None:
+    if direction.is_file or direction.access is not Access.READ:
+        raise InvalidInputError(f"{direction} for a variable number of parameters is not supported yet")
+
+
+def _refuse(function: Callable[..., Any], name: str, value: Any) -> None:
+    if name in _ONLY_FALSE:
+        if value:
+            raise InvalidInputError(
+                f"@task({name}={value!r}) of {function.__qualname__} is not supported yet"
+            )
+        return
+    hint = "options: " + ", ".join(sorted(_OPTIONS))
+    raise InvalidInputError(
+        f"@task({name}=…): {function.__qualname__} has no parameter and @task no option {name}", hint=hint
+    )
