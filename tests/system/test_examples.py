@@ -1,0 +1,102 @@
+"""The examples, each run as its README says, on a running continuum."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def load(path: str) -> Any:
+    """Import a module of the examples, which are programs and not packages."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, EXAMPLES / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_program(embedded: Any, *arguments: str) -> str:
+    """Run a program of the examples with `continuum run` and return what it printed."""
+    return embedded.continuum("run", *arguments).stdout
+
+
+def test_the_demonstrator_of_the_sky_store_gets_every_reply_that_it_expects(embedded):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "skystore_demo" / "demo.py", "--home", embedded.home.path],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every reply was as expected" in done.stdout
+
+
+def test_three_workflows_started_at_once_give_the_expected_objects_and_the_third_waits(embedded):
+    edge, cloud = (embedded.boto3_client(site) for site in ("edge", "cloud"))
+    edge.create_bucket(Bucket="mvp")
+    folder = EXAMPLES / "mvp_workflows"
+    for client, name in ((edge, "img01.hex"), (cloud, "img02.hex")):
+        client.put_object(Bucket="mvp", Key=name, Body=(folder / name).read_bytes())
+    waits = ["--after", "workflow1", "--after", "workflow2"]
+    commands = [
+        ("--name", "workflow3", *waits, str(folder / "workflow3.py")),
+        ("--name", "workflow1", str(folder / "workflow1.py")),
+        ("--name", "workflow2", str(folder / "workflow2.py")),
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        printed = list(pool.map(lambda words: run_program(embedded, *words), commands))
+    assert "joined" in printed[0]
+    expected = load("mvp_workflows/expected.py")
+    joined = ""
+    for number, numbers in expected.ADDED_AND_SUBTRACTED.items():
+        image = (folder / f"img0{number}.hex").read_text()
+        hexadecimal, decimal = expected.expected_texts(image, *numbers)
+        joined += hexadecimal
+        for client in (edge, cloud):
+            assert read(client, f"result{number}.txt") == hexadecimal
+            assert read(client, f"decimal_img0{number}.txt") == decimal
+    assert read(edge, "joined.txt") == read(cloud, "joined.txt") == joined
+
+
+def test_a_workflow_of_the_demonstrator_runs_with_plain_files_too(embedded, tmp_path):
+    result, decimal = tmp_path / "result.txt", tmp_path / "decimal.txt"
+    program, image = EXAMPLES / "mvp_workflows" / "workflow1.py", EXAMPLES / "mvp_workflows" / "img01.hex"
+    run_program(embedded, str(program), str(image), str(result), str(decimal))
+    expected = load("mvp_workflows/expected.py")
+    wanted = expected.expected_texts(image.read_text(), *expected.ADDED_AND_SUBTRACTED[1])
+    assert (result.read_text(), decimal.read_text()) == wanted
+
+
+def test_the_survey_finds_the_planted_sources_and_moves_less_with_data_gravity(embedded):
+    tiles = 8
+    embedded.boto3_client("edge").create_bucket(Bucket="sky-survey")
+    folder = EXAMPLES / "sky_survey"
+    for telescope, site in enumerate(("edge", "cloud")):
+        run_program(embedded, "--placement", site, str(folder / "observe.py"), str(telescope), str(tiles))
+    moved = {}
+    sky = load("sky_survey/sky.py")
+    planted = [
+        [number, *place[:2]] for number in range(tiles) for place in sorted(sky.planted_sources(number))
+    ]
+    for placement in ("data", "load"):
+        name = f"survey-{placement}"
+        run_program(embedded, "--name", name, "--placement", placement, str(folder / "survey.py"), str(tiles))
+        moved[placement] = json.loads(embedded.continuum("run", "show", name, "--json").stdout)["moved_bytes"]
+        summary = json.loads(read(embedded.boto3_client("cloud"), "summary.json", bucket="sky-survey"))
+        assert [source[:3] for source in summary["sources"]] == planted
+    assert moved["data"] < moved["load"]
+
+
+def read(client: Any, key: str, bucket: str = "mvp") -> str:
+    """Return an object as text."""
+    return client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
