@@ -12,27 +12,68 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.store.gateway.settings import GatewaySettings, Limits
+    from continuum.store.locator.client import LocatorClient
+    from continuum.store.locator.messages import (
+        Buckets,
+        CreateUser,
+        DeleteUser,
+        ListBuckets,
+        ListStores,
+        ListUsers,
+        Locate,
+        Located,
+        Location,
+        Users,
+    )
+    from continuum.store.locator.service import Locator
+    from continuum.store.locator.settings import LocatorSettings
     from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
 
 __all__ = [
     "SOURCE_SITE_HEADER",
+    "Buckets",
+    "CreateUser",
+    "DeleteUser",
     "GatewaySettings",
     "Limits",
+    "ListBuckets",
+    "ListStores",
+    "ListUsers",
+    "Locate",
+    "Located",
+    "Location",
+    "Locator",
+    "LocatorClient",
+    "LocatorSettings",
     "ObjectClient",
     "ObjectInfo",
     "StoreClient",
     "StoreReplyError",
+    "Users",
 ]
 
 _HOMES = {
     "SOURCE_SITE_HEADER": "objects",
+    "Buckets": "locator.messages",
+    "CreateUser": "locator.messages",
+    "DeleteUser": "locator.messages",
     "GatewaySettings": "gateway.settings",
     "Limits": "gateway.settings",
+    "ListBuckets": "locator.messages",
+    "ListStores": "locator.messages",
+    "ListUsers": "locator.messages",
+    "Locate": "locator.messages",
+    "Located": "locator.messages",
+    "Location": "locator.messages",
+    "Locator": "locator.service",
+    "LocatorClient": "locator.client",
+    "LocatorSettings": "locator.settings",
     "ObjectClient": "objects",
     "ObjectInfo": "objects",
     "StoreClient": "stores.s3",
     "StoreReplyError": "stores.s3",
+    "Users": "locator.messages",
 }
 
 

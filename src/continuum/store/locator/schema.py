@@ -1,0 +1,180 @@
+"""The tables of the locator, as they are after the last migration.
+
+What is unique is said to the database, so that no program error can break it: one current version per key,
+one replica per version and store, one owner for every physical key. Keys compare by their UTF-8 bytes: that
+is SQLite's own order for text, and collation "C" in PostgreSQL.
+
+A version that was replaced or deleted stays as a tombstone (`ended_at`) for a while, so that a commit that
+is repeated after its answer was lost finds what became of it. Instants are seconds since the epoch. Flags
+are integers. Secrets are sealed (see `sealing`). Nothing here is read or written outside `index`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+# Names for constraints, so that a migration can speak of them in any database.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+ByteOrderedText = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER keys only
+
+metadata = MetaData(naming_convention=NAMING)
+
+# One row for every start of a locator over this database: leases from before may still be out.
+starts = Table(
+    "starts",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("lease_s", Double, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("access_key", Text, nullable=False, unique=True),
+    Column("sealed_secret_key", LargeBinary, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+stores = Table(
+    "stores",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("access_key", Text, nullable=False),
+    Column("sealed_secret_key", LargeBinary, nullable=False),
+    Column("ca_pem", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("ended_at", Double, index=True),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("owner", ByteOrderedText, nullable=False),
+    Column("home", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "owner", "name"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("version_id", Text, nullable=False, unique=True),
+    # Not a foreign key: a tombstone may outlive its bucket.
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("key", ByteOrderedText, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("modified_at", Double, nullable=False),
+    Column("checksum_algorithm", Text, nullable=False),
+    Column("checksum_type", Text, nullable=False),
+    Column("details", LargeBinary, nullable=False),
+    Column("ended_at", Double),
+)
+Index(
+    "ix_versions_ended_at",
+    versions.c.ended_at,
+    sqlite_where=text("ended_at IS NOT NULL"),
+    postgresql_where=text("ended_at IS NOT NULL"),
+)
+
+# The name space: one row per key, in the order of listing.
+objects = Table(
+    "objects",
+    metadata,
+    Column("bucket", ByteOrderedText, ForeignKey("buckets.name"), primary_key=True),
+    Column("key", ByteOrderedText, primary_key=True),
+    Column("version", Number, ForeignKey("versions.number"), nullable=False, unique=True),
+    sqlite_with_rowid=False,
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("version", Number, ForeignKey("versions.number"), primary_key=True),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), primary_key=True),
+    Column("physical_bucket", Text, nullable=False),
+    Column("physical_key", ByteOrderedText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("store", "physical_bucket", "physical_key"),
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("bucket", ByteOrderedText, ForeignKey("buckets.name"), nullable=False),
+    Column("key", ByteOrderedText, nullable=False),
+    Column("initiator", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("touched_at", Double, nullable=False, index=True),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("physical_bucket", Text, nullable=False),
+    Column("physical_key", ByteOrderedText, nullable=False),
+    Column("store_upload_id", Text, nullable=False),
+    Column("details", LargeBinary, nullable=False),
+    Index(None, "bucket", "key", "upload_id"),
+    UniqueConstraint("store", "physical_bucket", "physical_key"),
+)
+
+# What lies in a store and nothing points at. `due_at` is when it may go, and after a claim when it is
+# offered again.
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("physical_bucket", Text, nullable=False),
+    Column("physical_key", ByteOrderedText, nullable=False),
+    Column("store_upload_id", Text, nullable=False),
+    Column("is_prefix", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    UniqueConstraint(
+        "store",
+        "physical_bucket",
+        "physical_key",
+        "store_upload_id",
+        "is_prefix",
+        name="uq_garbage_item",  # PostgreSQL cuts names at 63 characters
+    ),
+    Index(None, "store", "due_at"),
+    sqlite_autoincrement=True,  # a number is never used twice: a late report must not end another item
+)

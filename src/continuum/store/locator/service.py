@@ -1,0 +1,386 @@
+"""The locator: answers every request of `messages` over the backbone.
+
+One locator at a time serves a database. Each request is validated, noted in the leases where it may be kept
+by who asks, executed by the reader or the writer, and, if it changed something, acknowledged once nobody
+serves what was before (`invalidating`). Requests that fail because the disk is full or read-only are
+answered with `UnavailableError`; the process goes on, and works again when the cause is gone.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nats.aio.subscription import Subscription
+
+from continuum.backbone import Backbone
+from continuum.model.objects import Bucket, Role, User, Version
+from continuum.store.locator import messages as m
+from continuum.store.locator.database import Database
+from continuum.store.locator.index import buckets, garbage, listing, objects, sessions, uploads, users
+from continuum.store.locator.invalidating import Invalidator, send_over
+from continuum.store.locator.leases import Leases, Thing
+from continuum.store.locator.reading import Reader
+from continuum.store.locator.reconciling import Reconciler
+from continuum.store.locator.sealing import Sealer
+from continuum.store.locator.settings import LocatorSettings
+from continuum.store.locator.validating import (
+    MAX_DELETES,
+    check_count,
+    check_key,
+    check_marker,
+    check_name,
+    check_place,
+    check_store,
+    check_upload,
+    check_version,
+    parse_role,
+)
+from continuum.store.locator.writing import Writer
+
+log = logging.getLogger(__name__)
+
+QUEUE = "hub"
+TOUCH_EVERY_S = 3600.0  # an upload's last use is noted this often; it is compared with days
+STOP_WAIT_S = 5.0
+MAX_CLAIM = 1000
+
+
+class Locator:
+    """The location database as a service. `start` it on a backbone; `stop` it before the backbone closes."""
+
+    def __init__(self, settings: LocatorSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._database = Database(settings.database_url, busy_timeout_s=settings.busy_timeout_s)
+        self._leases = Leases(lease_s=settings.lease_s, max_held=settings.max_held_keys)
+        self._reader = Reader(self._database.connect, are_points_inline=self._database.is_sqlite)
+        self._writer = Writer(self._database.connect, max_waiting=settings.max_waiting_changes)
+        self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
+        self._epoch = secrets.token_hex(8)
+        self._subscriptions: list[Subscription] = []
+        self._active = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._sealer: Sealer
+        self._invalidator: Invalidator
+
+    # ---- life ----
+
+    async def start(self, backbone: Backbone) -> None:
+        """Open the database, take over the sessions that go on, and answer from now on.
+
+        Raises `ConflictError` (another hub uses the database, or its key file is another one's) and
+        `UnavailableError` (the database cannot be opened).
+        """
+        old_leases_s = await asyncio.to_thread(self._open)
+        try:
+            await self._serve(backbone, old_leases_s)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _serve(self, backbone: Backbone, old_leases_s: float) -> None:
+        self._invalidator = Invalidator(
+            self._leases,
+            send_over(backbone),
+            time.monotonic,
+            lease_s=self._settings.lease_s,
+            old_leases_s=old_leases_s,
+        )
+        self._writer.start()
+        self._reconciler.start()
+        for kind, handler in self._handlers().items():
+            self._subscriptions.append(
+                await backbone.serve(m.SUBJECTS[kind], kind, self._counted(handler), queue=QUEUE)
+            )
+
+    def _open(self) -> float:
+        """Open the database; return how long leases from before this start may last."""
+        self._database.open()
+        connection = self._database.connect()
+        try:
+            is_new = not connection.row(users.LIST_USERS) and not connection.row(sessions.LIST_STORES)
+            self._sealer = Sealer.open(self._settings.key_file, is_new=is_new)
+            sessions.list_stores(connection, self._sealer)  # fails if the key is another one's
+            live = sessions.list_live_sessions(connection)
+            with connection.writing():
+                before_s = sessions.record_start(
+                    connection, epoch=self._epoch, now=self._clock(), lease_s=self._settings.lease_s
+                )
+        except BaseException:
+            self._database.close()
+            raise
+        finally:
+            connection.close()
+        for session in live:
+            self._leases.open(session.session_id, session.site, time.monotonic())
+        return before_s if live else 0.0
+
+    async def stop(self) -> None:
+        """Answer what has arrived, within bounds, then close everything."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        self._subscriptions.clear()
+        try:
+            await asyncio.wait_for(self._is_idle.wait(), STOP_WAIT_S)
+        except TimeoutError:
+            log.warning("stopping with %d requests unanswered", self._active)
+        await self._reconciler.stop()
+        await self._invalidator.close()
+        await self._writer.stop()
+        await self._reader.stop()
+        self._database.close()
+
+    def _counted(self, handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+        async def handle(request: Any) -> Any:
+            self._active += 1
+            self._is_idle.clear()
+            try:
+                return await handler(request)
+            finally:
+                self._active -= 1
+                if not self._active:
+                    self._is_idle.set()
+
+        return handle
+
+    def _handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+        return {
+            m.OpenSession: self._open_session,
+            m.RenewSession: self._renew_session,
+            m.CloseSession: self._close_session,
+            m.ListStores: self._list_stores,
+            m.FindUser: self._find_user,
+            m.CreateUser: self._create_user,
+            m.ListUsers: self._list_users,
+            m.DeleteUser: self._delete_user,
+            m.CreateBucket: self._create_bucket,
+            m.GetBucket: self._get_bucket,
+            m.ListBuckets: self._list_buckets,
+            m.DeleteBucket: self._delete_bucket,
+            m.LookUp: self._look_up,
+            m.Locate: self._locate,
+            m.Commit: self._commit,
+            m.Delete: self._delete,
+            m.AddReplica: self._add_replica,
+            m.ListObjects: self._list_objects,
+            m.CreateUpload: self._create_upload,
+            m.GetUpload: self._get_upload,
+            m.AbortUpload: self._abort_upload,
+            m.ListUploads: self._list_uploads,
+            m.ClaimGarbage: self._claim_garbage,
+            m.FilterOrphans: self._filter_orphans,
+            m.ReportGarbage: self._report_garbage,
+            m.DiscardObject: self._discard_object,
+        }
+
+    # ---- sessions ----
+
+    async def _open_session(self, request: m.OpenSession) -> m.Session:
+        check_store(request.site, request.store)
+        check_name(request.gateway, "a gateway's name")
+        session_id = secrets.token_hex(16)
+        await self._writer.write(
+            sessions.open_session,
+            self._sealer,
+            session_id=session_id,
+            gateway=request.gateway,
+            store=request.store,
+            now=self._clock(),
+        )
+        self._leases.open(session_id, request.site, time.monotonic())
+        return self._session(session_id)
+
+    async def _renew_session(self, request: m.RenewSession) -> m.Session:
+        if not self._leases.renew(request.session_id, time.monotonic()):
+            raise _ended()
+        return self._session(request.session_id)
+
+    async def _close_session(self, request: m.CloseSession) -> m.Empty:
+        self._leases.end(request.session_id)
+        await self._writer.write(sessions.end_session, request.session_id, now=self._clock())
+        return m.Empty()
+
+    def _session(self, session_id: str) -> m.Session:
+        return m.Session(session_id=session_id, lease_s=self._settings.lease_s, hub_epoch=self._epoch)
+
+    async def _list_stores(self, request: m.ListStores) -> m.Stores:
+        self._require_live(request.session_id)
+        return m.Stores(stores=await self._reader.point(sessions.list_stores, self._sealer))
+
+    def _require_live(self, session_id: str) -> None:
+        if not self._leases.is_live(session_id):
+            raise _ended()
+
+    def _hold(self, session_id: str, *things: Thing) -> None:
+        """Note that who asks may keep the answer; before the index is read."""
+        if not session_id:
+            return
+        self._require_live(session_id)
+        for thing in things:
+            self._leases.hold(session_id, thing)
+        self._invalidator.shed()
+
+    # ---- users ----
+
+    async def ensure_user(self, name: str, role: Role | str = Role.ADMIN) -> User:
+        """Return the user of this name, made with fresh keys if there is none; with the secret key."""
+        present = await self._reader.point(users.find_user_by_name, self._sealer, name)
+        return present or await self._add_user(name, parse_role(role))
+
+    async def _add_user(self, name: str, role: Role) -> User:
+        check_name(name, "a user's name")
+        user = User(
+            name=name,
+            access_key="CTNM" + secrets.token_hex(8).upper(),
+            secret_key=secrets.token_urlsafe(30),
+            role=role,
+            created_at=self._clock(),
+        )
+        return await self._writer.write(users.create_user, self._sealer, user)
+
+    async def _find_user(self, request: m.FindUser) -> User:
+        check_name(request.access_key, "an access key")
+        self._hold(request.session_id, ("", request.access_key))
+        return await self._reader.point(users.find_user, self._sealer, request.access_key)
+
+    async def _create_user(self, request: m.CreateUser) -> User:
+        return await self._add_user(request.name, parse_role(request.role))
+
+    async def _list_users(self, request: m.ListUsers) -> m.Users:
+        del request
+        return await self._reader.scan(users.list_users)
+
+    async def _delete_user(self, request: m.DeleteUser) -> m.Empty:
+        access_key = await self._writer.write(users.delete_user, request.name)
+        await self._invalidator.tell([("", access_key)])
+        return m.Empty()
+
+    # ---- buckets ----
+
+    async def _create_bucket(self, request: m.CreateBucket) -> Bucket:
+        check_name(request.owner, "an owner")
+        check_name(request.home, "a home")
+        bucket = await self._writer.write(buckets.create_bucket, request, now=self._clock())
+        await self._invalidator.tell([(request.name, "")])
+        return bucket
+
+    async def _get_bucket(self, request: m.GetBucket) -> Bucket:
+        check_name(request.name, "a bucket's name")
+        self._hold(request.session_id, (request.name, ""))
+        return await self._reader.point(buckets.require_bucket, request.name)
+
+    async def _list_buckets(self, request: m.ListBuckets) -> m.Buckets:
+        return await self._reader.scan(buckets.list_buckets, request.owner)
+
+    async def _delete_bucket(self, request: m.DeleteBucket) -> m.Empty:
+        await self._writer.write(buckets.delete_bucket, request.name)
+        await self._invalidator.tell([(request.name, "")], but=request.session_id)
+        return m.Empty()
+
+    # ---- objects ----
+
+    async def _look_up(self, request: m.LookUp) -> Version:
+        check_key(request.key)
+        check_name(request.bucket, "a bucket's name")
+        self._hold(request.session_id, (request.bucket, request.key))
+        return await self._reader.point(objects.look_up, request)
+
+    async def _locate(self, request: m.Locate) -> m.Located:
+        check_count(request.objects, "objects")
+        return await self._reader.scan(objects.locate, request)
+
+    async def _commit(self, request: m.Commit) -> Version:
+        check_version(request.version)
+        thing = (request.version.bucket, request.version.key)
+        self._hold(request.session_id, thing)
+        version = await self._writer.write(
+            objects.commit, request, now=self._clock(), grace_s=self._settings.grace_s
+        )
+        await self._invalidator.tell([thing], but=request.session_id)
+        return version
+
+    async def _delete(self, request: m.Delete) -> m.Deleted:
+        check_count(request.objects, "deletions", MAX_DELETES)
+        for item in request.objects:
+            check_key(item.key)
+        things = [(request.bucket, item.key) for item in request.objects]
+        self._hold(request.session_id, *things)
+        deleted = await self._writer.write(
+            objects.delete_objects, request, now=self._clock(), grace_s=self._settings.grace_s
+        )
+        await self._invalidator.tell(things, but=request.session_id)
+        return deleted
+
+    async def _add_replica(self, request: m.AddReplica) -> m.Empty:
+        check_place(request.replica.store, request.replica.bucket, request.replica.key)
+        self._require_live(request.session_id)
+        await self._writer.write(objects.add_replica, request)
+        self._invalidator.hint(request.session_id, (request.bucket, request.key))
+        return m.Empty()
+
+    async def _list_objects(self, request: m.ListObjects) -> m.ObjectPage:
+        for text in (request.prefix, request.delimiter, request.after):
+            check_marker(text)
+        return await self._reader.scan(listing.list_objects, request)
+
+    # ---- uploads ----
+
+    async def _create_upload(self, request: m.CreateUpload) -> m.Upload:
+        check_upload(request.upload)
+        self._require_live(request.session_id)
+        return await self._writer.write(uploads.create_upload, request, now=self._clock())
+
+    async def _get_upload(self, request: m.GetUpload) -> m.Upload:
+        upload, touched_at = await self._reader.point(uploads.get_upload, request)
+        if self._clock() - touched_at > TOUCH_EVERY_S:
+            await self._writer.write(uploads.touch_upload, request.upload_id, now=self._clock())
+        return upload
+
+    async def _abort_upload(self, request: m.AbortUpload) -> m.Empty:
+        self._require_live(request.session_id)
+        await self._writer.write(
+            uploads.abort_upload, request, now=self._clock(), grace_s=self._settings.grace_s
+        )
+        return m.Empty()
+
+    async def _list_uploads(self, request: m.ListUploads) -> m.UploadPage:
+        for text in (request.prefix, request.delimiter, request.key_marker, request.upload_id_marker):
+            check_marker(text)
+        return await self._reader.scan(listing.list_uploads, request)
+
+    # ---- garbage ----
+
+    async def _claim_garbage(self, request: m.ClaimGarbage) -> m.Garbage:
+        self._require_live(request.session_id)
+        limit = max(0, min(request.limit, MAX_CLAIM))
+        if not await self._reader.point(garbage.has_due, request.store, now=self._clock()):
+            return m.Garbage(items=())
+        return await self._writer.write(
+            garbage.claim_garbage, request.store, limit, now=self._clock(), claim_s=self._settings.claim_s
+        )
+
+    async def _filter_orphans(self, request: m.FilterOrphans) -> m.Orphans:
+        check_count(request.keys, "keys")
+        return await self._reader.scan(garbage.filter_orphans, request)
+
+    async def _report_garbage(self, request: m.ReportGarbage) -> m.Empty:
+        check_count(request.item_ids, "items")
+        await self._writer.write(garbage.report_garbage, request.session_id, request.item_ids)
+        return m.Empty()
+
+    async def _discard_object(self, request: m.DiscardObject) -> m.Empty:
+        check_place(request.store, request.bucket, request.key)
+        await self._writer.write(
+            garbage.discard_object, request, now=self._clock(), grace_s=self._settings.grace_s
+        )
+        return m.Empty()
+
+
+def _ended() -> m.SessionEndedError:
+    return m.SessionEndedError(
+        "the session has ended", hint="open a new one; what was under way must be done again"
+    )

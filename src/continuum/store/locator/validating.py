@@ -1,0 +1,103 @@
+"""Bounds on what the locator accepts, so that no request costs or stores without limit.
+
+S3's own limits where it has them; gateways check those too and answer with S3's codes. What arrives here is
+refused as `InvalidInputError`.
+"""
+
+from collections.abc import Mapping, Sized
+
+from continuum.model.errors import InvalidInputError
+from continuum.model.objects import MAX_KEY_BYTES, Role, Store, Version
+from continuum.model.sites import parse_site_name
+from continuum.store.locator.messages import Upload
+
+MAX_NAME_CHARACTERS = 256
+MAX_PEM_CHARACTERS = 65_536
+MAX_PAIRS_BYTES = 16_384  # headers and metadata together; S3 allows 8 KiB of headers
+MAX_PARTS = 10_000
+MAX_ITEMS = 10_000
+MAX_DELETES = 1_000
+MAX_SIZE_BYTES = 2**53  # exact in every JSON reader
+
+
+def check_key(key: str) -> None:
+    """Refuse what cannot be a key: empty, longer than 1,024 bytes, or with NUL."""
+    if not key:
+        raise InvalidInputError("a key cannot be empty")
+    check_marker(key)
+
+
+def check_marker(text: str) -> None:
+    """Refuse what cannot be a key, a prefix or a marker."""
+    if len(text.encode()) > MAX_KEY_BYTES:
+        raise InvalidInputError(f"a key has at most {MAX_KEY_BYTES} bytes in UTF-8")
+    if "\0" in text:
+        raise InvalidInputError("a key cannot hold the character NUL")
+
+
+def check_name(text: str, what: str) -> None:
+    """Refuse names, ids, tags that are empty, long or hold control characters."""
+    if not text or len(text) > MAX_NAME_CHARACTERS or not text.isprintable():
+        raise InvalidInputError(f"{what} is not 1 to {MAX_NAME_CHARACTERS} printable characters")
+
+
+def check_count(items: Sized, what: str, limit: int = MAX_ITEMS) -> None:
+    """Refuse more than `limit` items."""
+    if len(items) > limit:
+        raise InvalidInputError(f"{len(items)} {what} at once; at most {limit}")
+
+
+def check_version(version: Version) -> None:
+    """Refuse a version that is not well formed."""
+    check_key(version.key)
+    check_name(version.version_id, "a version id")
+    check_name(version.etag, "an ETag")
+    if not 0 <= version.size_bytes <= MAX_SIZE_BYTES:
+        raise InvalidInputError("the size of a version is out of range")
+    check_count(version.part_sizes, "parts", MAX_PARTS)
+    _check_pairs(version.headers, version.metadata, version.checksums)
+    for replica in version.replicas:
+        check_place(replica.store, replica.bucket, replica.key)
+
+
+def check_upload(upload: Upload) -> None:
+    """Refuse an upload that is not well formed."""
+    check_key(upload.key)
+    check_name(upload.upload_id, "an upload id")
+    check_place(upload.store, upload.physical_bucket, upload.physical_key)
+    if not upload.store_upload_id or len(upload.store_upload_id) > MAX_KEY_BYTES:
+        raise InvalidInputError("the store's upload id is missing or too long")
+    _check_pairs(upload.headers, upload.metadata)
+
+
+def check_place(store: str, bucket: str, key: str) -> None:
+    """Refuse what cannot be a place in a store."""
+    check_name(store, "a store's name")
+    check_name(bucket, "a physical bucket")
+    check_key(key)
+
+
+def check_store(site: str, store: Store) -> None:
+    """Refuse a store that is not well formed or not of that site."""
+    parse_site_name(site)
+    if store.site != site:
+        raise InvalidInputError(f"a gateway of {site!r} cannot speak for a store of {store.site!r}")
+    for text, what in ((store.name, "a store's name"), (store.bucket, "a physical bucket")):
+        check_name(text, what)
+    if not store.endpoint.startswith(("https://", "http://", "unix:")) or len(store.endpoint) > MAX_KEY_BYTES:
+        raise InvalidInputError("the store's endpoint is not a URL", hint="https://host:port")
+    check_count(store.ca_pem, "characters of certificates", MAX_PEM_CHARACTERS)
+
+
+def parse_role(text: str) -> Role:
+    """Return the role of this name."""
+    try:
+        return Role(text)
+    except ValueError as problem:
+        raise InvalidInputError(f"{text!r} is no role", hint="one of " + ", ".join(Role)) from problem
+
+
+def _check_pairs(*mappings: Mapping[str, str]) -> None:
+    size = sum(len(name) + len(value) for mapping in mappings for name, value in mapping.items())
+    if size > MAX_PAIRS_BYTES:
+        raise InvalidInputError(f"headers and metadata of more than {MAX_PAIRS_BYTES} bytes")
