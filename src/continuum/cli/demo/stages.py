@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +22,13 @@ RUN_LIMIT_S = 120.0
 Result = TypeVar("Result")
 
 
+class SiteShare(msgspec.Struct, kw_only=True):
+    """How many tasks of a run finished at a site."""
+
+    name: str
+    tasks: int
+
+
 class RunSummary(msgspec.Struct, kw_only=True):
     """What `continuum run show --json` says of a run, as far as it is needed here."""
 
@@ -28,8 +36,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
     state: str
     started_at: float
     ended_at: float
-    tasks_by_site: dict[str, int] = {}
-    moved_bytes: int = 0
+    sites: tuple[SiteShare, ...]
+    moved_bytes: int
 
     @property
     def took_s(self) -> float:
@@ -39,7 +47,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
     @property
     def where(self) -> str:
         """How many tasks ran at which site, for the table."""
-        return ", ".join(f"{site} {count}" for site, count in sorted(self.tasks_by_site.items()))
+        return ", ".join(f"{site.name} {site.tasks}" for site in self.sites if site.tasks)
 
 
 class Stage:
@@ -63,6 +71,11 @@ class Stage:
     def summary(self, name: str) -> RunSummary:
         """Return what the platform says of a run."""
         return msgspec.json.decode(self.commands.continuum("run", "show", name, "--json"), type=RunSummary)
+
+    def first_task_at(self, run: RunSummary) -> float:
+        """Return when the run's program called its first task."""
+        with (self.home.runs() / run.run_id / "journal.jsonl").open() as journal:
+            return float(json.loads(journal.readline())["at"])
 
     def keep_graph(self, name: str, run: RunSummary) -> None:
         """Check that the picture of the run's graph is there, and keep a copy beyond the home's end."""
