@@ -70,7 +70,7 @@ def check_run(process: "subprocess.Popen[str]", tmp_path: Path, *, may_fail: boo
         "gateway.edge",
         "gateway.cloud",
         "hub",
-        "backbone",
+        "nats",
         "store.edge",
         "store.cloud",
         "agent.edge",

@@ -29,7 +29,7 @@ from continuum.model.errors import (
     NotFoundError,
     UnavailableError,
 )
-from continuum.security.tls import client_context
+from continuum.security import client_context
 
 log = logging.getLogger(__name__)
 
