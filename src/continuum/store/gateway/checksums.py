@@ -69,7 +69,7 @@ class _XxHash:
         self._hash = hashing
 
     def update(self, data: bytes | memoryview) -> None:
-        self._hash.update(data)
+        self._hash.update(bytes(data))  # it takes nothing else
 
     def digest(self) -> bytes:
         return bytes(self._hash.finalize())

@@ -29,8 +29,8 @@ class WriteConditions(msgspec.Struct, frozen=True, kw_only=True):
 def check_read(headers: Mapping[str, str], etag: str, modified_at: float) -> None:
     """Raise `S3Error` `NotModified` (304) or `PreconditionFailed` (412) if a read's conditions do not hold.
 
-    `etag` is without quotes, `modified_at` in seconds since the epoch. A 304 needs ETag and Last-Modified in
-    its headers.
+    `etag` is without quotes, `modified_at` in seconds since the epoch. The error of a 304 carries both as
+    headers.
     """
     failed = _find_failed(headers, _PREFIX_READ, etag, modified_at)
     if failed in {"none-match", "modified-since"}:

@@ -35,8 +35,10 @@ class ByteRange(msgspec.Struct, frozen=True):
 
 
 def parse_range(header: str | None, size_bytes: int) -> ByteRange | None:
-    """Return the range that a `Range` header asks of an object; None for the whole object. Raises `S3Error`
-    `InvalidRange`."""
+    """Return the range that a `Range` header asks of an object; None for the whole object.
+
+    Raises `S3Error` `InvalidRange`.
+    """
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.groups() == ("", ""):
         return None
@@ -58,14 +60,16 @@ def _suffix(length_bytes: int, size_bytes: int, header: str) -> ByteRange:
 
 def _unsatisfiable(header: str, size_bytes: int) -> S3Error:
     return S3Error(
-        "InvalidRange", extra={"RangeRequested": header[:100], "ActualObjectSize": str(size_bytes)}
+        "InvalidRange",
+        extra={"RangeRequested": header[:100], "ActualObjectSize": str(size_bytes)},
+        headers={"Content-Range": f"bytes */{size_bytes}"},
     )
 
 
 def find_part(part_number: int, size_bytes: int, part_sizes: Sequence[int]) -> ByteRange | None:
-    """Return the bytes of a part; None if that is an empty object as a whole. `part_sizes` is empty if the
-    object came in one piece.
+    """Return the bytes of a part; None if the part is empty.
 
+    `part_sizes` is empty if the object came in one piece, which then is its only part.
     Raises `S3Error` `InvalidPartNumber` (416), or `InvalidArgument` for a number that no part can have.
     """
     if not 1 <= part_number <= MAX_PARTS:
