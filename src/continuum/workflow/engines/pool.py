@@ -1,0 +1,421 @@
+"""The engine of one machine: worker processes that are fed in batches.
+
+One thread waits for what workers report; whoever submits writes to the workers himself, so that a chain
+of tasks costs one wake-up less per link. A worker has the computing units of its tasks from the moment it
+gets one until it has none left, so a site's budget is asked once per batch. Tasks go in the order in
+which they came, those with priority first; a large one at the head waits until enough units are free, and
+nothing overtakes it.
+
+A worker that dies takes with it the task that it was executing (`WORKER_LOST`) and whatever it had finished
+within the last milliseconds and not yet reported; what was only queued there runs elsewhere. When workers die
+again and again before they have done anything, tasks fail with the reason instead of going round for ever.
+
+Times out and cancels by ending the worker, to within `TICK_S`.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.workflow.engines.batches import (
+    MAX_BATCH_BYTES,
+    WINDOW_S,
+    Durations,
+    choose_batch,
+    has_room,
+    is_quick,
+)
+from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.contracts import EngineLoad, EngineSink
+from continuum.workflow.engines.crews import Crew
+from continuum.workflow.engines.frames import Outcome, TaskSkipped, WorkerSettings
+from continuum.workflow.engines.launching import say_status, write_code
+from continuum.workflow.engines.pages import SETTLE_S, create_pages
+from continuum.workflow.engines.seats import Ending, Seat
+from continuum.workflow.folders import RunFolder
+from continuum.workflow.messages import (
+    Event,
+    FailureKind,
+    FunctionCode,
+    RunSpec,
+    TaskFailed,
+    TaskFinished,
+    TaskSpec,
+    TaskStarted,
+)
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.05  # how often running tasks are looked at
+FAST_TICK_S = 0.005  # the same while something may have to be taken back from a worker
+LINGER_S = 1.0  # of nothing to do before the thread sleeps until it is woken
+MAX_FUTILE_ENDS = 5
+
+_clock = time.monotonic
+
+
+class PoolEngine:
+    """Executes the tasks of one run in processes of this machine. See `contracts.Engine`.
+
+    `folder` is the run's data and stays the caller's; `budget` is shared with the other runs of the site.
+    Tasks start in `directory` (None: a folder for each worker). What they print is appended to `log_file`.
+    """
+
+    def __init__(
+        self, folder: RunFolder, budget: Budget, *, log_file: Path, directory: Path | None = None
+    ) -> None:
+        self._folder = folder
+        self._budget = budget
+        self._log_file = log_file
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._queue: deque[TaskSpec] = deque()
+        self._urgent: deque[TaskSpec] = deque()
+        self._functions: dict[str, FunctionCode] = {}
+        self._durations = Durations()
+        self._cancelled: set[int] = set()
+        self._events: list[Event] = []
+        self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.epoll()
+        self._poll.register(self._waker, select.EPOLLIN)
+        self._share = budget.join(self._wake)
+        self._owner_pid = os.getpid()
+        self._is_open = False
+        self._is_dozing = False
+        self._next_check = 0.0
+        self._active_at = 0.0
+        self._futile_ends = 0
+
+    # ---- the engine's face ----
+
+    def start(self, run: RunSpec, sink: EngineSink) -> None:
+        """Start the thread and the fork server; workers follow when there are tasks."""
+        self._sink = sink
+        self._log_file.parent.mkdir(parents=True, exist_ok=True)
+        pages = create_pages(self._folder.pages_file)
+        settings = WorkerSettings(
+            places=tuple(str(place) for place in self._folder.places),
+            pages_file=str(self._folder.pages_file),
+            log_file=str(self._log_file.absolute()),
+            code=write_code(self._folder.code, run.code),
+            directory=str(self._directory or ""),
+            application=run.application,
+            arguments=run.arguments,
+            inline_limit_bytes=run.inline_limit_bytes,
+            owner_pid=self._owner_pid,
+        )
+        started: queue.SimpleQueue[UnavailableError | None] = queue.SimpleQueue()
+
+        def work() -> None:
+            units = self._budget.computing_units
+            try:
+                self._crew = Crew(settings, run.environment, pages, self._poll, units)
+            except UnavailableError as problem:
+                started.put(problem)
+                return
+            self._is_open = True
+            started.put(None)
+            self._serve()
+
+        self._thread = threading.Thread(target=work, name=f"pool-{run.run_id}", daemon=True)
+        self._thread.start()
+        if problem := started.get():
+            self._share.leave()
+            raise problem
+
+    def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
+        """Queue tasks and give out what can begin."""
+        with self._lock:
+            if not self._is_open:
+                raise UnavailableError("the engine is closed")
+            for code in functions:
+                self._functions[code.function] = code
+            for task in tasks:
+                self._enqueue(task)
+            self._feed(only_idle=True)  # the thread refills busy workers, in larger batches
+            if self._is_dozing or self._events:
+                self._wake()
+
+    def cancel(self, task_ids: Sequence[int]) -> None:
+        """Take tasks from the queue; end the workers that execute them."""
+        wanted = set(task_ids)
+        with self._lock:
+            for waiting in (self._urgent, self._queue):
+                for task in [task for task in waiting if task.task_id in wanted]:
+                    waiting.remove(task)
+                    self._events.append(_failed(task, FailureKind.CANCELLED, "cancelled before it began"))
+            given = {each.task.task_id for seat in self._crew.seats for each in seat.given}
+            self._cancelled |= wanted & given
+            self._next_check = 0.0
+            self._wake()
+
+    def load(self) -> EngineLoad:
+        """Return how busy it is."""
+        with self._lock:
+            if not self._is_open:
+                return EngineLoad(running_tasks=0, queued_tasks=0)
+            busy = [len(seat.given) for seat in self._crew.seats if seat.given]
+            queued = len(self._queue) + len(self._urgent) + sum(busy) - len(busy)
+            return EngineLoad(running_tasks=len(busy), queued_tasks=queued)
+
+    def close(self) -> None:
+        """End all workers; blocks until they are gone."""
+        if os.getpid() != self._owner_pid or not self._is_open:
+            return  # a fork of the owner has no thread and no workers
+        self._is_open = False
+        self._wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # ---- the thread ----
+
+    def _serve(self) -> None:
+        try:
+            while self._is_open:
+                self._turn(self._poll.poll(self._timeout()))
+        except Exception:
+            log.exception("the pool engine failed")
+            with self._lock:
+                self._fail_all("the engine itself failed; the log of its process says why")
+                events, self._events = self._events, []
+            self._sink(events)
+        finally:
+            self._end()
+
+    def _turn(self, ready: Sequence[tuple[int, int]]) -> None:
+        with self._lock:
+            now = _clock()
+            for descriptor, mask in ready:
+                self._active_at = now
+                self._attend(descriptor, mask)
+            if now >= self._next_check:
+                self._check(now)
+            self._feed()
+            events, self._events = self._events, []
+        if events:
+            self._sink(events)
+
+    def _timeout(self) -> float:
+        with self._lock:
+            now = _clock()
+            is_busy = self._share.held_units > 0 or bool(self._cancelled)
+            self._is_dozing = not is_busy and now - self._active_at > LINGER_S
+            return -1 if self._is_dozing else max(0.0, self._next_check - now)
+
+    def _attend(self, descriptor: int, mask: int) -> None:
+        seat = self._crew.by_descriptor(descriptor)
+        if seat is not None:
+            if mask & select.EPOLLOUT:
+                seat.send()
+                self._crew.send_later(seat)
+            if mask & select.EPOLLIN:
+                self._take_outcomes(seat)
+            if mask & (select.EPOLLHUP | select.EPOLLERR):
+                self._crew.hang_up(seat)
+        elif descriptor == self._waker:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._waker)
+        elif descriptor == self._crew.control:
+            for ended, status in self._crew.read_ended():
+                self._bury(ended, status)
+
+    def _take_outcomes(self, seat: Seat) -> None:
+        was_idle = seat.is_idle
+        for outcome in seat.receive():
+            self._take_outcome(seat, outcome)
+        if seat.is_idle and not was_idle:
+            self._release(seat)
+            self._crew.rest(seat)
+
+    def _take_outcome(self, seat: Seat, outcome: Outcome) -> None:
+        if isinstance(outcome, TaskSkipped):
+            if seat.given and seat.given[0].number == outcome.number:
+                self._requeue([seat.finish().task])
+            return
+        task = seat.finish().task
+        self._futile_ends = 0
+        if isinstance(outcome, TaskFinished):
+            self._durations.add(task.function, outcome.run_s)
+        if self._cancelled:
+            self._cancelled.discard(task.task_id)
+        self._events.append(outcome)
+
+    def _release(self, seat: Seat) -> None:
+        self._share.give_back(seat.computing_units, seat.memory_bytes)
+        seat.memory_bytes = 0
+
+    def _bury(self, seat: Seat, status: int) -> None:
+        had_work = not seat.is_idle
+        for outcome in seat.receive():
+            self._take_outcome(seat, outcome)
+        begun, _ = seat.page.begun()
+        ending = seat.ending
+        lost = [each for each in seat.given if each.number <= begun]
+        for each in lost:
+            kind, message = FailureKind.WORKER_LOST, f"its worker {say_status(status)}"
+            if ending is not None and ending.number == each.number:
+                kind, message = ending.kind, ending.message
+            self._cancelled.discard(each.task.task_id)
+            self._events.append(_failed(each.task, kind, message, worker=f"worker-{seat.name}"))
+        self._requeue([each.task for each in seat.given if each.number > begun])
+        if had_work:
+            self._release(seat)
+        self._crew.remove(seat)
+        if not begun and had_work:
+            self._futile_ends += 1
+        if self._futile_ends >= MAX_FUTILE_ENDS:
+            self._fail_all(
+                f"workers cannot work here: the last one {say_status(status)}; see {self._log_file}"
+            )
+
+    # ---- giving out tasks ----
+
+    def _enqueue(self, task: TaskSpec) -> None:
+        if task.function not in self._functions:
+            raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
+        if not self._budget.offers(task.computing_units, task.memory_bytes):
+            offered = f"{self._budget.computing_units} computing units, {self._budget.memory_bytes} bytes"
+            reason = f"it needs more than this site has ({offered})"
+            self._events.append(_failed(task, FailureKind.CANCELLED, reason))
+            return
+        (self._urgent if task.priority else self._queue).append(task)
+
+    def _requeue(self, tasks: Sequence[TaskSpec]) -> None:
+        for task in reversed(tasks):
+            if task.task_id in self._cancelled:
+                self._cancelled.discard(task.task_id)
+                self._events.append(_failed(task, FailureKind.CANCELLED, "cancelled before it began"))
+            else:
+                (self._urgent if task.priority else self._queue).appendleft(task)
+
+    def _feed(self, *, only_idle: bool = False) -> None:
+        while waiting := self._urgent or self._queue:
+            seat = self._choose_seat(waiting[0], only_idle=only_idle)
+            if seat is None:
+                return
+            self._give(seat, waiting)
+        self._share.stop_waiting()
+
+    def _choose_seat(self, task: TaskSpec, *, only_idle: bool) -> Seat | None:
+        if self._share.try_take(task.computing_units, task.memory_bytes):
+            seat = self._crew.take(task.computing_units)
+            seat.memory_bytes = task.memory_bytes
+            return seat
+        if only_idle or not _goes_in_batches(task) or not is_quick(self._durations.expected(task.function)):
+            return None
+        if self._share.should_yield():
+            return None
+        fit = [
+            seat
+            for seat in self._crew.seats
+            if seat.given
+            and seat.computing_units == task.computing_units
+            and has_room(seat.load_s, len(seat.given))
+            and not seat.is_recalled
+            and seat.ending is None
+        ]
+        return min(fit, key=lambda seat: seat.load_s, default=None)
+
+    def _give(self, seat: Seat, waiting: deque[TaskSpec]) -> None:
+        first = waiting[0]
+        expected = self._durations.expected(first.function)
+        count = 1
+        if is_quick(expected) and _goes_in_batches(first):
+            workers = self._budget.computing_units // first.computing_units
+            count = choose_batch(len(waiting), workers, seat.load_s, expected)
+        tasks = [waiting.popleft()]
+        durations = [expected]
+        room_s, room_bytes = WINDOW_S - seat.load_s - expected, MAX_BATCH_BYTES - _size(first)
+        while len(tasks) < count:
+            task = waiting[0]
+            expected = self._durations.expected(task.function)
+            room_s -= expected
+            room_bytes -= _size(task)
+            if room_s < 0 or room_bytes < 0 or not _goes_in_batches(task):
+                break
+            if task.computing_units != seat.computing_units:
+                break
+            tasks.append(waiting.popleft())
+            durations.append(expected)
+        new = {task.function for task in tasks} - seat.known
+        seat.give([self._functions[name] for name in new], tasks, durations)
+        if seat.has_unsent:
+            self._crew.send_later(seat)
+
+    # ---- looking after what runs ----
+
+    def _check(self, now: float) -> None:
+        may_need_more = False
+        has_free_units = not self._queue and not self._urgent and self._budget.free_units > 0
+        for seat in self._crew.seats:
+            if seat.settles_at and now >= seat.settles_at:
+                self._requeue(seat.settle())
+            running = seat.running()
+            if running is None:
+                continue
+            task, since = running[0].task, running[1]
+            self._watch(seat, running[0].number, task, now - since)
+            if len(seat.given) > 1:
+                may_need_more = True
+                is_stuck = has_free_units and now - since > FAST_TICK_S
+                if (is_stuck or self._has_cancelled(seat)) and seat.can_recall() and not seat.is_recalled:
+                    seat.recall(now + SETTLE_S)
+        self._next_check = now + (FAST_TICK_S if may_need_more or self._cancelled else TICK_S)
+
+    def _watch(self, seat: Seat, number: int, task: TaskSpec, run_s: float) -> None:
+        if run_s >= TICK_S and seat.announced < number:
+            seat.announced = number
+            event = TaskStarted(task_id=task.task_id, attempt=task.attempt, at=time.time() - run_s)
+            self._events.append(event)
+        if seat.ending is not None:
+            return
+        if task.time_out_s and run_s >= task.time_out_s:
+            seat.ending = Ending(number, FailureKind.TIMED_OUT, f"it ran for more than {task.time_out_s:g} s")
+        elif task.task_id in self._cancelled:
+            seat.ending = Ending(number, FailureKind.CANCELLED, "cancelled while it ran")
+        if seat.ending is not None:
+            self._crew.end(seat)
+
+    def _has_cancelled(self, seat: Seat) -> bool:
+        return bool(self._cancelled) and any(each.task.task_id in self._cancelled for each in seat.given)
+
+    def _fail_all(self, message: str) -> None:
+        for waiting in (self._urgent, self._queue):
+            self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in waiting]
+            waiting.clear()
+
+    # ---- the end ----
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # then it is awake already
+            os.eventfd_write(self._waker, 1)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_open = False
+            for seat in self._crew.seats:
+                if seat.given:
+                    self._release(seat)
+            self._crew.close()
+            self._share.leave()
+            self._poll.close()
+
+
+def _goes_in_batches(task: TaskSpec) -> bool:
+    return not task.time_out_s and not task.memory_bytes
+
+
+def _size(task: TaskSpec) -> int:
+    return len(task.call) + sum(each.size_bytes for each in task.inputs if each.inline is not None)
+
+
+def _failed(task: TaskSpec, kind: FailureKind, message: str, *, worker: str = "") -> TaskFailed:
+    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message, worker=worker)

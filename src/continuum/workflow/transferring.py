@@ -1,0 +1,125 @@
+"""Data of a run between this site and the global store, through the site's gateway.
+
+A datum that many tasks want is fetched once. What is fetched stays for the run, until room is needed:
+then it is fetched again. What a run publishes for itself (below `RunSpec.objects`) is removed again when
+it is dropped and when the run ends; what a user named stays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
+from continuum.store import ObjectClient
+from continuum.workflow.folders import RunFolder
+from continuum.workflow.messages import ObjectName
+
+log = logging.getLogger(__name__)
+
+TRANSFERS_AT_ONCE = 8
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What fetching a datum took. `moved_bytes`: how much of it came from other sites."""
+
+    size_bytes: int = 0
+    moved_bytes: int = 0
+
+
+class Transfers:
+    """Fetches and publishes the data of one run. Belongs to one event loop."""
+
+    def __init__(self, site: str, folder: RunFolder, objects: ObjectClient | None, home: ObjectName) -> None:
+        self._site = site
+        self._folder = folder
+        self._objects = objects
+        self._home = home
+        self._running: dict[str, asyncio.Task[Fetched]] = {}
+        self._published: dict[str, ObjectName] = {}  # by us, for the run alone
+        self._slots = asyncio.Semaphore(TRANSFERS_AT_ONCE)
+
+    async def fetch(self, datum: str, name: ObjectName) -> Fetched:
+        """Bring an object here as a datum. Raises `ContinuumError`."""
+        if self._folder.find(datum) is not None:
+            return Fetched()
+        running = self._running.get(datum)
+        if running is None:
+            running = self._running[datum] = asyncio.ensure_future(self._fetch(datum, name))
+            running.add_done_callback(lambda _: self._running.pop(datum, None))
+            return await asyncio.shield(running)
+        await asyncio.shield(running)
+        return Fetched()  # counted where it was started
+
+    async def _fetch(self, datum: str, name: ObjectName) -> Fetched:
+        objects = self._client()
+        path = self._folder.new_file()
+        async with self._slots:
+            try:
+                info = await objects.get_to_file(name.bucket, name.key, path)
+                size_bytes = self._folder.adopt(datum, path)
+            except OSError as problem:
+                raise UnavailableError(f"{datum} cannot be kept here: {problem.strerror}") from problem
+            finally:
+                path.unlink(missing_ok=True)
+        is_foreign = bool(info.source_site) and info.source_site != self._site
+        return Fetched(size_bytes, size_bytes if is_foreign else 0)
+
+    async def publish(self, datum: str, name: ObjectName) -> None:
+        """Put a datum that lies here into the global store. Raises `ContinuumError`."""
+        path = self._folder.find(datum)
+        if path is None:
+            raise NotFoundError(f"{datum} is not at this site")
+        async with self._slots:
+            await put_object(self._client(), name, Path(path))
+        if self._is_ours(name):
+            self._published[datum] = name
+
+    async def read(self, name: ObjectName) -> bytes:
+        """Return the bytes of an object."""
+        return await self._client().get(name.bucket, name.key)
+
+    @property
+    def has_published(self) -> bool:
+        """Whether there is anything that `unpublish` could remove."""
+        return bool(self._published)
+
+    async def unpublish(self, data: Iterable[str]) -> None:
+        """Remove from the global store what was published there for the run alone."""
+        names = [name for datum in data if (name := self._published.pop(datum, None)) is not None]
+        for name in names:
+            async with self._slots:
+                await self._client().delete(name.bucket, name.key)
+
+    async def close(self) -> None:
+        """Stop, and remove all that was published for the run alone."""
+        for running in list(self._running.values()):
+            running.cancel()
+        try:
+            await self.unpublish(list(self._published))
+        except ContinuumError as problem:
+            log.warning("objects of the run %s stay in the store: %s", self._home.key, problem)
+
+    def _client(self) -> ObjectClient:
+        if self._objects is None:
+            raise UnavailableError(
+                "this run has no gateway to the global store",
+                hint="start the continuum with `continuum up` and run without --local",
+            )
+        return self._objects
+
+    def _is_ours(self, name: ObjectName) -> bool:
+        return name.bucket == self._home.bucket and name.key.startswith(self._home.key)
+
+
+async def put_object(objects: ObjectClient, name: ObjectName, content: bytes | Path) -> None:
+    """Write an object, and make its bucket if it is missing. Raises `ContinuumError`."""
+    try:
+        await objects.put(name.bucket, name.key, content)
+    except NotFoundError as problem:
+        if problem.code != "NoSuchBucket":
+            raise
+        await objects.ensure_bucket(name.bucket)
+        await objects.put(name.bucket, name.key, content)
