@@ -1,11 +1,15 @@
 """What `scripts/prepare` says on a machine that lacks something. Nothing is installed here."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[3]
 TOOLS = ("sh", "dirname", "cmp", "cp", "mkdir", "sed", "cat", "echo")
@@ -97,3 +101,20 @@ def test_all_locks_hold_the_same_version_of_a_package():
                 name, _, rest = line.partition("==")
                 versions.setdefault(name, set()).add(rest.split()[0])
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("group", ["demo", "test", "check", "bench", "lock"])
+def test_every_requirement_of_a_group_is_in_its_lock_in_a_version_that_it_allows(group):
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    wanted = [word for word in project["dependency-groups"][group] if isinstance(word, str)]
+    if group in {"demo", "test"}:
+        wanted += [*project["project"]["dependencies"], *project["dependency-groups"]["build"]]
+        wanted += project["project"]["optional-dependencies"]["embedded"]
+    locked = dict(re.findall(r"^([^=\s]+)==([^\s;]+)", lock_of(group), re.MULTILINE))
+    for text in wanted:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), text
+
+
+def lock_of(group: str) -> str:
+    return (PROJECT / "requirements" / f"{group}.lock").read_text()
