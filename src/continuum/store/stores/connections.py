@@ -1,7 +1,7 @@
 """A connection to a store: HTTP/1.1 over TCP, TLS or a unix socket, kept open between exchanges.
 
-httptools reads heads (and chunked bodies, which only small replies have); bytes of a body with a length bypass it
-and are only counted.
+httptools reads heads (and chunked bodies, which only small replies have); bytes of a body with a length
+bypass it and are only counted.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class StoreConnection(asyncio.Protocol):
 
     # ---- used by the exchange ----
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Write to the store."""
         if not self.is_lost:
             self._transport.write(data)

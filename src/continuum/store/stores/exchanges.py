@@ -9,6 +9,7 @@ An exchange that fails after its reply began tells its sink (`fail`); a short bo
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from continuum.model.errors import ContinuumError, UnavailableError
@@ -54,7 +55,7 @@ class Source(Protocol):
 class Wire(Protocol):
     """What an exchange needs of the connection that carries it."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Write to the store."""
 
     def drop(self) -> None:
@@ -118,6 +119,7 @@ class Exchange:
         "is_complete",
         "length",
         "method",
+        "on_over",
         "source",
         "status",
     )
@@ -135,6 +137,7 @@ class Exchange:
         self.is_complete = False
         self.length: int | None = None
         self.method = method
+        self.on_over: Callable[[], None] | None = None
         self.source: Source | None = None
         self.status = 0
 
@@ -145,7 +148,7 @@ class Exchange:
 
     # ---- the request ----
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send more of the request's body; nothing happens when the exchange is over already."""
         connection = self._connection
         if connection is None:
@@ -254,5 +257,7 @@ class Exchange:
             self._sink.fail(self._problem)
 
     def _wake(self) -> None:
+        if self.on_over is not None:
+            self.on_over()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -1,0 +1,90 @@
+"""What an object is besides its bytes: content headers, user metadata, and the headers that tell them
+again."""
+
+from collections.abc import Mapping
+
+from continuum.model.objects import Version
+from continuum.store.errors import S3Error
+from continuum.store.gateway.checksums import PREFIX
+from continuum.store.gateway.wire import METADATA_PREFIX, format_http_date
+
+MAX_METADATA_BYTES = 2048
+DEFAULT_CONTENT_TYPE = "binary/octet-stream"
+
+CONTENT_HEADERS = {
+    "content-type": "Content-Type",
+    "cache-control": "Cache-Control",
+    "content-disposition": "Content-Disposition",
+    "content-encoding": "Content-Encoding",
+    "content-language": "Content-Language",
+    "expires": "Expires",
+}
+
+# Asked for, these change what is kept or how. Ignoring them would lose what the client relies on.
+_REFUSED = (
+    "x-amz-tagging",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-website-redirect-location",
+    "x-amz-write-offset-bytes",
+)
+
+
+def parse_attributes(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return content headers and user metadata of a write. Raises `S3Error` `MetadataTooLarge`,
+    `NotImplemented`."""
+    for name in _REFUSED:
+        if name in headers:
+            raise S3Error("NotImplemented", extra={"Header": name})
+    content: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    for name, value in headers.items():
+        if name in CONTENT_HEADERS:
+            content[name] = value
+        elif name.startswith(METADATA_PREFIX):
+            metadata[name[len(METADATA_PREFIX) :]] = value
+    if metadata and sum(len(name) + len(value) for name, value in metadata.items()) > MAX_METADATA_BYTES:
+        raise S3Error("MetadataTooLarge", extra={"MaxSizeAllowed": str(MAX_METADATA_BYTES)})
+    if "content-encoding" in content:
+        _strip_aws_chunked(content)
+    return content, metadata
+
+
+def _strip_aws_chunked(content: dict[str, str]) -> None:
+    """`aws-chunked` says how the body travelled, not what the object is."""
+    codings = [coding.strip() for coding in content["content-encoding"].split(",")]
+    kept = ",".join(coding for coding in codings if coding and coding.lower() != "aws-chunked")
+    if kept:
+        content["content-encoding"] = kept
+    else:
+        del content["content-encoding"]
+
+
+def format_attributes(version: Version, *, with_checksums: bool) -> dict[str, str]:
+    """Return the headers that describe a version in the reply to GET or HEAD, all but its length."""
+    headers = {
+        "ETag": f'"{version.etag}"',
+        "Last-Modified": format_http_date(version.modified_at),
+        "Accept-Ranges": "bytes",
+        "Content-Type": DEFAULT_CONTENT_TYPE,
+    }
+    for name, value in version.headers.items():
+        headers[CONTENT_HEADERS.get(name, name)] = value
+    for name, value in version.metadata.items():
+        headers[f"{METADATA_PREFIX}{name}"] = value
+    if with_checksums and version.checksums:
+        headers.update(format_checksums(version.checksums, version.checksum_type))
+    return headers
+
+
+def format_checksums(checksums: Mapping[str, str], kind: str) -> dict[str, str]:
+    """Return the headers that tell checksums."""
+    if not checksums:
+        return {}
+    headers = {f"{PREFIX}{algorithm}": value for algorithm, value in checksums.items()}
+    if kind:
+        headers[f"{PREFIX}type"] = kind
+    return headers

@@ -1,0 +1,78 @@
+"""What an operation is given: the request as it was understood, who sent it, and what the gateway has to
+work with."""
+
+import msgspec
+
+from continuum.model.objects import Bucket, Role, User
+from continuum.model.policies import Policy
+from continuum.store.errors import S3Error
+from continuum.store.gateway.connections import Request
+from continuum.store.gateway.copying import Copier
+from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.locations import Locations
+from continuum.store.gateway.metrics import Counts
+from continuum.store.gateway.peers import Peers
+from continuum.store.gateway.routes import Routed
+from continuum.store.gateway.settings import Limits
+from continuum.store.signing import VerifiedRequest
+from continuum.store.stores.s3 import StoreClient
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What all operations of a gateway share."""
+
+    site: str
+    region: str
+    policy: Policy
+    limits: Limits
+    locations: Locations
+    peers: Peers
+    counts: Counts
+    copier: Copier
+    discarding: Discarding
+
+    @property
+    def own(self) -> StoreClient:
+        """The own site's store."""
+        return self.peers.own
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, authenticated."""
+
+    context: Context
+    request: Request
+    routed: Routed
+    user: User
+    verified: VerifiedRequest
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the request names."""
+        return self.routed.bucket
+
+    @property
+    def key(self) -> str:
+        """The key that the request names."""
+        return self.routed.key
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The request's headers, lower-case names."""
+        return self.request.headers
+
+    async def require_bucket(self, name: str = "") -> Bucket:
+        """Return a bucket (the request's own by default) if the user may use it.
+
+        Raises `NoSuchBucketError`, and `S3Error` `AccessDenied` for a member who does not own it.
+        """
+        found = await self.context.locations.get_bucket(name or self.routed.bucket)
+        if self.user.role is not Role.ADMIN and found.owner != self.user.name:
+            raise S3Error("AccessDenied")
+        return found
+
+    async def require_access(self, name: str = "") -> None:
+        """Raise `S3Error` `AccessDenied` unless the user may use the bucket; says nothing of whether it
+        exists to an admin."""
+        if self.user.role is not Role.ADMIN:
+            await self.require_bucket(name)

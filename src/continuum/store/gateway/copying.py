@@ -1,0 +1,198 @@
+"""Copies on read: while a whole object passes from another site to a client, the same bytes go into the own
+store.
+
+The client never waits for the copy. What the own store has not taken yet is kept up to a bound; beyond it
+the copy is dropped. A copy becomes a replica only when the store has confirmed all of it (its length
+always, its MD5 where the ETag is one); until then, and if anything goes wrong, nobody can see it. One copy
+at a time per version.
+"""
+
+import asyncio
+import logging
+import time
+
+from continuum.model.errors import ContinuumError
+from continuum.model.objects import Replica, Version
+from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.locations import Locations, PhysicalKey
+from continuum.store.gateway.metrics import Counts
+from continuum.store.gateway.peers import Peers
+from continuum.store.locator.messages import AddReplica
+from continuum.store.stores.exchanges import Exchange, StoreProtocolError
+from continuum.store.stores.s3 import raise_reply
+
+log = logging.getLogger(__name__)
+
+MAX_COPIES = 32
+MAX_WAITING_BYTES = 1024 * 1024
+_OK = 200
+
+
+class CopyDroppedError(ContinuumError):
+    """The copy was given up; the reason is in the message."""
+
+
+class Copier:
+    """Begins copies and owns them until they end."""
+
+    def __init__(self, peers: Peers, locations: Locations, discarding: Discarding, counts: Counts) -> None:
+        self._peers = peers
+        self._locations = locations
+        self._discarding = discarding
+        self._counts = counts
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def begin(self, version: Version) -> "Copy | None":
+        """Return a sink for the version's bytes; None if this version is being copied already or too much
+        is going on."""
+        if version.version_id in self._running or len(self._running) >= MAX_COPIES:
+            return None
+        copy = Copy(version.size_bytes)
+        task = asyncio.create_task(self._run(version, copy))
+        self._running[version.version_id] = task
+        task.add_done_callback(lambda _: self._running.pop(version.version_id, None))
+        return copy
+
+    async def _run(self, version: Version, copy: "Copy") -> None:
+        try:
+            physical = self._locations.make_physical_key()
+        except ContinuumError as problem:
+            copy.drop(problem.message)
+            return
+        try:
+            await self._write(version, physical, copy)
+        except ContinuumError as problem:
+            log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
+            self._counts.count_copy("dropped")
+            await self._discarding.discard(physical)
+        except asyncio.CancelledError:
+            copy.drop("the gateway stops")
+            raise
+        else:
+            self._counts.count_copy("kept")
+            self._counts.copied_bytes += version.size_bytes
+        finally:
+            copy.close()
+
+    async def _write(self, version: Version, physical: PhysicalKey, copy: "Copy") -> None:
+        own = self._peers.own
+        exchange = await own.begin("PUT", physical.key, length=version.size_bytes)
+        await copy.write_to(exchange)
+        await exchange.reply()
+        if exchange.status != _OK:
+            await raise_reply(exchange)
+        etag = exchange.headers.get("etag", "").strip('"')
+        await exchange.read()
+        if "-" not in version.etag and etag != version.etag:
+            raise StoreProtocolError("the copy's ETag differs from the object's")
+        replica = Replica(
+            store=own.store.name, bucket=own.store.bucket, key=physical.key, created_at=time.time()
+        )
+        request = AddReplica(
+            session_id=physical.session_id,
+            bucket=version.bucket,
+            key=version.key,
+            version_id=version.version_id,
+            etag=version.etag,
+            replica=replica,
+        )
+        await self._locations.change(request, (version.bucket, version.key))
+
+    async def close(self) -> None:
+        """Drop the copies that are under way."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Copy:
+    """A sink that passes a body on to the own store as fast as that takes it, and gives up when it is too
+    slow."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._left = size_bytes
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._exchange: Exchange | None = None
+        self._is_full = False
+        self._dropped = ""
+        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # ---- as the sink of the body ----
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; never blocks."""
+        if self._dropped:
+            return
+        self._left -= len(data)
+        if self._exchange is not None and not self._is_full and not self._waiting:
+            self._exchange.write(data)
+        else:
+            self._waiting.append(data)
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes > MAX_WAITING_BYTES:
+                self.drop("the own store is too slow for it")
+        self._settle()
+
+    def end(self) -> None:
+        """The body is complete."""
+        if self._left:
+            self.drop("the body has another length than the object")
+
+    def fail(self, problem: Exception) -> None:
+        """The body will never be complete."""
+        self.drop(f"the read was cut off: {problem}")
+
+    # ---- towards the own store ----
+
+    async def write_to(self, exchange: Exchange) -> None:
+        """Write what waits, then all that comes, and return when it is written. Raises if the copy is given
+        up."""
+        self._exchange = exchange
+        exchange.source = self
+        exchange.on_over = self._store_is_over
+        self._drain()
+        self._settle()
+        try:
+            await self._settled
+        except BaseException:
+            exchange.abort()
+            raise
+
+    def pause(self) -> None:
+        """The own store takes no more for now."""
+        self._is_full = True
+
+    def resume(self) -> None:
+        """The own store takes more."""
+        self._is_full = False
+        self._drain()
+        self._settle()
+
+    def _drain(self) -> None:
+        while self._waiting and self._exchange is not None and not self._is_full:
+            piece = self._waiting.pop(0)
+            self._waiting_bytes -= len(piece)
+            self._exchange.write(piece)
+
+    def _settle(self) -> None:
+        if not self._left and not self._waiting and self._exchange is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    def _store_is_over(self) -> None:
+        if self._left or self._waiting:
+            self.drop("the own store does not take it")
+
+    def drop(self, reason: str) -> None:
+        """Give the copy up."""
+        self._dropped = self._dropped or reason
+        self._waiting, self._waiting_bytes = [], 0
+        if not self._settled.done():
+            self._settled.set_exception(CopyDroppedError(reason))
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._settled.done() and not self._settled.cancelled():
+            self._settled.exception()
+        self._dropped = self._dropped or "over"

@@ -1,0 +1,139 @@
+"""One gateway process, put together: backbone, session, stores, collector, server. `start`, then `stop`."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from continuum.backbone import Backbone
+from continuum.model.errors import ContinuumError, UnavailableError
+from continuum.security import server_context
+from continuum.store.gateway.calls import Context
+from continuum.store.gateway.collecting import Collector
+from continuum.store.gateway.copying import Copier
+from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.handling import Handler
+from continuum.store.gateway.locations import Locations
+from continuum.store.gateway.metrics import Counts
+from continuum.store.gateway.peers import Peers
+from continuum.store.gateway.serving import GatewayServer
+from continuum.store.gateway.settings import GatewaySettings, check
+
+log = logging.getLogger(__name__)
+
+START_WAIT_S = 30.0
+_RETRY_S = 0.1
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+class Gateway:
+    """The S3 endpoint of a site. `port` is known once it is started."""
+
+    def __init__(self, settings: GatewaySettings, *, shared_port: bool = False) -> None:
+        check(settings)
+        self.settings = settings
+        self.counts = Counts()
+        self.port = settings.listen_port
+        self._shared_port = shared_port
+        self._backbone: Backbone | None = None
+        self._locations: Locations | None = None
+        self._peers: Peers | None = None
+        self._copier: Copier | None = None
+        self._discarding: Discarding | None = None
+        self._server: GatewayServer | None = None
+        self._collecting: asyncio.Task[None] | None = None
+
+    async def start(self, *, wait_s: float = START_WAIT_S) -> None:
+        """Connect, open a session, make the physical bucket, listen. Waits up to `wait_s` for what is still
+        starting.
+
+        Raises `UnavailableError` and whatever settings forbid.
+        """
+        try:
+            await self._start(asyncio.get_running_loop().time() + wait_s, wait_s)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, deadline: float, wait_s: float) -> None:
+        settings = self.settings
+        limits = settings.limits
+        self._backbone = await Backbone.connect(settings.backbone, wait_s=wait_s)
+        self._locations = locations = Locations(
+            self._backbone,
+            site=settings.site,
+            gateway=settings.gateway,
+            store=settings.peer_store or settings.own_store,
+            max_versions=limits.versions,
+        )
+        await self._patiently(locations.open, deadline)
+        self._peers = peers = Peers(settings.own_store, locations, limits)
+        await self._patiently(peers.own.ensure_bucket, deadline)
+        self._discarding = Discarding(peers, locations)
+        self._copier = Copier(peers, locations, self._discarding, self.counts)
+        context = Context(
+            site=settings.site,
+            region=settings.region,
+            policy=settings.policy,
+            limits=limits,
+            locations=locations,
+            peers=peers,
+            counts=self.counts,
+            copier=self._copier,
+            discarding=self._discarding,
+        )
+        await self._listen(Handler(context, domain=settings.domain))
+        collector = Collector(peers.own, locations, self.counts, every_s=limits.collect_every_s)
+        self._collecting = asyncio.create_task(collector.run())
+
+    async def _listen(self, handler: Handler) -> None:
+        settings = self.settings
+        tls = None
+        if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+            tls = server_context(settings.tls_certificate_file, settings.tls_key_file)
+        self._server = GatewayServer(handler.handle, handler.refuse, settings.limits, self.counts)
+        self.port = await self._server.listen(
+            settings.listen_host, settings.listen_port, tls=tls, shared=self._shared_port
+        )
+
+    @staticmethod
+    async def _patiently(attempt: Callable[[], Awaitable[object]], deadline: float) -> None:
+        """Try until it works or the deadline is over: at the start of a continuum everything starts at
+        once."""
+        while True:
+            try:
+                await attempt()
+            except UnavailableError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    @property
+    def url(self) -> str:
+        """Where clients find the gateway."""
+        host = self.settings.listen_host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.settings.is_tls else 'http'}://{host}:{self.port}"
+
+    async def stop(self) -> None:
+        """Finish what runs, in bounded time, and say goodbye."""
+        if self._server is not None:
+            await self._server.stop()
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
+        for part in (self._copier, self._discarding, self._locations, self._peers, self._backbone):
+            if part is not None:
+                await _close(part)
+
+
+async def _close(part: _Closable) -> None:
+    try:
+        await part.close()
+    except ContinuumError as problem:
+        log.info("while stopping: %s", problem)

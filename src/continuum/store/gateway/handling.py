@@ -1,0 +1,140 @@
+"""From a request to a reply: route, authenticate, run the operation, and turn whatever goes wrong into an
+S3 error.
+
+Errors of the locator and of stores have their own classes; here is the one place where they become S3's
+codes. What nobody foresaw is logged with its traceback and answered as `InternalError`; it never ends the
+process, nor another request.
+"""
+
+import logging
+
+import msgspec
+
+from continuum.model.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ContinuumError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from continuum.store.errors import ERRORS, S3Error
+from continuum.store.gateway.authenticating import authenticate
+from continuum.store.gateway.bodies import ClientGoneError
+from continuum.store.gateway.calls import Call, Context
+from continuum.store.gateway.connections import Request
+from continuum.store.gateway.framing import FramingError
+from continuum.store.gateway.metrics import format_metrics
+from continuum.store.gateway.operations import OPERATIONS
+from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.wire import format_error, route
+from continuum.store.locator.messages import SessionEndedError
+
+log = logging.getLogger(__name__)
+
+OWN_PAGES = b"/-/"
+_XML = {"Content-Type": "application/xml"}
+_SERVER_FAULT = 500
+
+
+class Handler:
+    """Answers requests."""
+
+    def __init__(self, context: Context, *, domain: str) -> None:
+        self._context = context
+        self._domain = domain
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer a request. Never raises but for cancellation."""
+        operation = "-"
+        try:
+            if request.raw_path.startswith(OWN_PAGES):
+                return self._own_page(request)
+            routed = route(
+                request.method, request.raw_path, request.raw_query, request.headers, domain=self._domain
+            )
+            operation = routed.operation
+            user, verified = await authenticate(request, self._context.locations)
+            work = OPERATIONS.get(operation)
+            if work is None:
+                raise S3Error("NotImplemented", f"{operation} is not implemented here.")  # noqa: TRY301
+            reply = await work(
+                Call(context=self._context, request=request, routed=routed, user=user, verified=verified)
+            )
+        except S3Error as problem:
+            reply = self._error(request, problem)
+        except ClientGoneError:
+            reply = self._error(request, S3Error("IncompleteBody"))
+        except ContinuumError as problem:
+            reply = self._error(request, translate(problem))
+        except Exception:
+            log.exception("request %s (%s) failed", request.request_id, operation)
+            reply = self._error(request, S3Error("InternalError"))
+        self._context.counts.count_request(operation, reply.status)
+        return reply
+
+    def refuse(self, problem: FramingError, request_id: str) -> Reply:
+        """Answer what is no request."""
+        self._context.counts.count_request("-", 400)
+        status, body = format_error("BadRequest", problem.message, "", request_id)
+        return Reply(status=status, headers=_XML, body=body)
+
+    def _error(self, request: Request, problem: S3Error) -> Reply:
+        if problem.status >= _SERVER_FAULT:
+            log.warning("request %s: %s %s", request.request_id, problem.code, problem.message)
+        resource = request.raw_path.decode("latin-1")
+        message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+        status, body = format_error(problem.code, message, resource, request.request_id, problem.extra)
+        return Reply(status=status, headers=_XML, body=body)
+
+    # ---- pages of the gateway's own: "-" cannot name a bucket ----
+
+    def _own_page(self, request: Request) -> Reply:
+        if request.method not in {"GET", "HEAD"}:
+            raise S3Error("MethodNotAllowed")
+        if request.raw_path == b"/-/metrics":
+            return self._metrics()
+        if request.raw_path == b"/-/health":
+            return self._health()
+        raise S3Error("NoSuchKey", "The gateway has /-/metrics and /-/health.")
+
+    def _metrics(self) -> Reply:
+        counts = self._context.counts
+        counts.locator_requests = self._context.locations.round_trips
+        text = format_metrics(counts, site=self._context.site)
+        return Reply(headers={"Content-Type": "text/plain; version=0.0.4"}, body=text.encode())
+
+    def _health(self) -> Reply:
+        """200 while the gateway can do its work: the locator answers, and the own store, as far as is
+        known."""
+        locator = self._context.locations.has_lease
+        stores = {name: client.is_available() for name, client in self._context.peers.known.items()}
+        well = locator and stores.get(self._context.own.store.name, False)
+        page = {"status": "ok" if well else "degraded", "locator": locator, "stores": stores}
+        return Reply(
+            status=200 if well else 503,
+            headers={"Content-Type": "application/json"},
+            body=msgspec.json.encode({"site": self._context.site, **page}),
+        )
+
+
+def translate(problem: ContinuumError) -> S3Error:
+    """Return the S3 error that says the same."""
+    if problem.code in ERRORS:
+        return S3Error(problem.code, "" if isinstance(problem, NotFoundError) else problem.message)
+    if isinstance(problem, SessionEndedError):
+        return S3Error("ServiceUnavailable", "The gateway lost its session with the locator. Try again.")
+    for kind, code in _CODES:
+        if isinstance(problem, kind):
+            return S3Error(code, problem.message)
+    log.error("an error without a code of S3: %r", problem)
+    return S3Error("InternalError")
+
+
+_CODES: tuple[tuple[type[ContinuumError], str], ...] = (
+    (UnavailableError, "ServiceUnavailable"),
+    (AccessDeniedError, "AccessDenied"),
+    (InvalidInputError, "InvalidRequest"),
+    (NotFoundError, "NoSuchKey"),
+    (ConflictError, "OperationAborted"),
+)

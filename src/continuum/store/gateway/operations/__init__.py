@@ -1,0 +1,51 @@
+"""S3's operations, one file per family. What is not in `OPERATIONS` is answered with `NotImplemented`."""
+
+from collections.abc import Awaitable, Callable
+
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.operations.buckets import (
+    create_bucket,
+    delete_bucket,
+    get_bucket_location,
+    head_bucket,
+    list_buckets,
+)
+from continuum.store.gateway.operations.completing import complete_upload
+from continuum.store.gateway.operations.copies import copy_object, upload_part_copy
+from continuum.store.gateway.operations.deleting import delete_object, delete_objects
+from continuum.store.gateway.operations.listing import (
+    list_object_versions,
+    list_objects,
+    list_objects_v2,
+)
+from continuum.store.gateway.operations.parts import list_parts, upload_part
+from continuum.store.gateway.operations.reads import get_object, head_object
+from continuum.store.gateway.operations.uploads import abort_upload, create_upload, list_uploads
+from continuum.store.gateway.operations.writing import put_object
+from continuum.store.gateway.replies import Reply
+
+OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
+    "ListBuckets": list_buckets,
+    "CreateBucket": create_bucket,
+    "HeadBucket": head_bucket,
+    "DeleteBucket": delete_bucket,
+    "GetBucketLocation": get_bucket_location,
+    "ListObjects": list_objects,
+    "ListObjectsV2": list_objects_v2,
+    "ListObjectVersions": list_object_versions,
+    "GetObject": get_object,
+    "HeadObject": head_object,
+    "PutObject": put_object,
+    "CopyObject": copy_object,
+    "DeleteObject": delete_object,
+    "DeleteObjects": delete_objects,
+    "CreateMultipartUpload": create_upload,
+    "UploadPart": upload_part,
+    "UploadPartCopy": upload_part_copy,
+    "CompleteMultipartUpload": complete_upload,
+    "AbortMultipartUpload": abort_upload,
+    "ListParts": list_parts,
+    "ListMultipartUploads": list_uploads,
+}
+
+__all__ = ["OPERATIONS"]

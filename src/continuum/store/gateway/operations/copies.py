@@ -1,0 +1,179 @@
+"""CopyObject and UploadPartCopy: inside the own store by the store itself, from elsewhere as a stream."""
+
+import contextlib
+import time
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from continuum.model.objects import Version
+from continuum.store.errors import S3Error
+from continuum.store.gateway.attributes import parse_attributes
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.checksums import ChecksumType
+from continuum.store.gateway.conditions import check_copy_source, parse_write_conditions
+from continuum.store.gateway.operations.answers import answer, read_input
+from continuum.store.gateway.operations.parts import find_upload, parse_part_number, translate_upload_error
+from continuum.store.gateway.piping import pipe
+from continuum.store.gateway.publishing import (
+    make_version_id,
+    own_replica,
+    publish,
+    removed_on_failure,
+)
+from continuum.store.gateway.ranges import parse_range
+from continuum.store.gateway.reading import ReadStream, ReplicaSource, VanishedError
+from continuum.store.gateway.replies import Reply
+from continuum.store.locator.messages import NoSuchKeyError
+from continuum.store.stores.s3 import StoreReplyError
+
+MAX_COPY_BYTES = 5 * 1024**3
+
+
+class CopySource(msgspec.Struct, frozen=True):
+    """What `x-amz-copy-source` names."""
+
+    bucket: str
+    key: str
+    version_id: str
+
+
+def parse_copy_source(header: str) -> CopySource:
+    """Parse `[/]bucket/key[?versionId=…]`, percent-encoded. Raises `S3Error` `InvalidArgument`."""
+    path, _, query = header.partition("?versionId=")
+    bucket, _, key = unquote(path.removeprefix("/"), errors="surrogateescape").partition("/")
+    if not path.isascii():  # raw UTF-8, which was read as Latin-1
+        with contextlib.suppress(UnicodeError):
+            key = key.encode("latin-1").decode()
+    if not bucket or not key:
+        raise S3Error(
+            "InvalidArgument",
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+            extra={"ArgumentName": "x-amz-copy-source", "ArgumentValue": header[:200]},
+        )
+    return CopySource(bucket, key, query)
+
+
+async def copy_object(call: Call) -> Reply:
+    """Make a new object of the bytes of another; its attributes are the source's or new ones."""
+    await call.require_bucket()
+    conditions = parse_write_conditions(call.headers)
+    source, version = await _find_source(call)
+    if version.size_bytes > MAX_COPY_BYTES:
+        raise S3Error(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size for a copy source:"
+            f" {MAX_COPY_BYTES}",
+        )
+    content, metadata = _attributes(call, source, version)
+    physical = call.context.locations.make_physical_key()
+    with removed_on_failure(call, physical):
+        etag = await _copy_bytes(call, version, physical.key)
+        whole = version.checksum_type == ChecksumType.FULL_OBJECT
+        copied = msgspec.structs.replace(
+            version,
+            bucket=call.bucket,
+            key=call.key,
+            version_id=make_version_id(),
+            etag=etag,
+            modified_at=time.time(),
+            headers=content,
+            metadata=metadata,
+            checksums=version.checksums if whole else {},
+            checksum_type=version.checksum_type if whole else "",
+            part_sizes=(),
+            replicas=(own_replica(call, physical.key),),
+        )
+        published = await publish(call, copied, session_id=physical.session_id, conditions=conditions)
+    return answer(call, {"CopyObjectResult": _result(published.etag, published.modified_at, published)})
+
+
+def _result(etag: str, modified_at: float, version: Version) -> dict[str, Any]:
+    result: dict[str, Any] = {"ETag": f'"{etag}"', "LastModified": modified_at}
+    for algorithm, value in version.checksums.items():
+        result[f"Checksum{algorithm.upper()}"] = value
+    return result
+
+
+async def _find_source(call: Call) -> tuple[CopySource, Version]:
+    source = parse_copy_source(call.headers["x-amz-copy-source"])
+    await call.require_access(source.bucket)
+    try:
+        version = await call.context.locations.look_up(source.bucket, source.key, source.version_id)
+    except NoSuchKeyError:
+        raise S3Error("NoSuchKey", extra={"Key": source.key}) from None
+    check_copy_source(call.headers, version.etag, version.modified_at)
+    return source, version
+
+
+def _attributes(call: Call, source: CopySource, version: Version) -> tuple[dict[str, str], dict[str, str]]:
+    directive = call.headers.get("x-amz-metadata-directive", "COPY").upper()
+    if directive not in {"COPY", "REPLACE"}:
+        raise S3Error("InvalidArgument", "Unknown metadata directive.")
+    content, metadata = parse_attributes(call.headers)
+    if directive == "REPLACE":
+        return content, metadata
+    if (source.bucket, source.key) == (call.bucket, call.key):
+        raise S3Error(
+            "InvalidRequest",
+            "This copy request is illegal because it is trying to copy an object to itself without changing"
+            " the object's metadata, storage class, website redirect location or encryption attributes.",
+        )
+    return version.headers, version.metadata
+
+
+async def _copy_bytes(call: Call, version: Version, key: str) -> str:
+    """Put a version's bytes under a new physical key of the own store; return the ETag there."""
+    own = call.context.own
+    for replica in version.replicas:
+        if replica.store == own.store.name:
+            return await own.copy(key, source_bucket=replica.bucket, source_key=replica.key)
+    exchange = await own.begin("PUT", key, length=version.size_bytes)
+    headers = await pipe(await _open(call, version, 0, version.size_bytes), exchange)
+    return headers.get("etag", "").strip('"')
+
+
+async def _open(call: Call, version: Version, start: int, length: int) -> ReadStream | None:
+    if not length:
+        return None
+    context = call.context
+    source = ReplicaSource(version, context.peers, start, length)
+    try:
+        exchange, replica = await source.open()
+    except VanishedError as problem:
+        context.locations.forget(version.bucket, version.key)
+        raise S3Error("ServiceUnavailable", problem.message) from problem
+    return ReadStream(source, exchange, replica, context.peers, context.counts)
+
+
+async def upload_part_copy(call: Call) -> Reply:
+    """Make a part of the bytes, or a range, of an object."""
+    number = parse_part_number(call)
+    upload, client = await find_upload(call)
+    _, version = await _find_source(call)
+    start, length = _choose_range(call, version)
+    stream = await _open(call, version, start, length)
+    exchange = await client.begin_part(
+        upload.physical_key, upload.store_upload_id, number, length, bucket=upload.physical_bucket
+    )
+    try:
+        headers = await pipe(stream, exchange)
+    except StoreReplyError as problem:
+        raise translate_upload_error(call, problem) from problem
+    etag = headers.get("etag", "")
+    return answer(call, {"CopyPartResult": {"ETag": etag, "LastModified": time.time()}})
+
+
+def _choose_range(call: Call, version: Version) -> tuple[int, int]:
+    text = read_input(call).get("CopySourceRange")
+    if text is None:
+        return 0, version.size_bytes
+    chosen = parse_range(text, version.size_bytes)
+    if chosen is None:
+        raise S3Error(
+            "InvalidArgument",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are"
+            " the zero-based offsets of the first and last bytes to copy",
+        )
+    return chosen.first, chosen.length_bytes

@@ -1,0 +1,117 @@
+"""Parts of multipart uploads: they go straight to the upload's store, under that store's own upload id."""
+
+from typing import Any
+
+from continuum.model.errors import ContinuumError
+from continuum.store.errors import S3Error
+from continuum.store.gateway.attributes import format_checksums
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.operations.answers import answer, read_input
+from continuum.store.gateway.receiving import Payload, write_body
+from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.wire import parse_instant
+from continuum.store.locator.messages import NoSuchUploadError, Upload
+from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
+
+MAX_PART_NUMBER = 10_000
+MAX_LIST = 1000
+
+
+async def find_upload(call: Call) -> tuple[Upload, StoreClient]:
+    """Return the upload that a request names, and the store that has its parts."""
+    await call.require_access()
+    context = call.context
+    upload = await context.locations.get_upload(call.bucket, call.key, call.routed.query["uploadId"])
+    client = context.peers.find(upload.store)
+    if client is None:
+        await context.peers.refresh(at_most_every_s=1.0)
+        client = context.peers.find(upload.store)
+    if client is None:
+        raise S3Error("ServiceUnavailable", "The store of this upload cannot be reached now.")
+    return upload, client
+
+
+def parse_part_number(call: Call) -> int:
+    """Return the number of the part that a request sends. Raises `S3Error` `InvalidArgument`."""
+    number: int = read_input(call)["PartNumber"]
+    if not 1 <= number <= MAX_PART_NUMBER:
+        raise S3Error(
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive",
+            extra={"ArgumentName": "partNumber", "ArgumentValue": str(number)},
+        )
+    return number
+
+
+async def upload_part(call: Call) -> Reply:
+    """Pass a part on to the upload's store; no locator is asked when the upload is known."""
+    number = parse_part_number(call)
+    upload, client = await find_upload(call)
+    payload = Payload(call)
+    query = [("partNumber", str(number)), ("uploadId", upload.store_upload_id)]
+    try:
+        etag, checksums = await write_body(
+            call, payload, client, upload.physical_key, upload.physical_bucket, query=query
+        )
+    except StoreReplyError as problem:
+        raise translate_upload_error(call, problem) from problem
+    call.context.locations.remember_part(upload.upload_id, number, etag, checksums)
+    return Reply(headers={"ETag": f'"{etag}"', **format_checksums(checksums, "")})
+
+
+def translate_upload_error(call: Call, problem: StoreReplyError) -> ContinuumError:
+    """The upload's store knows best whether the upload goes on."""
+    if problem.code == "NoSuchUpload":
+        call.context.locations.forget_upload(call.routed.query["uploadId"])
+        return NoSuchUploadError(problem.message)
+    return problem
+
+
+async def list_parts(call: Call) -> Reply:
+    """The parts that the upload's store has."""
+    wanted = read_input(call)
+    upload, client = await find_upload(call)
+    after, limit = wanted.get("PartNumberMarker", 0), min(wanted.get("MaxParts", MAX_LIST), MAX_LIST)
+    try:
+        parts, more = await client.list_parts(
+            upload.physical_key,
+            upload.store_upload_id,
+            bucket=upload.physical_bucket,
+            after=after,
+            max_parts=limit,
+        )
+    except StoreReplyError as problem:
+        raise translate_upload_error(call, problem) from problem
+    who = {"ID": upload.initiator, "DisplayName": upload.initiator}
+    output: dict[str, Any] = {
+        "Bucket": call.bucket,
+        "Key": call.key,
+        "UploadId": upload.upload_id,
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": parts[-1].number if parts else 0,
+        "MaxParts": limit,
+        "IsTruncated": more,
+        "Parts": [_part(call, upload, part) for part in parts],
+        "Initiator": who,
+        "Owner": who,
+        "StorageClass": "STANDARD",
+    }
+    if upload.checksum_algorithm:
+        output |= {
+            "ChecksumAlgorithm": upload.checksum_algorithm.upper(),
+            "ChecksumType": upload.checksum_type,
+        }
+    return answer(call, output)
+
+
+def _part(call: Call, upload: Upload, part: StoredPart) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "PartNumber": part.number,
+        "LastModified": parse_instant(part.modified),
+        "ETag": f'"{part.etag}"',
+        "Size": part.size_bytes,
+    }
+    checksums = call.context.locations.recall_part(upload.upload_id, part.number, part.etag)
+    for algorithm, value in checksums.items():
+        line[f"Checksum{algorithm.upper()}"] = value
+    return line

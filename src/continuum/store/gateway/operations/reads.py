@@ -1,0 +1,142 @@
+"""GetObject and HeadObject."""
+
+from continuum.model.objects import Version
+from continuum.model.policies import decide_to_keep_copy
+from continuum.store.errors import S3Error
+from continuum.store.gateway.attributes import format_attributes
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.conditions import check_read
+from continuum.store.gateway.operations.answers import read_input
+from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
+from continuum.store.gateway.reading import ReadStream, ReplicaSource, VanishedError
+from continuum.store.gateway.replies import Reply
+from continuum.store.locator.messages import NoSuchKeyError
+
+SOURCE_SITE_HEADER = "x-continuum-source-site"
+
+_PARTIAL = 206
+_NOT_MODIFIED = 304
+_CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+_OVERRIDES = {
+    "response-content-type": "Content-Type",
+    "response-content-language": "Content-Language",
+    "response-expires": "Expires",
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+}
+
+
+class Selection:
+    """What of a version a request asks for, and the reply's status and headers."""
+
+    __slots__ = ("headers", "length", "start", "status", "version")
+
+    def __init__(self, call: Call, version: Version) -> None:
+        self.version = version
+        part = _parse_part(call)
+        chosen = _choose_bytes(call, version, part)
+        checksums = "x-amz-checksum-mode" in call.headers and (chosen is None or part is not None)
+        self.headers = format_attributes(version, with_checksums=checksums)
+        self.status, self.start, self.length = 200, 0, version.size_bytes
+        if part is not None and version.part_sizes:
+            self.headers["x-amz-mp-parts-count"] = str(len(version.part_sizes))
+        if chosen is not None:
+            self.status, self.start, self.length = _PARTIAL, chosen.first, chosen.length_bytes
+            self.headers["Content-Range"] = chosen.content_range
+        if call.routed.query:
+            for name, header in _OVERRIDES.items():
+                if name in call.routed.query:
+                    self.headers[header] = call.routed.query[name]
+
+
+def _parse_part(call: Call) -> int | None:
+    if "partNumber" not in call.routed.query:
+        return None
+    if "range" in call.headers:
+        raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    part: int = read_input(call)["PartNumber"]
+    return part
+
+
+def _choose_bytes(call: Call, version: Version, part: int | None) -> ByteRange | None:
+    if part is not None:
+        return find_part(part, version.size_bytes, version.part_sizes)
+    header = call.headers.get("range")
+    return parse_range(header, version.size_bytes) if header else None
+
+
+async def head_object(call: Call) -> Reply:
+    """Describe an object: no store is asked."""
+    version = await _find(call)
+    refused = _check_conditions(call, version)
+    if refused is not None:
+        return refused
+    selection = Selection(call, version)
+    return Reply(status=selection.status, headers=selection.headers, length=selection.length)
+
+
+async def get_object(call: Call) -> Reply:
+    """Read an object, or a range of it, from the nearest store that has it."""
+    version = await _find(call)
+    try:
+        return await _read(call, version)
+    except VanishedError:
+        call.context.locations.forget(call.bucket, call.key)
+    again = await _find(call)
+    try:
+        return await _read(call, again)
+    except VanishedError as problem:
+        raise S3Error("ServiceUnavailable", problem.message) from problem
+
+
+async def _find(call: Call) -> Version:
+    await call.require_access()
+    version_id = call.routed.query.get("versionId", "") if call.routed.query else ""
+    try:
+        return await call.context.locations.look_up(call.bucket, call.key, version_id)
+    except NoSuchKeyError:
+        if version_id:
+            raise S3Error("NoSuchVersion", extra={"Key": call.key, "VersionId": version_id[:128]}) from None
+        raise S3Error("NoSuchKey", extra={"Key": call.key}) from None
+
+
+def _check_conditions(call: Call, version: Version) -> Reply | None:
+    """Return the reply 304, raise for 412, or return None if the read goes on."""
+    if _CONDITIONS.isdisjoint(call.headers):
+        return None
+    try:
+        check_read(call.headers, version.etag, version.modified_at)
+    except S3Error as problem:
+        if problem.status != _NOT_MODIFIED:
+            raise
+        described = format_attributes(version, with_checksums=False)
+        kept = ("ETag", "Last-Modified", "Cache-Control", "Expires")
+        headers = {name: described[name] for name in kept if name in described}
+        return Reply(status=_NOT_MODIFIED, headers=headers)
+    return None
+
+
+async def _read(call: Call, version: Version) -> Reply:
+    refused = _check_conditions(call, version)
+    if refused is not None:
+        return refused
+    selection = Selection(call, version)
+    headers, length = selection.headers, selection.length
+    context = call.context
+    if not length:
+        headers[SOURCE_SITE_HEADER] = context.site
+        return Reply(status=selection.status, headers=headers)
+    source = ReplicaSource(version, context.peers, selection.start, length)
+    exchange, replica = await source.open()
+    site = context.peers.site_of(replica.store)
+    headers[SOURCE_SITE_HEADER] = site
+    own = context.own.store.name
+    if replica.store == own and len(version.replicas) == 1:
+        context.counts.count_read(site, length)
+        return Reply(status=selection.status, headers=headers, stream=exchange, length=length)
+    whole = length == version.size_bytes
+    stream = ReadStream(source, exchange, replica, context.peers, context.counts)
+    if decide_to_keep_copy(context.policy, version, own, read_from=replica.store, whole_object=whole):
+        stream.copy = context.copier.begin(version)
+    return Reply(status=selection.status, headers=headers, stream=stream, length=length)

@@ -1,0 +1,48 @@
+"""PutObject."""
+
+import time
+
+from continuum.model.objects import Version
+from continuum.store.gateway.attributes import format_checksums, parse_attributes
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.checksums import ChecksumType
+from continuum.store.gateway.conditions import parse_write_conditions
+from continuum.store.gateway.publishing import (
+    make_version_id,
+    own_replica,
+    publish,
+    refuse_early,
+    removed_on_failure,
+)
+from continuum.store.gateway.receiving import DEFAULT_CHECKSUM, Payload, write_body
+from continuum.store.gateway.replies import Reply
+
+
+async def put_object(call: Call) -> Reply:
+    """Write an object: its bytes to the own store under a new physical key, then one commit."""
+    context = call.context
+    await call.require_bucket()
+    conditions = parse_write_conditions(call.headers)
+    content, metadata = parse_attributes(call.headers)
+    payload = Payload(call, default_checksum=DEFAULT_CHECKSUM)
+    refuse_early(call, conditions)
+    physical = context.locations.make_physical_key()
+    own = context.own
+    with removed_on_failure(call, physical):
+        etag, checksums = await write_body(call, payload, own, physical.key, own.store.bucket)
+        version = Version(
+            bucket=call.bucket,
+            key=call.key,
+            version_id=make_version_id(),
+            etag=etag,
+            size_bytes=payload.length,
+            modified_at=time.time(),
+            headers=content,
+            metadata=metadata,
+            checksums=checksums,
+            checksum_type=ChecksumType.FULL_OBJECT.value,
+            replicas=(own_replica(call, physical.key),),
+        )
+        await publish(call, version, session_id=physical.session_id, conditions=conditions)
+    headers = {"ETag": f'"{etag}"', **format_checksums(checksums, ChecksumType.FULL_OBJECT.value)}
+    return Reply(headers=headers)

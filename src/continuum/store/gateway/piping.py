@@ -1,0 +1,60 @@
+"""From one store to another: the body of a reply becomes the body of a request, with back-pressure both
+ways."""
+
+import asyncio
+
+from continuum.store.gateway.bodies import ReplyBody
+from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
+from continuum.store.stores.s3 import raise_reply
+
+_FAILED_STATUS = 300
+
+
+class _Pipe:
+    """The sink of the one and the source of the other."""
+
+    def __init__(self, stream: ReplyBody, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        exchange.source = stream
+        exchange.on_over = self._store_is_over
+
+    def feed(self, data: bytes) -> None:
+        self._exchange.write(data)
+
+    def end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, problem: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(problem)
+
+    def _store_is_over(self) -> None:
+        self.fail(StoreUnavailableError("the store took only a part of the body"))
+
+
+async def pipe(stream: ReplyBody | None, exchange: Exchange) -> dict[str, str]:
+    """Send the body of `stream` (None: an empty one) as that of `exchange`; return the headers of the
+    store's reply.
+
+    Raises what either side raises; both are over then.
+    """
+    try:
+        if stream is not None:
+            passing = _Pipe(stream, exchange)
+            first = stream.take_first()
+            if first:
+                exchange.write(first)
+            stream.start(passing)
+            await passing.done
+        await exchange.reply()
+        if exchange.status >= _FAILED_STATUS:
+            await raise_reply(exchange)
+        await exchange.read()
+    except BaseException:
+        exchange.abort()
+        if stream is not None:
+            stream.abort()
+        raise
+    return exchange.headers

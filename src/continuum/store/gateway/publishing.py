@@ -1,0 +1,82 @@
+"""Publishing what was written: one commit makes a version visible everywhere, or nothing does."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+
+from continuum.model.errors import UnavailableError
+from continuum.model.objects import Replica, Version
+from continuum.store.errors import S3Error
+from continuum.store.gateway.calls import Call
+from continuum.store.gateway.conditions import WriteConditions, matches_etag
+from continuum.store.gateway.locations import PhysicalKey
+from continuum.store.locator.messages import Commit
+
+
+def make_version_id() -> str:
+    """Return an id that no other version has."""
+    return secrets.token_hex(16)
+
+
+def refuse_early(call: Call, conditions: WriteConditions) -> None:
+    """Raise `PreconditionFailed` if it is already known that the write's conditions do not hold.
+
+    What is remembered is certain; the locator decides all other cases when the version is committed.
+    """
+    if not conditions.if_none_match and not conditions.if_match:
+        return
+    known = call.context.locations.recall_version(call.bucket, call.key)
+    if known is None:
+        return
+    if conditions.if_none_match:
+        raise S3Error("PreconditionFailed", extra={"Condition": "If-None-Match"})
+    if not matches_etag(conditions.if_match, known.etag):
+        raise S3Error("PreconditionFailed", extra={"Condition": "If-Match"})
+
+
+@contextlib.contextmanager
+def removed_on_failure(call: Call, physical: PhysicalKey) -> Iterator[None]:
+    """Remove what was written under a physical key if the block fails, unless its commit may have
+    succeeded."""
+    discarding = call.context.discarding
+    try:
+        yield
+    except UncertainError:
+        discarding.leave(physical)
+        raise
+    except BaseException:
+        discarding.begin(physical)
+        raise
+
+
+class UncertainError(UnavailableError):
+    """The locator did not say whether it committed."""
+
+
+async def publish(
+    call: Call,
+    version: Version,
+    *,
+    session_id: str,
+    conditions: WriteConditions,
+    upload_id: str = "",
+) -> Version:
+    """Commit a version. Raises the locator's decision, or `UncertainError` if it gave none."""
+    request = Commit(
+        session_id=session_id,
+        version=version,
+        if_none_match=conditions.if_none_match,
+        if_match=conditions.if_match,
+        upload_id=upload_id,
+    )
+    try:
+        return await call.context.locations.publish(request)
+    except UnavailableError as problem:
+        raise UncertainError(problem.message, hint=problem.hint) from problem
+
+
+def own_replica(call: Call, key: str) -> Replica:
+    """Return the replica that was just written to the own store."""
+    store = call.context.own.store
+    return Replica(store=store.name, bucket=store.bucket, key=key, created_at=time.time())

@@ -1,0 +1,187 @@
+"""Reading a version's bytes from whichever store has them.
+
+The own site's replica is tried first. A store that is down or has lost the object is passed over for the
+next one, as long as nothing was sent to the client. If a store fails in the middle of a body the rest is
+read as a range from another replica (versions are immutable, so the bytes are the same); without one the
+reply fails and the client's connection is cut.
+"""
+
+import asyncio
+import logging
+
+from continuum.model.errors import ContinuumError
+from continuum.model.objects import Replica, Version
+from continuum.model.policies import order_replicas
+from continuum.store.errors import S3Error
+from continuum.store.gateway.bodies import ClientGoneError
+from continuum.store.gateway.metrics import Counts
+from continuum.store.gateway.peers import Peers
+from continuum.store.stores.exchanges import Exchange, Sink, StoreProtocolError
+
+log = logging.getLogger(__name__)
+
+_NOT_FOUND = 404
+
+
+class VanishedError(ContinuumError):
+    """The bytes of a version are nowhere: it was replaced since it was looked up, or they are lost."""
+
+
+class ReplicaSource:
+    """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`."""
+
+    __slots__ = ("_peers", "_tried", "length", "start", "version")
+
+    def __init__(self, version: Version, peers: Peers, start: int, length: int) -> None:
+        self.version = version
+        self.start = start
+        self.length = length
+        self._peers = peers
+        self._tried: set[str] = set()
+
+    async def open(self, offset: int = 0) -> tuple[Exchange, Replica]:
+        """Open the first replica that answers, `offset` bytes into the wanted part; each is tried once.
+
+        Raises `VanishedError` if all that answered said that there is no such object, else `S3Error`
+        `ServiceUnavailable`.
+        """
+        peers, version = self._peers, self.version
+        if any(peers.find(replica.store) is None for replica in version.replicas):
+            await peers.refresh(at_most_every_s=1.0)
+        replicas = order_replicas(version, peers.own.store.name, peers.unavailable(), peers.known)
+        vanished = 0
+        for replica in replicas:
+            if replica.store in self._tried:
+                continue
+            self._tried.add(replica.store)
+            try:
+                return await self._open(replica, offset), replica
+            except ContinuumError as problem:
+                vanished += getattr(problem, "status", 0) == _NOT_FOUND
+                log.warning("cannot read from %s: %s", replica.store, problem.message)
+        if vanished and vanished == len(replicas):
+            raise VanishedError("no store has the object any more")
+        raise S3Error("ServiceUnavailable", "No store that holds the object can be reached now.")
+
+    async def _open(self, replica: Replica, offset: int) -> Exchange:
+        client = self._peers.find(replica.store)
+        if client is None:
+            raise S3Error("ServiceUnavailable")
+        whole = offset == 0 and self.length == self.version.size_bytes
+        first, last = self.start + offset, self.start + self.length - 1
+        exchange = await client.get(
+            replica.key, bucket=replica.bucket, byte_range="" if whole else f"bytes={first}-{last}"
+        )
+        if exchange.length != self.length - offset:
+            exchange.abort()
+            raise StoreProtocolError(f"{replica.store} has {exchange.length} bytes of {self.length - offset}")
+        return exchange
+
+
+class ReadStream:
+    """A body that is read from one replica after another until it is whole. Itself the source of a reply.
+
+    `copy` is a further sink that sees the same bytes and can slow nothing down.
+    """
+
+    def __init__(
+        self, source: ReplicaSource, exchange: Exchange, replica: Replica, peers: Peers, counts: Counts
+    ) -> None:
+        self._source = source
+        self._exchange: Exchange | None = exchange
+        self._replica = replica
+        self._peers = peers
+        self._counts = counts
+        self._sink: Sink | None = None
+        self._sent = 0
+        self._paused = False
+        self._aborted = False
+        self._going_on: asyncio.Task[None] | None = None
+        self.copy: Sink | None = None
+
+    # ---- as a source ----
+
+    def take_first(self) -> bytes:
+        """Return what is there already."""
+        if self._exchange is None:
+            return b""
+        first = self._exchange.take_first()
+        self._count(first)
+        return first
+
+    def start(self, sink: Sink) -> None:
+        """Push the rest into `sink`."""
+        self._sink = sink
+        if self._exchange is not None:
+            self._exchange.start(self)
+
+    def pause(self) -> None:
+        """Give no more for now."""
+        self._paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def abort(self) -> None:
+        """Nobody wants the rest."""
+        self._aborted = True
+        self._give_up_copy(ClientGoneError("the client closed the connection"))
+        if self._exchange is not None:
+            self._exchange.abort()
+        if self._going_on is not None:
+            self._going_on.cancel()
+
+    # ---- as the sink of an exchange ----
+
+    def feed(self, data: bytes) -> None:
+        """Pass on what a store gave."""
+        self._count(data)
+        if self._sink is not None:
+            self._sink.feed(data)
+
+    def end(self) -> None:
+        """The body is whole."""
+        copy, self.copy = self.copy, None
+        if copy is not None:
+            copy.end()
+        if self._sink is not None:
+            self._sink.end()
+
+    def fail(self, problem: Exception) -> None:
+        """A store failed in the middle: go on with another."""
+        self._exchange = None
+        if self._aborted:
+            return
+        log.warning("%s failed in the middle of a body: %s", self._replica.store, problem)
+        self._going_on = asyncio.ensure_future(self._go_on(problem))
+
+    async def _go_on(self, problem: Exception) -> None:
+        try:
+            exchange, self._replica = await self._source.open(self._sent)
+        except ContinuumError:
+            self._give_up_copy(problem)
+            if self._sink is not None:
+                self._sink.fail(problem)
+            return
+        self._counts.failovers += 1
+        self._exchange = exchange
+        exchange.start(self)
+        if self._paused:
+            exchange.pause()
+
+    def _give_up_copy(self, problem: Exception) -> None:
+        copy, self.copy = self.copy, None
+        if copy is not None:
+            copy.fail(problem)
+
+    def _count(self, data: bytes) -> None:
+        """Note that bytes pass by, and show them to the copy that is being made."""
+        self._sent += len(data)
+        if self.copy is not None and data:
+            self.copy.feed(data)
+        self._counts.count_read(self._peers.site_of(self._replica.store), len(data))
