@@ -140,7 +140,7 @@ def _scalar(at: Reference) -> Scalar:
     shape = shape_of(at)
     if shape.type == "list":
         return _parse_comma_list
-    if at.location_name.startswith("response-"):
+    if at.location_name.startswith("response-") and shape.type == "string":
         return _parse_reply_header
     if shape.enum:
         return _enumerated(frozenset(shape.enum))
@@ -169,7 +169,8 @@ def _parse_string(text: str, _name: str) -> str:
 
 
 def _parse_reply_header(text: str, name: str) -> str:
-    """Read a value that will stand in a header of the reply: nothing that could end the header, bytes as Latin-1."""
+    """Read a value that will stand in a header of the reply: nothing that could end the header, bytes as
+    Latin-1."""
     if not text.isprintable():
         raise _invalid(name, text, f"{name} has characters that no header can have")
     return text.encode().decode("latin-1")
