@@ -58,7 +58,7 @@ def encode_function(task: TaskFunction) -> FunctionCode:
     except Exception as problem:
         raise InvalidInputError(
             f"the task {task.name} cannot travel to a worker: {problem}",
-            hint="it refers to something that exists in this process only (a lock, an open file, a connection): "
+            hint="it refers to something that exists in this process only (a lock, an open file): "
             "make it inside the task",
         ) from problem
     digest = hashlib.blake2b(pickled, digest_size=16).hexdigest()
@@ -85,7 +85,7 @@ def archive_modules(script: Path) -> bytes:
     if size > MAX_CODE_BYTES or len(paths) > MAX_CODE_FILES:
         raise InvalidInputError(
             f"the modules beside {script} are {len(paths)} files with {size / 1e6:.0f} MB: too much to send",
-            hint=f"put the program into a folder of its own, with at most {MAX_CODE_BYTES // 1024**2} MiB of code",
+            hint=f"put it into a folder of its own, with at most {MAX_CODE_BYTES // 2**20} MiB of code",
         )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as writer:

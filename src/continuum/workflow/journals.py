@@ -1,8 +1,8 @@
 """The journal of a run: what happened, when and why, kept in `HOME/runs/RUN_ID` for whoever asks later.
 
-`journal.jsonl` has one record of `model.stories` per line, `run.json` the summary, `graph.dot` and `graph.svg`
-the picture. Written by the driver alone; a line that was cut off (the driver was killed) is left out when
-reading.
+`journal.jsonl` has one record of `model.stories` per line, `run.json` the summary, `graph.dot` and
+`graph.svg` the picture. Written by the driver alone; a line that was cut off (the driver was killed) is left
+out when reading.
 """
 
 import os

@@ -1,0 +1,210 @@
+"""Placing what is ready and handing it to the sites in batches: the driver's half of placement.
+
+Placement is decided when a task becomes ready, and again when a site has nothing to do while another one has
+tasks that wait: then those at the end of its queue are looked at once more.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from continuum.model import stories
+from continuum.model.graph import Graph
+from continuum.model.placement import Decision, History, Links, SiteLoad, Strategy, choose_site
+from continuum.model.tasks import Datum, Task, TaskState
+from continuum.workflow.messages import DatumKind, Executor, FunctionCode, Input, Output, TaskSpec
+from continuum.workflow.queues import SiteQueue
+
+_STEAL_AT_MOST = 16
+
+
+class Payload:
+    """What is needed to make a `TaskSpec` of a task."""
+
+    __slots__ = ("call", "code", "outputs", "return_count", "time_out_s", "title")
+
+    def __init__(
+        self,
+        code: FunctionCode,
+        call: bytes,
+        outputs: tuple[Output, ...],
+        return_count: int,
+        *,
+        time_out_s: float = 0.0,
+        title: str = "",
+    ) -> None:
+        self.code = code
+        self.call = call
+        self.outputs = outputs
+        self.return_count = return_count
+        self.time_out_s = time_out_s
+        self.title = title
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What placement knows of a site beyond its executor."""
+
+    memory_bytes: int = 0
+    architecture: str = ""
+    software: frozenset[str] = frozenset()
+
+
+class Dispatcher:
+    """The sites of a run and what is placed at each."""
+
+    def __init__(self, graph: Graph, strategy: Strategy, links: Links) -> None:
+        self.sites: dict[str, SiteQueue] = {}
+        self.history = History()
+        self._graph = graph
+        self._strategy = strategy
+        self._links = links
+        self._loads: dict[str, SiteLoad] = {}
+        self._ready: deque[Task] = deque()
+
+    def join(self, executor: Executor, settings: SiteSettings, *, is_home: bool) -> SiteQueue:
+        """A site takes part."""
+        load = SiteLoad(
+            name=executor.site,
+            computing_units=executor.computing_units,
+            memory_bytes=settings.memory_bytes,
+            architecture=settings.architecture,
+            software=settings.software,
+            is_home=is_home,
+        )
+        queue = self.sites[executor.site] = SiteQueue(executor, load)
+        self._loads[executor.site] = load
+        return queue
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """These are ready."""
+        self._ready.extend(tasks)
+
+    def lose(self, queue: SiteQueue) -> None:
+        """A site is gone: what waited for it is placed again."""
+        self._ready.extend(queue.lose())
+
+    def dispatch(self, at: float) -> None:
+        """Place what is ready, and hand over what the sites have room for (at the next `flush`)."""
+        if self._ready:
+            self._place(at)
+        for queue in self.sites.values():
+            if queue.moving:
+                queue.settle_moving()
+            if queue.waiting:
+                self._fill(queue)
+        if len(self.sites) > 1:
+            self._rebalance(at)
+
+    def _place(self, at: float) -> None:
+        while self._ready:
+            task = self._ready.popleft()
+            if task.state is not TaskState.READY:
+                continue
+            decision = self._choose(task)
+            if decision.site:
+                self._enqueue(task, decision, decision.reason, at)
+            else:
+                self._graph.refuse(task, decision.reason, at)
+
+    def _choose(self, task: Task) -> Decision:
+        return choose_site(task, self._loads, self.history, links=self._links, strategy=self._strategy)
+
+    def _enqueue(self, task: Task, decision: Decision, reason: str, at: float) -> None:
+        task.expected_s = decision.run_s
+        self.sites[decision.site].enqueue(task)
+        placed = stories.Placed(
+            at=at,
+            task=task.id,
+            attempt=task.attempt + 1,
+            site=decision.site,
+            reason=reason,
+            table=decision.table,
+        )
+        self._graph.commands.records.append(placed)
+
+    def _fill(self, queue: SiteQueue) -> None:
+        while queue.has_room():
+            task = queue.next_task()
+            if task is None:
+                return
+            if self._graph.place(task, queue.name):
+                self.hand_over(queue, task)
+            else:
+                queue.moving.append(task)
+
+    def _rebalance(self, at: float) -> None:
+        """Let a site with nothing to do have tasks that wait elsewhere, if they would be done earlier."""
+        for idle in self.sites.values():
+            if idle.load.is_lost or idle.waiting or not idle.has_room():
+                continue
+            donor = max(self.sites.values(), key=lambda queue: len(queue.waiting))
+            if donor.waiting:
+                self._steal(idle, donor, at)
+
+    def _steal(self, idle: SiteQueue, donor: SiteQueue, at: float) -> None:
+        for _ in range(min(_STEAL_AT_MOST, len(donor.waiting))):
+            if not idle.has_room():
+                return
+            task = donor.waiting.pop()
+            donor.lighten(task)
+            if task.state is not TaskState.READY:
+                continue
+            decision = self._choose(task)
+            if decision.site != idle.name:
+                donor.waiting.append(task)
+                donor.burden(task)
+                return
+            self._enqueue(task, decision, f"waited at {donor.name}; {decision.reason}", at)
+            self._fill(idle)
+
+    def hand_over(self, queue: SiteQueue, task: Task) -> None:
+        """Put a task into the next batch for its site."""
+        queue.in_flight += task.needs.computing_units
+        payload: Payload = task.payload
+        code = payload.code
+        if code.function not in queue.known:
+            queue.known.add(code.function)
+            queue.functions.append(code)
+        spec = TaskSpec(
+            task_id=task.id,
+            attempt=task.attempt,
+            function=code.function,
+            call=payload.call,
+            inputs=tuple([_input(datum) for datum in task.reads]) if task.reads else (),
+            outputs=payload.outputs,
+            return_count=payload.return_count,
+            computing_units=task.needs.computing_units,
+            memory_bytes=task.needs.memory_bytes,
+            time_out_s=payload.time_out_s,
+            priority=task.is_priority,
+        )
+        queue.specs.append(spec)
+
+    def hand_over_moved(self, task: Task) -> None:
+        """The inputs of a placed task can be had at its site now."""
+        queue = self.sites[task.site]
+        if task in queue.moving:
+            queue.moving.remove(task)
+        self.hand_over(queue, task)
+
+    def flush(self) -> None:
+        """Send the batches."""
+        for queue in self.sites.values():
+            if queue.specs:
+                functions, specs = queue.functions, queue.specs
+                queue.functions, queue.specs = [], []
+                queue.executor.submit(functions, specs)
+
+
+def _input(datum: Datum) -> Input:
+    source = datum.same_as or datum
+    inline = source.inline
+    return Input(
+        datum=source.id,
+        kind=DatumKind.FILE if datum.is_file else DatumKind.OBJECT,
+        size_bytes=source.size_bytes,
+        inline=inline,
+        published=None if inline is not None else source.published,
+        file_name=datum.name if datum.is_file else "",
+    )
