@@ -58,9 +58,7 @@ class _Compiled:
         compiled = statement.clause.compile(dialect=engine.dialect)
         self.text = str(compiled)
         self._constants: dict[str, Any] = {
-            name: value
-            for name, value in compiled.construct_params(_check=False).items()
-            if value is not None
+            name: value for name, value in (compiled.params or {}).items() if value is not None
         }
         self._order: list[str] | None = getattr(compiled, "positiontup", None)
 

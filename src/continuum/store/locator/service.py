@@ -318,7 +318,7 @@ class Locator:
     async def _add_replica(self, request: m.AddReplica) -> m.Empty:
         check_place(request.replica.store, request.replica.bucket, request.replica.key)
         self._require_live(request.session_id)
-        await self._writer.write(objects.add_replica, request)
+        await self._writer.write(objects.add_replica, request, now=self._clock())
         self._invalidator.hint(request.session_id, (request.bucket, request.key))
         return m.Empty()
 

@@ -92,7 +92,7 @@ def _location(connection: Connection, bucket: str, key: str) -> Location:
 
 
 def commit(connection: Connection, request: Commit, *, now: float, grace_s: float) -> Version:
-    """Publish a version; see the module. Returns it as published: `modified_at` is the locator's."""
+    """Publish a version; see the module. Returns it as published: instants are the locator's."""
     known = find_by_id(connection, request.version.version_id)
     if known is not None:
         return _published_before(known, request)
@@ -101,10 +101,9 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     current = find_current(connection, request.version.bucket, request.version.key)
     _check_preconditions(request, current)
     _check_replica(connection, request)
-    version = msgspec.structs.replace(
-        request.version,
-        modified_at=now if current is None else max(now, current.version.modified_at + STEP_S),
-    )
+    at = now if current is None else max(now, current.version.modified_at + STEP_S)
+    replica = msgspec.structs.replace(request.version.replicas[0], created_at=at)
+    version = msgspec.structs.replace(request.version, modified_at=at, replicas=(replica,))
     if request.upload_id:
         uploading.complete(connection, request.upload_id, version)
     _publish(connection, version, current, now=now, grace_s=grace_s)
@@ -193,7 +192,7 @@ def _delete(
     return DeleteResult(key=item.key)
 
 
-def add_replica(connection: Connection, request: AddReplica) -> None:
+def add_replica(connection: Connection, request: AddReplica, *, now: float) -> None:
     """Note a further copy.
 
     Raises `NoSuchKeyError` if the version is gone, `ConflictError` if the store has a copy already.
@@ -209,7 +208,8 @@ def add_replica(connection: Connection, request: AddReplica) -> None:
         raise ConflictError(f"{request.replica.store} has a copy of {request.bucket}/{request.key} already")
     _check_own(request.session_id, request.replica)
     _check_kept(connection, request.replica)
-    insert_replica(connection, current.number, request.replica)
+    at = max(now, current.version.replicas[-1].created_at + STEP_S) if current.version.replicas else now
+    insert_replica(connection, current.number, msgspec.structs.replace(request.replica, created_at=at))
 
 
 def _is_copied(request: AddReplica, current: Row) -> bool:
