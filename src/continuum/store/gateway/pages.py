@@ -14,33 +14,34 @@ from continuum.store.gateway.texts import escape_text, format_iso8601
 
 Writer = Callable[[Any], str]
 
-_OBJECT = frozenset({"Key", "LastModified", "ETag", "Size", "StorageClass"})
+_OBJECT = frozenset(
+    {"Key", "LastModified", "ETag", "Size", "StorageClass", "ChecksumAlgorithm", "ChecksumType"}
+)
 _VERSION = _OBJECT | {"VersionId", "IsLatest"}
 
 
 def objects_writer(members: Mapping[str, Writer]) -> Writer:
     """Return what writes `Contents`; `members` are the general writers of an entry's members."""
-    rest = {member: write for member, write in members.items() if member not in _OBJECT}
-    return _entries_writer("Contents", _object_text, len(_OBJECT), rest, members)
+    return _entries_writer("Contents", _object_text, _OBJECT, members)
 
 
 def versions_writer(members: Mapping[str, Writer]) -> Writer:
     """Return what writes `Version` entries; `members` as for objects."""
-    rest = {member: write for member, write in members.items() if member not in _VERSION}
-    return _entries_writer("Version", _version_text, len(_VERSION), rest, members)
+    return _entries_writer("Version", _version_text, _VERSION, members)
 
 
 def _entries_writer(
-    element: str, text: Writer, count: int, rest: Mapping[str, Writer], members: Mapping[str, Writer]
+    element: str, text: Writer, known: frozenset[str], members: Mapping[str, Writer]
 ) -> Writer:
     start, end = f"<{element}>", f"</{element}>"
+    rest = {member: write for member, write in members.items() if member not in known}
 
     def write(entry: Mapping[str, Any]) -> str:
         try:
             short = text(entry)
         except (KeyError, TypeError):  # a member is missing or None
             return f"{start}{_members_text(entry, members)}{end}"
-        return f"{start}{short}{_members_text(entry, rest) if len(entry) > count else ''}{end}"
+        return f"{start}{short}{'' if known >= entry.keys() else _members_text(entry, rest)}{end}"
 
     def write_all(entries: Iterable[Mapping[str, Any]]) -> str:
         return "".join([write(entry) for entry in entries])
@@ -58,8 +59,16 @@ def _object_text(entry: Mapping[str, Any]) -> str:
         f"<Key>{escape_text(entry['Key'])}</Key>"
         f"<LastModified>{format_iso8601(at.timestamp() if isinstance(at, datetime) else at)}</LastModified>"
         f"<ETag>{escape_text(entry['ETag'])}</ETag><Size>{entry['Size']:d}</Size>"
-        f"<StorageClass>{escape_text(entry['StorageClass'])}</StorageClass>"
+        f"<StorageClass>{entry['StorageClass']}</StorageClass>{_checksum_text(entry)}"
     )
+
+
+def _checksum_text(entry: Mapping[str, Any]) -> str:
+    algorithms, kind = entry.get("ChecksumAlgorithm"), entry.get("ChecksumType")
+    if not algorithms and not kind:
+        return ""
+    texts = [f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in algorithms or ()]
+    return f"{''.join(texts)}<ChecksumType>{kind}</ChecksumType>" if kind else "".join(texts)
 
 
 def _version_text(entry: Mapping[str, Any]) -> str:

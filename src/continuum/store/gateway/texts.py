@@ -4,34 +4,34 @@ import re
 import time
 from functools import lru_cache
 
-_SPECIAL = re.compile('[&<>"\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff]')
-_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
+_SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\ufffe\uffff]')
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def escape_text(text: str) -> str:
-    """Escape text for an element. What XML 1.0 cannot hold, and carriage returns, become numeric
-    references."""
-    return _SPECIAL.sub(_reference, text) if _SPECIAL.search(text) else text
+    """Escape text for an element. What XML 1.0 cannot hold, and carriage returns, become references."""
+    if not _SPECIAL.search(text):
+        return text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return _CONTROL.sub(_reference, text)
 
 
 def _reference(match: re.Match[str]) -> str:
-    character = match.group()
-    return _NAMED.get(character) or f"&#x{ord(character):X};"
+    return f"&#x{ord(match.group()):X};"
 
 
 def format_iso8601(at: float) -> str:
     """Format seconds since the epoch as S3 does in documents: `2026-11-23T09:12:27.250Z`."""
-    seconds, milliseconds = divmod(round(at * 1000), 1000)
-    days, seconds = divmod(seconds, 86400)
-    minutes, seconds = divmod(seconds, 60)
-    return f"{_format_day(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{milliseconds:03d}Z"
+    second, milliseconds = divmod(round(at * 1000), 1000)
+    return f"{_format_second(second)}.{milliseconds:03d}Z"
 
 
-@lru_cache(maxsize=512)
-def _format_day(days: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(days * 86400))
+@lru_cache(maxsize=4096)
+def _format_second(second: int) -> str:
+    year, month, day, hour, minute, seconds, *_ = time.gmtime(second)
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{seconds:02d}"
 
 
 @lru_cache(maxsize=4096)
