@@ -80,7 +80,7 @@ class Handler:
         return Reply(status=status, headers=_XML, body=body)
 
     def _error(self, request: Request, problem: S3Error) -> Reply:
-        if problem.status >= _SERVER_FAULT:
+        if problem.status >= _SERVER_FAULT and problem.code != "NotImplemented":
             log.warning("request %s: %s %s", request.request_id, problem.code, problem.message)
         resource = request.raw_path.decode("latin-1")
         message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message

@@ -145,6 +145,19 @@ class Memory:
         else:
             self._users.put(question.key, answer)
 
+    def settle(self, question: Question, published: Version | None) -> None:
+        """A change of ours is over (None: it failed): what was known before is old; what it published may
+        be kept.
+
+        The locator does not announce our own changes to us. So of several of ours under way at once none is
+        kept: which came last is known to the locator only.
+        """
+        is_stale = question.is_stale
+        self._questions.discard(question)
+        self.invalidate([(question.bucket, question.key)])
+        if published is not None and not is_stale:
+            self._versions.put((question.bucket, question.key), published)
+
     # ---- forgetting ----
 
     def invalidate(self, keys: Iterable[tuple[str, str]], users: Iterable[str] = ()) -> None:

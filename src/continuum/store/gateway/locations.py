@@ -291,13 +291,23 @@ class Locations:
         place = (request.version.bucket, request.version.key)
         while True:
             try:
-                published: Version = await self.change(request, place)
+                return await self._commit(request, place)
             except UnavailableError:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_RETRY_S)
-            else:
-                return published
+
+    async def _commit(self, request: Commit, place: tuple[str, str]) -> Version:
+        """Commit, and remember the answer: the locator knows who committed as if they had asked."""
+        self._memory.invalidate([place])
+        question = self._memory.ask(*place)
+        published: Version | None = None
+        try:
+            committed: Version = await self.ask(request)
+            published = committed
+        finally:
+            self._memory.settle(question, published)
+        return committed
 
     async def change(self, request: Any, *keys: tuple[str, str]) -> Any:
         """Ask the locator to change something about these keys, and forget what was known of them."""

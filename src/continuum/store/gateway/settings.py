@@ -6,6 +6,7 @@ loopback in the development profile; `check` refuses everything else before a so
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -87,13 +88,24 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 def read_settings(path: Path) -> GatewaySettings:
     """Read and check a settings file. Raises `InvalidInputError` that names the field."""
     try:
-        settings = msgspec.json.decode(path.read_bytes(), type=GatewaySettings)
+        settings = msgspec.json.decode(path.read_bytes(), type=GatewaySettings, dec_hook=_decode)
     except OSError as problem:
         raise InvalidInputError(f"cannot read the settings {path}: {problem.strerror}") from problem
     except (msgspec.DecodeError, msgspec.ValidationError) as problem:
         raise InvalidInputError(f"the settings {path} are wrong: {problem}") from problem
     check(settings)
     return settings
+
+
+def format_settings(settings: GatewaySettings) -> bytes:
+    """Return what `read_settings` reads. It holds secrets: write it for nobody else to read."""
+    return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str))
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"{kind} in settings")
 
 
 def check(settings: GatewaySettings) -> None:
