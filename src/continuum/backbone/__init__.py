@@ -10,6 +10,7 @@ from continuum.backbone.connections import (
     BackboneUnavailableError,
     Handler,
     RemoteError,
+    inbox_prefix,
 )
 
-__all__ = ["Backbone", "BackboneSettings", "BackboneUnavailableError", "Handler", "RemoteError"]
+__all__ = ["Backbone", "BackboneSettings", "BackboneUnavailableError", "Handler", "RemoteError", "inbox_prefix"]

@@ -25,7 +25,8 @@ def client_context(
     *,
     ca_pem: str = "",
 ) -> ssl.SSLContext:
-    """Return a context that verifies the server against `ca_file` or `ca_pem` (neither: the machine's trust store).
+    """Return a context that verifies the server against `ca_file` or `ca_pem` (neither: the machine's trust
+    store).
 
     With a certificate and its key the client proves who it is.
     """
@@ -37,11 +38,16 @@ def client_context(
 
 
 def server_context(
-    certificate_file: Path, key_file: Path, *, client_ca_file: Path | None = None
+    certificate_file: Path,
+    key_file: Path,
+    *,
+    client_ca_file: Path | None = None,
+    is_client_certificate_needed: bool = True,
 ) -> ssl.SSLContext:
     """Return a context for a server.
 
-    With `client_ca_file` only clients with a certificate of that CA get in.
+    With `client_ca_file` only clients with a certificate of that CA get in; if it is not needed, also those
+    without any, but never one with a certificate of another CA.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _restrict(context)
@@ -49,7 +55,7 @@ def server_context(
     context.load_cert_chain(certificate_file, key_file)
     if client_ca_file is not None:
         context.load_verify_locations(client_ca_file)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if is_client_certificate_needed else ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
 

@@ -7,15 +7,13 @@ workflows, tests. `continuum up` writes it; this module only reads. Default: `$C
 
 import os
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from continuum.backbone import BackboneSettings
-from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.model.errors import NotFoundError
 from continuum.security import IdentityFiles, identity_files
-
-Kind = TypeVar("Kind")
+from continuum.sites.documents import read_document
 
 
 class SiteAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +78,13 @@ class Home:
 
     def continuum(self) -> Continuum:
         """Return the description of the continuum; raises `NotFoundError` if it was never up."""
-        return _read(self.continuum_file, Continuum)
+        return read_document(self.continuum_file, Continuum, hint="start one with `continuum up`")
 
     def credentials(self) -> tuple[str, str]:
         """Return access key and secret key of the person who uses this home."""
-        credentials = _read(self.credentials_file, Credentials)
+        credentials = read_document(
+            self.credentials_file, Credentials, hint="start the continuum with `continuum up`"
+        )
         return credentials.access_key, credentials.secret_key
 
     def identity(self, name: str) -> IdentityFiles:
@@ -121,16 +121,3 @@ class Home:
     def site_folder(self, site: str) -> Path:
         """Return the folder with the state of `site`."""
         return self.path / "sites" / site
-
-
-def _read(path: Path, kind: type[Kind]) -> Kind:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError as problem:
-        raise NotFoundError(
-            f"there is no continuum in {path.parent}", hint="start one with `continuum up`"
-        ) from problem
-    except PermissionError as problem:
-        raise NotFoundError(f"{path} cannot be read: {problem.strerror}") from problem
-    except msgspec.MsgspecError as problem:
-        raise InvalidInputError(f"{path} is damaged: {problem}") from problem

@@ -1,0 +1,102 @@
+"""`continuum site`: the sites, as their agents report them."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from continuum.cli.asking import ask
+from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.model.errors import NotFoundError
+from continuum.sites import KnownSite, Sites, list_sites
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+
+@app.callback()
+def site() -> None:
+    """List and show sites."""
+
+
+@app.command("list")
+def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the sites: can they be reached, and how busy are they."""
+    known = ask(open_home(home), list_sites)
+    if as_json:
+        print_json(known.sites)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("site", "state", "kind", "units free", "tasks waiting", "memory", "gateway"):
+        is_number = heading in {"units free", "tasks waiting", "memory"}
+        table.add_column(heading, justify="right" if is_number else "left")
+    for each in known.sites:
+        table.add_row(*_row(each))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The site's name.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one site: what it offers, how it is, and its links."""
+    known = ask(open_home(home), list_sites)
+    found = next((each for each in known.sites if each.name == name), None)
+    if found is None:
+        names = ", ".join(each.name for each in known.sites) or "none"
+        raise NotFoundError(f"there is no site {name}", hint=f"sites that have reported: {names}")
+    if as_json:
+        print_json(
+            {"site": found, "links": [link for link in known.links if name in (link.source, link.target)]}
+        )
+        return
+    _print(found, known)
+
+
+def _print(found: KnownSite, known: Sites) -> None:
+    console = Console(highlight=False)
+    report = found.report
+    lines = {
+        "state": _state(found),
+        "kind": report.kind.value,
+        "computing units": f"{report.free_units} of {report.capacity.computing_units} free",
+        "tasks waiting": str(report.queued_tasks),
+        "memory": _gigabytes(report.capacity.memory_bytes),
+        "architecture": report.capacity.architecture,
+        "software": ", ".join(report.capacity.software) or "-",
+        "engines": ", ".join(report.engines),
+        "gateway": report.gateway_url,
+        "version": report.version,
+    }
+    console.print(f"[bold]{report.name}[/]")
+    for heading, text in lines.items():
+        console.print(f"  {heading:<16} {text}")
+    for link in known.links:
+        if link.source == report.name:
+            console.print(
+                f"  {'link':<16} to {link.target}: {link.bandwidth_bytes_per_s / 1e6:,.0f} MB/s, "
+                f"{link.latency_s * 1e3:g} ms"
+            )
+
+
+def _row(each: KnownSite) -> tuple[str, ...]:
+    report = each.report
+    return (
+        report.name,
+        _state(each),
+        report.kind.value,
+        f"{report.free_units}/{report.capacity.computing_units}",
+        str(report.queued_tasks),
+        _gigabytes(report.capacity.memory_bytes),
+        report.gateway_url,
+    )
+
+
+def _state(each: KnownSite) -> str:
+    return "[green]reachable[/]" if each.is_reachable else f"[red]silent for {each.silent_s:.0f} s[/]"
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB"

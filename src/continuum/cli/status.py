@@ -1,0 +1,69 @@
+"""`continuum status`: how every process stands."""
+
+import time
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.sites import ContinuumStatus, ProcessStatus, find_status
+
+_STYLES = {"ready": "green", "up": "green", "starting": "yellow", "stopping": "yellow", "degraded": "red"}
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show how the continuum and each of its processes stand.
+
+    Exit status 0 if it is up and all is well, 3 if a process is being restarted or it is on its way up or
+    down, 4 if it is down.
+    """
+    found = find_status(open_home(home))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    raise typer.Exit({"up": 0, "down": 4}.get(found.state, 3))
+
+
+def _print(found: ContinuumStatus) -> None:
+    console = Console(highlight=False)
+    style = _STYLES.get(found.state, "dim")
+    console.print(f"{found.home}: [{style}]{found.state}[/]")
+    if found.died:
+        console.print("its supervisor was killed; `continuum up` starts everything again")
+    if not found.processes:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("process", "state", "pid", "up for", "restarts", "ports", "last failure"):
+        table.add_column(heading, justify="right" if heading in {"pid", "restarts", "up for"} else "left")
+    for process in found.processes:
+        table.add_row(*_row(process))
+    console.print(table)
+    console.print(f"hub {found.hub_url}", style="dim")
+    for site, url in found.gateways.items():
+        console.print(f"gateway of {site} {url}", style="dim")
+
+
+def _row(process: ProcessStatus) -> tuple[str, ...]:
+    is_ready = process.state == "ready"
+    return (
+        process.name,
+        f"[{_STYLES.get(process.state, 'red')}]{process.state}[/]",
+        str(process.pid or ""),
+        _duration(time.time() - process.ready_at) if is_ready else "",
+        str(process.restarts or ""),
+        " ".join(map(str, process.ports)),
+        process.last_failure,
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

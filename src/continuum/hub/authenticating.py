@@ -1,0 +1,77 @@
+"""Who may use the hub's API: whoever has a certificate of the continuum, or the keys of an admin.
+
+The certificate has been verified by TLS before a request is read; uvicorn does not pass it on, so the
+protocol below puts the identity's name into the request's scope. Keys come as HTTP Basic over TLS and are
+compared in constant time.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException
+from litestar.handlers import BaseRouteHandler
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from continuum.model.objects import User
+
+EXTENSION = "continuum.identity"
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="continuum", charset="UTF-8"'}
+
+
+class IdentifyingProtocol(HttpToolsProtocol):
+    """uvicorn's protocol that also says in the scope which identity's certificate the client showed."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request: note who is at the other end of the connection."""
+        super().on_message_begin()
+        name = _common_name(self.transport.get_extra_info("peercert"))
+        if name:
+            self.scope.setdefault("extensions", {})[EXTENSION] = {"name": name}
+
+
+class Authenticator:
+    """A litestar guard that lets in who shows a certificate or the keys of one of `admins`."""
+
+    def __init__(self, admins: Iterable[User]) -> None:
+        self._secrets = {user.access_key: user.secret_key for user in admins}
+
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Raise `NotAuthorizedException` (401) unless the client has proved who it is."""
+        if handler.opt.get("is_public"):
+            return
+        if (connection.scope.get("extensions") or {}).get(EXTENSION):
+            return
+        keys = parse_basic(connection.headers.get("authorization", ""))
+        if keys is None or not self._is_admin(*keys):
+            raise NotAuthorizedException(
+                "come with a certificate of this continuum or with an admin's keys", headers=_CHALLENGE
+            )
+
+    def _is_admin(self, access_key: str, secret_key: str) -> bool:
+        expected = self._secrets.get(access_key)
+        is_same = hmac.compare_digest((expected or "none").encode(), secret_key.encode())
+        return expected is not None and is_same
+
+
+def parse_basic(header: str) -> tuple[str, str] | None:
+    """Return user and password of an `Authorization: Basic` header; None if it is not one (RFC 7617)."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (user, password) if colon else None
+
+
+def _common_name(certificate: dict[str, Any] | None) -> str:
+    for part in (certificate or {}).get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                return str(value)
+    return ""

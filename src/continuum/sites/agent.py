@@ -1,0 +1,89 @@
+"""The agent's process: `python -m continuum.sites.agent --settings FILE`.
+
+It stands for a site: it tells the registry of it every two seconds and executes the tasks that drivers send,
+after verifying who signed them. It connects outbound only. The backbone or the hub may go away and come back;
+what runs goes on meanwhile.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+from continuum.backbone import Backbone
+from continuum.model.errors import ContinuumError, UnavailableError
+from continuum.sites.agents import AgentSettings, describe_site, read_agent_settings
+from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
+
+log = logging.getLogger("continuum.agent")
+
+BACKBONE_WAIT_S = 20.0
+
+
+class Agent:
+    """One site's agent: `async with` it runs."""
+
+    def __init__(self, settings: AgentSettings, backbone: Backbone) -> None:
+        self._settings = settings
+        self._backbone = backbone
+        self._started_at = time.time()
+
+    async def announce_for_ever(self) -> None:
+        """Tell the registry of the site, again and again; a registry that does not hear is told later."""
+        is_heard = True
+        while True:
+            try:
+                await self._announce()
+            except UnavailableError as problem:
+                if is_heard:
+                    log.warning("the registry does not hear: %s", problem.message)
+                is_heard = False
+            else:
+                is_heard = True
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+
+    async def _announce(self) -> None:
+        report = describe_site(
+            self._settings,
+            free_units=self._settings.computing_units,
+            queued_tasks=0,
+            started_at=self._started_at,
+        )
+        await self._backbone.request(ANNOUNCE, report, Noted, timeout_s=ANNOUNCE_EVERY_S)
+
+
+async def run(settings: AgentSettings) -> None:
+    """Run an agent until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    backbone = await Backbone.connect(settings.backbone, wait_s=BACKBONE_WAIT_S)
+    announcing = asyncio.create_task(Agent(settings, backbone).announce_for_ever())
+    print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
+    try:
+        await stop.wait()
+    finally:
+        announcing.cancel()
+        await asyncio.wait({announcing})
+        await backbone.close()
+
+
+def main() -> int:
+    """Read the settings that the command line names and run."""
+    parser = argparse.ArgumentParser(description="Stand for a site of a continuum.")
+    parser.add_argument("--settings", type=Path, required=True, help="the agent's settings (JSON)")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        asyncio.run(run(read_agent_settings(parser.parse_args().settings)))
+    except ContinuumError as problem:
+        log.critical("%s", problem)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

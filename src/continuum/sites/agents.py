@@ -1,0 +1,63 @@
+"""Agents: what stands for a site. What one is told when it starts, and how it describes its site.
+
+The process itself is `continuum.sites.agent`.
+"""
+
+import platform
+import time
+from pathlib import Path
+
+import msgspec
+
+from continuum import __version__
+from continuum.backbone import BackboneSettings
+from continuum.model.sites import Capacity, SiteKind, SiteReport
+from continuum.security import IdentityFiles
+from continuum.sites.documents import read_document
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent needs to know.
+
+    `gateway_url` is the site's own gateway, `credentials_file` the keys with which tasks' data are read and
+    written there (the hub writes it). `data_folder` holds what tasks need while they run.
+    """
+
+    site: str
+    kind: SiteKind
+    identity: IdentityFiles
+    backbone: BackboneSettings
+    gateway_url: str
+    credentials_file: Path
+    data_folder: Path
+    computing_units: int
+    memory_bytes: int
+    software: tuple[str, ...] = ()
+
+
+def read_agent_settings(path: Path) -> AgentSettings:
+    """Read a settings file. Raises `InvalidInputError` that names the field."""
+    return read_document(path, AgentSettings)
+
+
+def describe_site(
+    settings: AgentSettings, *, free_units: int, queued_tasks: int, started_at: float
+) -> SiteReport:
+    """Return the report of a site with this load, now."""
+    return SiteReport(
+        name=settings.site,
+        kind=settings.kind,
+        capacity=Capacity(
+            computing_units=settings.computing_units,
+            memory_bytes=settings.memory_bytes,
+            architecture=platform.machine(),
+            software=settings.software,
+        ),
+        free_units=free_units,
+        queued_tasks=queued_tasks,
+        engines=("pool",),
+        gateway_url=settings.gateway_url,
+        reported_at=time.time(),
+        started_at=started_at,
+        version=__version__,
+    )

@@ -1,0 +1,390 @@
+"""The plan of an embedded continuum: settings in, files and processes out. Pure; the supervisor carries it
+out.
+
+One process is started after another only where it needs it: the store of a site and the backbone at once, the
+hub after the backbone, gateways and agents after the hub (and gateways after their store).
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from continuum.backbone import BackboneSettings
+from continuum.model.objects import Role, Store
+from continuum.model.policies import Policy
+from continuum.model.sites import Link, SiteKind
+from continuum.security import IdentityFiles, identity_files
+from continuum.sites.agents import AgentSettings
+from continuum.sites.documents import format_document
+from continuum.sites.embedded import nats, seaweedfs
+from continuum.sites.embedded.seaweedfs import StoreSecrets
+from continuum.sites.homes import Continuum, SiteAddress
+from continuum.sites.hubs import HubSettings, UserFile
+from continuum.store import GatewaySettings
+
+# The network between sites of one machine: what loopback does, so that placement has figures to reckon with.
+LINK_BYTES_PER_S = 1e9
+LINK_LATENCY_S = 0.0002
+
+
+class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
+    """A site to be: its gateway's port, what it offers to tasks, and the secrets of its store."""
+
+    name: str
+    kind: str
+    gateway_port: int
+    computing_units: int
+    memory_bytes: int
+    store: StoreSecrets
+    policy: str = "write_local"
+
+
+class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the plan depends on. `ports` are the internal ports by name (`backbone`, `store.edge.s3`).
+
+    `run_folder` is where sockets live (`HOME/run`, or a short folder if the home's path is too long for
+    sockets). `environment` is what every process inherits.
+    """
+
+    name: str
+    home: Path
+    run_folder: Path
+    profile: str
+    sites: tuple[EmbeddedSite, ...]
+    hub_port: int
+    ports: dict[str, int]
+    python: Path
+    nats_server: Path
+    weed: Path
+    ca_pem: str
+    environment: dict[str, str] = {}
+
+
+class ReadyLine(msgspec.Struct, frozen=True, tag=True):
+    """The process prints a line that starts with `ready` when it serves."""
+
+
+class ReadySocket(msgspec.Struct, frozen=True, tag=True):
+    """The process answers HTTP on this unix socket when it serves."""
+
+    path: Path
+
+
+class ReadyPort(msgspec.Struct, frozen=True, tag=True):
+    """The process greets whoever connects to this port when it serves."""
+
+    port: int
+
+
+Probe = ReadyLine | ReadySocket | ReadyPort
+
+
+class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """A process to run: started when all of `after` are ready, ready when `probe` says so within `ready_s`.
+
+    `stop_s` is how long it may take to end after SIGTERM before it is killed. `ports` are those it listens
+    on.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    folder: Path
+    probe: Probe
+    after: tuple[str, ...] = ()
+    ready_s: float = 30.0
+    stop_s: float = 10.0
+    ports: tuple[int, ...] = ()
+
+
+class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to write before the processes start, mode 0600."""
+
+    path: Path
+    data: bytes
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What `continuum up` does: folders, identities (name, role) and files to make, then processes to run."""
+
+    identities: tuple[tuple[str, str], ...]
+    folders: tuple[Path, ...]
+    files: tuple[PlannedFile, ...]
+    processes: tuple[PlannedProcess, ...]
+
+
+def plan(settings: EmbeddedSettings) -> Plan:
+    """Return the plan for `settings`."""
+    sites = settings.sites
+    home = settings.home
+    site_folders = [home / "sites" / site.name for site in sites]
+    return Plan(
+        identities=_identities(settings),
+        folders=(
+            *(home / part for part in ("hub", "logs", "runs", "run")),
+            *(folder / part for folder in site_folders for part in ("store", "gateway", "agent")),
+        ),
+        files=(
+            PlannedFile(path=home / "continuum.json", data=format_document(describe(settings))),
+            _backbone_file(settings),
+            PlannedFile(path=home / "hub" / "settings.json", data=format_document(_hub_settings(settings))),
+            *(file for site in sites for file in _site_files(settings, site)),
+        ),
+        processes=(
+            _backbone(settings),
+            *(_store(settings, site) for site in sites),
+            _hub(settings),
+            *(_gateway(settings, site) for site in sites),
+            *(_agent(settings, site) for site in sites),
+        ),
+    )
+
+
+def describe(settings: EmbeddedSettings) -> Continuum:
+    """Return the description that clients find in the home."""
+    return Continuum(
+        name=settings.name,
+        hub_url=f"https://127.0.0.1:{settings.hub_port}",
+        backbone_url=f"tls://127.0.0.1:{settings.ports['backbone']}",
+        sites=tuple(
+            SiteAddress(
+                name=site.name,
+                kind=site.kind,
+                gateway_url=_gateway_url(settings, site),
+                computing_units=site.computing_units,
+            )
+            for site in settings.sites
+        ),
+        profile=settings.profile,
+        ports=settings.ports,
+    )
+
+
+def _identities(settings: EmbeddedSettings) -> tuple[tuple[str, str], ...]:
+    per_site = (
+        (f"{role}.{site.name}", role) for site in settings.sites for role in ("store", "gateway", "agent")
+    )
+    return (*((role, role) for role in ("backbone", "hub", "driver", "admin")), *per_site)
+
+
+def _backbone_file(settings: EmbeddedSettings) -> PlannedFile:
+    text = nats.format_configuration(
+        port=settings.ports["backbone"],
+        server=_identity(settings, "backbone"),
+        identities=[
+            name
+            for name, role in _identities(settings)
+            if role in {"hub", "driver", "admin", "gateway", "agent"}
+        ],
+        pid_file=settings.run_folder / "nats-server.pid",
+    )
+    return PlannedFile(path=settings.home / "run" / "nats.conf", data=text.encode())
+
+
+def _backbone(settings: EmbeddedSettings) -> PlannedProcess:
+    port = settings.ports["backbone"]
+    return PlannedProcess(
+        name="nats",
+        argv=(str(settings.nats_server), "-c", str(settings.home / "run" / "nats.conf")),
+        environment=settings.environment,
+        folder=settings.home,
+        probe=ReadyPort(port),
+        stop_s=3.0,
+        ports=(port,),
+    )
+
+
+def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
+    name = f"store.{site.name}"
+    files = _identity(settings, name)
+    ports = _store_ports(settings, site)
+    return PlannedProcess(
+        name=name,
+        argv=seaweedfs.command(
+            settings.weed,
+            folder=settings.home / "sites" / site.name / "store",
+            ports=ports,
+            socket_folder=settings.run_folder,
+            name=name,
+            identities_file=_store_identities_file(settings, site),
+            certificate_file=files.certificate_file,
+            key_file=files.key_file,
+        ),
+        environment=settings.environment | seaweedfs.environment(site.store),
+        folder=settings.home,
+        probe=ReadySocket(seaweedfs.socket_path(settings.run_folder, name)),
+        # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes, which
+        # write every change through at once; gateways are gone by now, so nobody is kept waiting or harmed.
+        stop_s=1.0,
+        ports=tuple(ports.values()),
+    )
+
+
+def _hub(settings: EmbeddedSettings) -> PlannedProcess:
+    return PlannedProcess(
+        name="hub",
+        argv=_module(settings, "continuum.hub", settings.home / "hub" / "settings.json"),
+        environment=settings.environment,
+        folder=settings.home,
+        probe=ReadyLine(),
+        after=("nats",),
+        ports=(settings.hub_port,),
+    )
+
+
+def _gateway(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
+    return PlannedProcess(
+        name=f"gateway.{site.name}",
+        argv=_module(settings, "continuum.store.gateway", _site_file(settings, site, "gateway")),
+        environment=settings.environment,
+        folder=settings.home,
+        probe=ReadyLine(),
+        after=("hub", f"store.{site.name}"),
+        stop_s=15.0,
+        ports=(site.gateway_port,),
+    )
+
+
+def _agent(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
+    return PlannedProcess(
+        name=f"agent.{site.name}",
+        argv=_module(settings, "continuum.sites.agent", _site_file(settings, site, "agent")),
+        environment=settings.environment,
+        folder=settings.home,
+        probe=ReadyLine(),
+        after=("hub",),
+    )
+
+
+def _hub_settings(settings: EmbeddedSettings) -> HubSettings:
+    home = settings.home
+    names = [site.name for site in settings.sites]
+    return HubSettings(
+        name=settings.name,
+        identity=_identity(settings, "hub"),
+        backbone=_backbone_settings(settings, "hub"),
+        database=home / "hub" / "continuum.sqlite",
+        key_file=home / "hub" / "sealing.key",
+        runs=home / "runs",
+        listen_port=settings.hub_port,
+        users=(
+            UserFile(name="admin", role=Role.ADMIN, file=home / "credentials.json"),
+            *(
+                UserFile(name=f"agent.{name}", role=Role.ADMIN, file=_agent_credentials(home, name))
+                for name in names
+            ),
+        ),
+        links=tuple(
+            Link(
+                source=source,
+                target=target,
+                bandwidth_bytes_per_s=LINK_BYTES_PER_S,
+                latency_s=LINK_LATENCY_S,
+            )
+            for source in names
+            for target in names
+            if source != target
+        ),
+    )
+
+
+def _site_files(settings: EmbeddedSettings, site: EmbeddedSite) -> tuple[PlannedFile, ...]:
+    return (
+        PlannedFile(
+            path=_store_identities_file(settings, site), data=seaweedfs.format_identities(site.store)
+        ),
+        PlannedFile(
+            path=_site_file(settings, site, "gateway"),
+            data=format_document(_gateway_settings(settings, site)),
+        ),
+        PlannedFile(
+            path=_site_file(settings, site, "agent"), data=format_document(_agent_settings(settings, site))
+        ),
+    )
+
+
+def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> GatewaySettings:
+    name = f"store.{site.name}"
+    identity = _identity(settings, f"gateway.{site.name}")
+    is_release = settings.profile == "release"
+    own = Store(
+        name=name,
+        site=site.name,
+        endpoint=f"unix:{seaweedfs.socket_path(settings.run_folder, name)}",
+        region=seaweedfs.REGION,
+        bucket=seaweedfs.BUCKET,
+        access_key=site.store.site_access_key,
+        secret_key=site.store.site_secret_key,
+    )
+    return GatewaySettings(
+        site=site.name,
+        gateway=f"gateway.{site.name}",
+        listen_port=site.gateway_port,
+        tls_certificate_file=identity.certificate_file if is_release else None,
+        tls_key_file=identity.key_file if is_release else None,
+        profile=settings.profile,
+        backbone=_backbone_settings(settings, f"gateway.{site.name}"),
+        own_store=own,
+        peer_store=msgspec.structs.replace(
+            own,
+            endpoint=f"https://127.0.0.1:{_store_ports(settings, site)['s3']}",
+            access_key=site.store.peer_access_key,
+            secret_key=site.store.peer_secret_key,
+            ca_pem=settings.ca_pem,
+        ),
+        policy=Policy(site.policy),
+    )
+
+
+def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSettings:
+    return AgentSettings(
+        site=site.name,
+        kind=SiteKind(site.kind),
+        identity=_identity(settings, f"agent.{site.name}"),
+        backbone=_backbone_settings(settings, f"agent.{site.name}"),
+        gateway_url=_gateway_url(settings, site),
+        credentials_file=_agent_credentials(settings.home, site.name),
+        data_folder=settings.home / "sites" / site.name / "agent",
+        computing_units=site.computing_units,
+        memory_bytes=site.memory_bytes,
+    )
+
+
+def _identity(settings: EmbeddedSettings, name: str) -> IdentityFiles:
+    return identity_files(settings.home, name)
+
+
+def _backbone_settings(settings: EmbeddedSettings, name: str) -> BackboneSettings:
+    files = _identity(settings, name)
+    return BackboneSettings(
+        url=f"tls://127.0.0.1:{settings.ports['backbone']}",
+        name=name,
+        ca_file=files.ca_file,
+        certificate_file=files.certificate_file,
+        key_file=files.key_file,
+    )
+
+
+def _gateway_url(settings: EmbeddedSettings, site: EmbeddedSite) -> str:
+    scheme = "https" if settings.profile == "release" else "http"
+    return f"{scheme}://127.0.0.1:{site.gateway_port}"
+
+
+def _store_ports(settings: EmbeddedSettings, site: EmbeddedSite) -> dict[str, int]:
+    return {name: settings.ports[f"store.{site.name}.{name}"] for name in seaweedfs.PORT_NAMES}
+
+
+def _store_identities_file(settings: EmbeddedSettings, site: EmbeddedSite) -> Path:
+    return settings.home / "sites" / site.name / "store-identities.json"
+
+
+def _site_file(settings: EmbeddedSettings, site: EmbeddedSite, part: str) -> Path:
+    return settings.home / "sites" / site.name / part / "settings.json"
+
+
+def _agent_credentials(home: Path, site: str) -> Path:
+    return home / "sites" / site / "agent" / "credentials.json"
+
+
+def _module(settings: EmbeddedSettings, module: str, settings_file: Path) -> tuple[str, ...]:
+    return (str(settings.python), "-m", module, "--settings", str(settings_file))

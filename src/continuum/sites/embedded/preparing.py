@@ -1,0 +1,309 @@
+"""Preparing a home for `continuum up`: what was chosen before, what is asked now, and what the machine
+allows.
+
+What is kept over restarts: the sites' names and ports in `continuum.json`, the secrets of each store in its
+site's folder, authority and identities. Everything else is written anew from the plan at each start.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.policies import Policy
+from continuum.model.sites import SiteKind, parse_site_name
+from continuum.security import create_identity, write_openssl_settings, write_private
+from continuum.sites.documents import format_document, read_document
+from continuum.sites.embedded import ports as port_choice
+from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite, Plan
+from continuum.sites.embedded.seaweedfs import MAX_SOCKET_NAME_BYTES, PORT_NAMES, StoreSecrets
+from continuum.sites.homes import Continuum, Home
+
+DEFAULT_HUB_PORT = 3000
+DEFAULT_GATEWAY_PORT = 8002  # of the first site; the next ones follow
+MIN_FREE_BYTES = 512 * 1024 * 1024  # a store refuses writes below 256 MiB
+MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 with the closing zero
+MAX_SITES = 16
+Tell = Callable[[str], None]
+
+
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `continuum up` is asked for. Empty or None: as it was before, else the default. Port 0: a free
+    one.
+    """
+
+    sites: tuple[str, ...] = ()
+    hub_port: int | None = None
+    gateway_ports: tuple[int, ...] = ()
+    policy: str = ""
+    profile: str = ""
+
+
+def ensure_home(home: Home) -> None:
+    """Make the home's folders and see that they can be written. Raises `UnavailableError` that says why
+    not.
+    """
+    try:
+        for folder in (home.path, home.logs(), home.run_folder()):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = home.run_folder() / ".probe"
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as problem:
+        raise explain_os_error(home.path, problem) from problem
+    if shutil.disk_usage(home.path).free < MIN_FREE_BYTES:
+        raise _full(home.path)
+
+
+def explain_os_error(path: Path, problem: OSError) -> UnavailableError:
+    """Return what a failed write to the home means to its user."""
+    elsewhere = "use another folder: `continuum up --home FOLDER`, or set CONTINUUM_HOME"
+    if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return _full(path)
+    if problem.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        reason = "is read-only" if problem.errno == errno.EROFS else "may not be written by you"
+        return UnavailableError(f"the home {path} {reason}", hint=elsewhere)
+    return UnavailableError(f"the home {path} cannot be used: {problem.strerror or problem}", hint=elsewhere)
+
+
+def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
+    """Return the settings for a start of `home`; chosen ports and secrets are new or as before.
+
+    `tell` is called with what a person should know. Raises `ContinuumError` with a hint when something is
+    missing or taken. Nothing is running yet when it returns.
+    """
+    nats_server, weed = find_binary("nats-server"), find_binary("weed")
+    before = _find_before(home)
+    names = _choose_sites(options, before)
+    hub_port, gateway_ports = _choose_outer_ports(options, before, names)
+    ports = _choose_inner_ports(before, names, {hub_port, *gateway_ports}, tell)
+    run_folder = choose_run_folder(home.path)
+    create_identity(home.path, "hub", "hub")
+    return EmbeddedSettings(
+        name=home.path.name.removeprefix(".") or "continuum",
+        home=home.path,
+        run_folder=run_folder,
+        profile=_choose_profile(options, before),
+        sites=_describe_sites(home, names, gateway_ports, options.policy),
+        hub_port=hub_port,
+        ports=ports
+        | {"hub": hub_port}
+        | {f"gateway.{name}": port for name, port in zip(names, gateway_ports, strict=True)},
+        python=Path(sys.executable),
+        nats_server=nats_server,
+        weed=weed,
+        ca_pem=home.ca_file.read_text(),
+        environment=_environment(os.environ, home),
+    )
+
+
+def carry_out(plan: Plan, settings: EmbeddedSettings) -> None:
+    """Make the plan's folders, identities and files."""
+    for folder in plan.folders:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ensure_private(settings.run_folder)
+    for name, role in plan.identities:
+        create_identity(settings.home, name, role)
+    for file in plan.files:
+        write_private(file.path, file.data)
+    write_openssl_settings(settings.home / "run" / "openssl.cnf")
+
+
+def find_binary(name: str) -> Path:
+    """Return where the server `name` is: beside this Python, else on the PATH. Raises `NotFoundError`."""
+    beside = Path(sys.executable).parent / name
+    if os.access(beside, os.X_OK):
+        return beside
+    found = shutil.which(name)
+    if found is None:
+        raise NotFoundError(
+            f"{name} is not installed", hint="pip install 'extract-continuum[embedded]' brings it"
+        )
+    return Path(found)
+
+
+def choose_run_folder(home: Path) -> Path:
+    """Return the folder for sockets: `HOME/run`, or a private one under /tmp if the path is too long.
+
+    The kernel limits a socket's path to 107 bytes.
+    """
+    if len(bytes(home / "run")) + 1 + MAX_SOCKET_NAME_BYTES <= MAX_SOCKET_PATH_BYTES:
+        return home / "run"
+    digest = hashlib.sha256(bytes(home)).hexdigest()[:12]
+    return Path("/tmp") / f"continuum-{os.getuid()}-{digest}"  # noqa: S108 -- checked by ensure_private
+
+
+def ensure_private(folder: Path) -> None:
+    """Make `folder`, or see that it is ours alone: nobody may have put it there for us under /tmp."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = folder.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+        raise ConflictError(
+            f"{folder} exists and is not a folder of yours alone", hint="remove it, or use a shorter --home"
+        )
+
+
+def _full(path: Path) -> UnavailableError:
+    free_mib = shutil.disk_usage(path).free // (1024 * 1024) if path.exists() else 0
+    return UnavailableError(
+        f"the disk of the home {path} is full: {free_mib} MiB are free, 512 MiB are needed",
+        hint="free some space, or use another folder: `continuum up --home FOLDER`",
+    )
+
+
+def _find_before(home: Home) -> Continuum | None:
+    try:
+        return home.continuum()
+    except NotFoundError:
+        return None
+
+
+def _choose_sites(options: UpOptions, before: Continuum | None) -> tuple[str, ...]:
+    earlier = tuple(site.name for site in before.sites) if before is not None else ("edge", "cloud")
+    names = tuple(parse_site_name(name) for name in options.sites or earlier)
+    if len(set(names)) != len(names):
+        raise InvalidInputError(f"a site is named twice: {', '.join(names)}")
+    if len(names) > MAX_SITES:
+        raise InvalidInputError(f"{len(names)} sites are too many for one machine", hint="at most 16")
+    return names
+
+
+def _choose_profile(options: UpOptions, before: Continuum | None) -> str:
+    profile = options.profile or (before.profile if before is not None else "development")
+    if profile not in {"development", "release"}:
+        raise InvalidInputError(f"there is no profile {profile!r}", hint="development or release")
+    return profile
+
+
+def _choose_outer_ports(
+    options: UpOptions, before: Continuum | None, names: tuple[str, ...]
+) -> tuple[int, list[int]]:
+    earlier = dict(before.ports) if before is not None else {}
+    if options.gateway_ports and len(options.gateway_ports) != len(names):
+        raise InvalidInputError(
+            f"{len(names)} sites need {len(names)} gateway ports, not {len(options.gateway_ports)}",
+            hint="--gateway-ports takes one port per site, in the order of --sites",
+        )
+    wanted = {"hub": earlier.get("hub", DEFAULT_HUB_PORT) if options.hub_port is None else options.hub_port}
+    for index, name in enumerate(names):
+        key = f"gateway.{name}"
+        wanted[key] = (
+            options.gateway_ports[index]
+            if options.gateway_ports
+            else earlier.get(key, DEFAULT_GATEWAY_PORT + index)
+        )
+    _check_outer_ports(wanted)
+    chosen = {port for port in wanted.values() if port}
+    for key in (key for key, port in wanted.items() if port == 0):
+        wanted[key] = port_choice.choose_free(1, chosen)[0]
+        chosen.add(wanted[key])
+    return wanted["hub"], [wanted[f"gateway.{name}"] for name in names]
+
+
+def _check_outer_ports(wanted: Mapping[str, int]) -> None:
+    seen: dict[int, str] = {}
+    for key, port in wanted.items():
+        if not 0 <= port <= 65535:  # noqa: PLR2004 -- the range of ports
+            raise InvalidInputError(f"{port} is not a port")
+        if port and port in seen:
+            raise InvalidInputError(f"{seen[port]} and {key} cannot both listen on port {port}")
+        seen[port] = key
+        if port and not port_choice.is_free(port):
+            raise port_taken(key, port)
+
+
+def port_taken(owner: str, port: int) -> UnavailableError:
+    """Return the error that says who holds the port of `owner`, and which option chooses another."""
+    holder = port_choice.find_holder(port)
+    option = "--hub-port" if owner == "hub" else "--gateway-ports"
+    return UnavailableError(
+        f"port {port}, which {owner} needs, is in use" + (f" by {holder}" if holder else ""),
+        hint=f"end that process, or choose another port with {option} (0 picks a free one)",
+    )
+
+
+def _choose_inner_ports(
+    before: Continuum | None, names: tuple[str, ...], taken: set[int], tell: Tell
+) -> dict[str, int]:
+    earlier = dict(before.ports) if before is not None else {}
+    needed = ["backbone", *(f"store.{name}.{port}" for name in names for port in PORT_NAMES)]
+    missing = []
+    for key in needed:
+        port = earlier.get(key)
+        if port is None or port in taken or not port_choice.is_free(port):
+            missing.append(key)
+            if port is not None:
+                holder = port_choice.find_holder(port)
+                tell(f"port {port} of {key} is taken{f' by {holder}' if holder else ''}: chose another one")
+        else:
+            taken.add(port)
+    fresh = dict(zip(missing, port_choice.choose_free(len(missing), taken), strict=True))
+    return earlier | fresh
+
+
+def _describe_sites(
+    home: Home, names: tuple[str, ...], gateway_ports: list[int], policy: str
+) -> tuple[EmbeddedSite, ...]:
+    if policy and policy not in set(Policy):
+        raise InvalidInputError(f"there is no policy {policy!r}", hint=f"one of {', '.join(Policy)}")
+    units = max(1, len(os.sched_getaffinity(0)) // len(names))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(names)
+    return tuple(
+        EmbeddedSite(
+            name=name,
+            kind=SiteKind.EMBEDDED.value,
+            gateway_port=port,
+            computing_units=units,
+            memory_bytes=memory,
+            store=_store_secrets(home, name),
+            policy=policy or Policy.WRITE_LOCAL.value,
+        )
+        for name, port in zip(names, gateway_ports, strict=True)
+    )
+
+
+def _store_secrets(home: Home, site: str) -> StoreSecrets:
+    path = home.site_folder(site) / "store-secrets.json"
+    if path.exists():
+        return read_document(path, StoreSecrets)
+    made = StoreSecrets(
+        site_access_key=_access_key(),
+        site_secret_key=secrets.token_urlsafe(30),
+        peer_access_key=_access_key(),
+        peer_secret_key=secrets.token_urlsafe(30),
+        tokens=(_token(), _token(), _token(), _token()),
+    )
+    write_private(path, format_document(made))
+    return made
+
+
+def _access_key() -> str:
+    return secrets.token_hex(10).upper()
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _environment(inherited: Mapping[str, str], home: Home) -> dict[str, str]:
+    """Return what every process inherits: ours without credentials of other services, and our TLS
+    settings.
+    """
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if not name.startswith(("AWS_", "WEED_", "CONTINUUM_", "SKY_"))
+    }
+    return kept | {
+        "CONTINUUM_HOME": str(home.path),
+        "OPENSSL_CONF": str(home.run_folder() / "openssl.cnf"),
+        "PYTHONUNBUFFERED": "1",
+    }

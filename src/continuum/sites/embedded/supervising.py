@@ -1,0 +1,216 @@
+"""The supervisor: starts the plan's processes in the order of their needs, keeps them running, stops them.
+
+Processes that do not wait for each other start at the same time. If one fails while the continuum is being
+started, everything is stopped again. Once all are ready, a process that dies is restarted.
+
+A control socket in the run folder (JSON lines, for the owner of the home only) answers `status` and `stop`. A
+lock on `supervisor.pid` keeps a second supervisor away from the same home for as long as the first lives.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from continuum.model.errors import ConflictError, ContinuumError
+from continuum.sites.documents import format_document
+from continuum.sites.embedded.controlling import (
+    Command,
+    ContinuumStatus,
+    ProcessStatus,
+    control_socket,
+    pid_file,
+)
+from continuum.sites.embedded.plans import EmbeddedSettings, Plan, describe
+from continuum.sites.embedded.processes import State, SupervisedProcess
+
+Tell = Callable[[SupervisedProcess], None]
+
+
+class Lock:
+    """The right to supervise a home, held until `release` or the end of this process."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._path = pid_file(run_folder)
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises `ConflictError` if another supervisor has it."""
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            file.close()
+            raise ConflictError(
+                f"another `continuum up` is at work on {self._path.parent.parent}",
+                hint="`continuum status` shows how far it is, `continuum down` ends it",
+            ) from problem
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back; an empty file tells that the end was orderly."""
+        if self._file is not None:
+            self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+
+class Supervisor:
+    """Runs one plan. `tell` hears of every change of a process."""
+
+    def __init__(self, settings: EmbeddedSettings, plan: Plan, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._processes = {
+            planned.name: SupervisedProcess(planned, settings.home / "logs", self._changed)
+            for planned in plan.processes
+        }
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stop_asked = asyncio.Event()
+        self._is_up = False
+        self._started_at = time.time()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Start all, call `on_ready`, and return after a stop was asked for and carried out.
+
+        Raises what made the start fail, after everything has been stopped.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_asked.set)
+        socket_path = control_socket(self._settings.run_folder)
+        socket_path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._answer, socket_path)
+        try:
+            if await self._start_all():
+                self._is_up = True
+                on_ready()
+                await self._stop_asked.wait()
+        finally:
+            await self._stop_all()
+            server.close()
+            socket_path.unlink(missing_ok=True)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _start_all(self) -> bool:
+        """Return whether all are ready (else: a stop was asked for meanwhile)."""
+        starting = asyncio.create_task(self._start_in_order())
+        stopping = asyncio.create_task(self._stop_asked.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not starting.done():
+                starting.cancel()
+            await asyncio.wait({starting})
+        if starting.cancelled():
+            return False
+        problem = starting.exception()
+        if problem is not None:
+            raise _first_reason(problem)
+        self._keepers = [asyncio.create_task(process.keep()) for process in self._processes.values()]
+        return True
+
+    async def _start_in_order(self) -> None:
+        ready = {name: asyncio.Event() for name in self._processes}
+
+        async def start(process: SupervisedProcess) -> None:
+            for needed in process.planned.after:
+                await ready[needed].wait()
+            await process.start()
+            ready[process.name].set()
+
+        async with asyncio.TaskGroup() as group:
+            for process in self._processes.values():
+                group.create_task(start(process))
+
+    async def _stop_all(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        if self._keepers:
+            await asyncio.wait(self._keepers)
+        for names in _stop_order(self._processes):
+            await asyncio.gather(*(self._processes[name].stop() for name in names))
+        for process in self._processes.values():
+            process.close()
+
+    def _changed(self, process: SupervisedProcess) -> None:
+        self._tell(process)
+
+    def status(self) -> ContinuumStatus:
+        """Return how everything stands."""
+        description = describe(self._settings)
+        return ContinuumStatus(
+            home=self._settings.home,
+            state=self._state(),
+            supervisor_pid=os.getpid(),
+            started_at=self._started_at,
+            hub_url=description.hub_url,
+            gateways={site.name: site.gateway_url for site in description.sites},
+            processes=tuple(_status(process) for process in self._processes.values()),
+        )
+
+    def _state(self) -> str:
+        if self._stop_asked.is_set():
+            return "stopping"
+        if not self._is_up:
+            return "starting"
+        is_well = all(process.state is State.READY for process in self._processes.values())
+        return "up" if is_well else "degraded"
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(10):
+                command = msgspec.json.decode(await reader.readline(), type=Command)
+                if command.stop:
+                    self._stop_asked.set()
+                writer.write(format_document(self.status()))
+                await writer.drain()
+        except (msgspec.MsgspecError, TimeoutError, OSError, ValueError):
+            pass  # whoever asked went away or spoke nonsense; there is nobody to tell
+        finally:
+            writer.close()
+
+
+def _status(process: SupervisedProcess) -> ProcessStatus:
+    return ProcessStatus(
+        name=process.name,
+        state=process.state.value,
+        pid=process.pid,
+        restarts=process.restarts,
+        last_failure=process.last_failure,
+        ready_at=process.ready_at,
+        ports=process.planned.ports,
+    )
+
+
+def _stop_order(processes: dict[str, SupervisedProcess]) -> list[list[str]]:
+    """Return the names in groups: a process stops after all that were started after it."""
+    left = dict(processes)
+    order: list[list[str]] = []
+    while left:
+        needed = {name for process in left.values() for name in process.planned.after}
+        group = [name for name in left if name not in needed]
+        order.append(group)
+        for name in group:
+            del left[name]
+    return order
+
+
+def _first_reason(problem: BaseException) -> BaseException:
+    """Return the first error of ours in a group, else the first one."""
+    if not isinstance(problem, BaseExceptionGroup):
+        return problem
+    reasons = [_first_reason(inner) for inner in problem.exceptions]
+    return next((reason for reason in reasons if isinstance(reason, ContinuumError)), reasons[0])
