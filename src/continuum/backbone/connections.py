@@ -33,6 +33,9 @@ from continuum.security import client_context
 
 log = logging.getLogger(__name__)
 
+# nats-py asks asyncio for half-closed connections, which TLS has not; asyncio warns of it at each disconnect.
+logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in record.getMessage())
+
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 Handler = Callable[[Request], Awaitable[Any]]

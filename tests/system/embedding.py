@@ -1,0 +1,138 @@
+"""A running embedded continuum for tests: started, asked and stopped by commands, as a user would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from continuum.sites import Home
+
+COMMAND_LIMIT_S = 90.0
+
+
+class CommandFailedError(AssertionError):
+    """A command ended with another status than expected."""
+
+
+class Embedded:
+    """An embedded continuum in `path`. `up()` and `down()` it; ask it anything a client may ask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.home = Home(path)
+
+    # ---- the command line ----
+
+    def continuum(
+        self,
+        *arguments: str,
+        status: int | None = 0,
+        timeout_s: float = COMMAND_LIMIT_S,
+        cwd: Path | None = None,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `continuum …` on this home and return what it printed; with `status` None any exit will do."""
+        done = subprocess.run(
+            [self.program("continuum"), *arguments],
+            env=self.environment(),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if status is not None and done.returncode != status:
+            raise CommandFailedError(
+                f"continuum {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment with the home in it and nobody's AWS keys."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return kept | {"CONTINUUM_HOME": str(self.path), "PYTHONWARNINGS": "default"}
+
+    def up(self, *options: str, status: int | None = 0) -> "subprocess.CompletedProcess[str]":
+        """Start it; on free ports if it was never up."""
+        ports = [] if self.home.continuum_file.exists() else ["--hub-port", "0", "--gateway-ports", "0,0"]
+        return self.continuum("up", *(options or ports), status=status)
+
+    def down(self) -> None:
+        """Stop it."""
+        self.continuum("down")
+
+    def status(self) -> dict[str, Any]:
+        """Return what `continuum status --json` says."""
+        found: dict[str, Any] = json.loads(self.continuum("status", "--json", status=None).stdout)
+        return found
+
+    def program(self, name: str) -> Path:
+        """Return a program of this environment: `continuum`, `aws`, `skystore`."""
+        return Path(sys.executable).with_name(name)
+
+    # ---- what there is ----
+
+    @property
+    def gateways(self) -> dict[str, str]:
+        """The gateways' URLs by site."""
+        return {site.name: site.gateway_url for site in self.home.continuum().sites}
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """Access key and secret key of `admin`."""
+        return self.home.credentials()
+
+    def boto3_client(
+        self, site: str, credentials: tuple[str, str] | None = None, *, attempts: int = 5
+    ) -> Any:
+        """Return a boto3 client of the gateway of `site`; it tries `attempts` times."""
+        access_key, secret_key = credentials or self.credentials
+        return boto3.client(
+            "s3",
+            endpoint_url=self.gateways[site],
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            region_name="us-east-1",
+            config=Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"total_max_attempts": attempts, "mode": "standard"},
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    # ---- harm ----
+
+    def process(self, name: str) -> dict[str, Any]:
+        """Return the status of one process."""
+        for process in self.status()["processes"]:
+            if process["name"] == name:
+                found: dict[str, Any] = process
+                return found
+        raise AssertionError(f"there is no process {name}")
+
+    def kill(self, name: str) -> int:
+        """Kill -9 a process by its name in `continuum status`, or the `supervisor`; return its pid."""
+        pid = self.status()["supervisor_pid"] if name == "supervisor" else self.process(name)["pid"]
+        assert pid, f"{name} does not run"
+        os.kill(pid, signal.SIGKILL)
+        return int(pid)
+
+    def wait_until_ready(self, timeout_s: float = 40.0) -> None:
+        """Return when every process is ready."""
+        wait_until(lambda: self.status()["state"] == "up", timeout_s, "the continuum is not up")
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
+    """Return when `is_so`; fail with `otherwise` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"{otherwise} after {timeout_s:.0f} s"
+        time.sleep(0.05)
