@@ -67,22 +67,20 @@ class Invalidator:
         self._old_leases_end_at = clock() + old_leases_s * SLACK
         self._outboxes: dict[str, _Outbox] = {}
         self._shedding: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[None]] = set()
 
     async def tell(self, things: Iterable[Thing], *, but: str = "") -> None:
         """Return once no session (but `but`) serves what was known of `things` before now."""
         holders = self._leases.find_holders(things, but=but)
         if holders:
-            await asyncio.gather(*(self._outbox(name).put(held) for name, held in holders.items()))
+            said = [self._outbox(name).put(held) for name, held in holders.items()]
+            await asyncio.gather(*map(asyncio.shield, said))
         if self._clock() < self._old_leases_end_at:
             await asyncio.sleep(self._old_leases_end_at - self._clock())
 
     def hint(self, session_id: str, thing: Thing) -> None:
         """Tell the other sessions of the same site that there is something better to know; nobody waits."""
         for name, held in self._leases.find_holders([thing], but=session_id, beside=session_id).items():
-            task = asyncio.ensure_future(self._outbox(name).put(held))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+            self._outbox(name).put(held)
 
     def shed(self) -> None:
         """See to it that the table comes back within its bound."""
@@ -92,7 +90,7 @@ class Invalidator:
     async def _shed(self) -> None:
         while excess := self._leases.find_excess():
             session_id, held = excess
-            await self._outbox(session_id).put(held)
+            await asyncio.shield(self._outbox(session_id).put(held))
 
     def _outbox(self, session_id: str) -> "_Outbox":
         outbox = self._outboxes.get(session_id)
@@ -139,7 +137,7 @@ class Invalidator:
 
     async def close(self) -> None:
         """Stop telling; whoever waits is cancelled."""
-        tasks = [*self._background, *(outbox.task for outbox in self._outboxes.values() if outbox.task)]
+        tasks = [outbox.task for outbox in self._outboxes.values() if outbox.task]
         if self._shedding is not None:
             tasks.append(self._shedding)
         for task in tasks:
@@ -159,14 +157,14 @@ class _Outbox:
         self._said: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None
 
-    async def put(self, held: dict[Thing, int]) -> None:
-        """Return once this has been said and acknowledged, or need not be said any more."""
+    def put(self, held: dict[Thing, int]) -> "asyncio.Future[None]":
+        """Return what is done once this has been said and acknowledged, or need not be said any more."""
         self._gathered.update(held)
         if self._said is None:
             self._said = asyncio.get_running_loop().create_future()
         if self.task is None:
             self.task = asyncio.ensure_future(self._run())
-        await asyncio.shield(self._said)
+        return self._said
 
     async def _run(self) -> None:
         while self._said is not None:
@@ -177,7 +175,10 @@ class _Outbox:
             except asyncio.CancelledError:
                 said.cancel()
                 raise
-            said.set_result(None)
+            except Exception as problem:  # noqa: BLE001 - it goes to who waits
+                said.set_exception(problem)
+            else:
+                said.set_result(None)
         self._on_idle()
 
 

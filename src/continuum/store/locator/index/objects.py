@@ -11,7 +11,7 @@ session's own nor the upload's.
 """
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import Replica, Version
@@ -59,11 +59,11 @@ DELETE_OBJECT = Statement(
 LOCATE = Statement(
     select(versions.c.etag, versions.c.size_bytes, stores.c.site)
     .select_from(
-        objects.join(versions, versions.c.number == objects.c.version).outerjoin(
-            replicas.join(stores, stores.c.name == replicas.c.store), replicas.c.version == versions.c.number
-        )
+        objects.join(versions, versions.c.number == objects.c.version)
+        .outerjoin(replicas, replicas.c.version == versions.c.number)
+        .outerjoin(stores, stores.c.name == replicas.c.store)
     )
-    .where(and_(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key")))
+    .where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
 )
 
 
