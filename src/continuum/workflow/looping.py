@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -34,9 +34,9 @@ class OwnLoop:
         """Start a coroutine in the thread."""
         return asyncio.run_coroutine_threadsafe(work, self._started())
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine that nobody waits for; if it fails the log says so."""
-        spawn(self, work)
+    def call(self, work: Callable[[], None]) -> None:
+        """Have the thread call something soon."""
+        self._started().call_soon_threadsafe(work)
 
     def stop(self) -> None:
         """Cancel what runs and end the thread."""

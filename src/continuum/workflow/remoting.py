@@ -1,0 +1,363 @@
+"""Sites behind the backbone as a driver sees them.
+
+All that a driver does there happens in one thread with one event loop and one connection
+(`DriverConnection`), shared by the executors of its sites. What it asks of an agent is signed; what agents
+tell it is signed by them and verified, because it unpickles what they send.
+
+A site that does not answer for `AGENT_SILENCE_LIMIT_S` while the backbone does is gone, and stays so for
+the run: the driver is told once (`SiteGone`). A restart of the backbone's server or of the hub is not
+noticed by the run.
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from continuum.backbone import Backbone, BackboneSettings, BackboneUnavailableError
+from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.security import IdentityFiles, SignatureError, Signer, Verifier
+from continuum.store import ObjectClient
+from continuum.workflow import posting
+from continuum.workflow.looping import OwnLoop, spawn
+from continuum.workflow.messages import (
+    DatumPublished,
+    Event,
+    EventSink,
+    FailureKind,
+    FunctionCode,
+    ObjectName,
+    RunSpec,
+    SiteGone,
+    TaskFailed,
+    TaskSpec,
+)
+from continuum.workflow.transferring import put_object
+
+log = logging.getLogger(__name__)
+
+AGENT_SILENCE_LIMIT_S = 6.0
+BACKBONE_AWAY_LIMIT_S = 120.0
+BEAT_EVERY_S = 1.0
+CONNECT_WAIT_S = 5.0
+OPEN_TIMEOUT_S = 20.0
+CLOSE_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 600.0
+AGENT_ROLE = "agent"
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Result = TypeVar("Result")
+
+
+class DriverConnection:
+    """A driver's connection to the continuum: `open` it before the executors start, `close` it after them.
+
+    `objects` must not have been used yet; it is closed with the connection.
+    """
+
+    def __init__(self, settings: BackboneSettings, identity: IdentityFiles, objects: ObjectClient) -> None:
+        self._settings = settings
+        self._identity = identity
+        self.objects = objects
+        self.loop = OwnLoop("driver-connection")
+        self._executors: dict[str, dict[str, RemoteExecutor]] = {}  # by run, by site
+
+    def open(self) -> None:
+        """Connect. Raises `BackboneUnavailableError`."""
+        self.signer = Signer(self._identity)
+        try:
+            self.backbone = self.wait(Backbone.connect(self._settings, wait_s=CONNECT_WAIT_S), OPEN_TIMEOUT_S)
+        except BaseException:
+            self.loop.stop()
+            raise
+
+    def close(self) -> None:
+        """Disconnect; blocks for a moment."""
+        try:
+            self.wait(self._close(), CLOSE_TIMEOUT_S)
+        except (ContinuumError, FutureTimeoutError) as problem:
+            log.warning("the connection did not end cleanly: %s", problem)
+        self.loop.stop()
+
+    def wait(self, work: Coroutine[Any, Any, Result], timeout_s: float) -> Result:
+        """Run a coroutine in the connection's thread and wait for its result."""
+        future: Future[Result] = self.loop.run(work)
+        try:
+            return future.result(timeout_s)
+        except FutureTimeoutError:
+            future.cancel()
+            raise UnavailableError(f"no answer within {timeout_s:.0f} s") from None
+
+    async def join(self, run_id: str, executor: "RemoteExecutor") -> None:
+        """Hear what `executor`'s site says about a run."""
+        members = self._executors.get(run_id)
+        if members is not None:
+            members[executor.site] = executor
+            return
+        members = self._executors[run_id] = {executor.site: executor}
+        verifier = Verifier(self._identity.ca_file, audience=posting.audience_of_run(run_id))
+
+        async def hear(raw: msgspec.Raw) -> posting.Noted:
+            return self._hear(verifier, members, raw)
+
+        await self.backbone.serve(posting.events_subject(run_id), msgspec.Raw, hear)
+
+    def leave(self, run_id: str, executor: "RemoteExecutor") -> None:
+        """Stop hearing."""
+        self._executors.get(run_id, {}).pop(executor.site, None)
+
+    def _hear(
+        self, verifier: Verifier, members: dict[str, "RemoteExecutor"], raw: msgspec.Raw
+    ) -> posting.Noted:
+        try:
+            events, verified = posting.open_sealed(verifier, raw, posting.Events, role=AGENT_ROLE)
+            if verified.signer != f"agent.{events.site}":
+                raise SignatureError(f"{verified.signer} speaks for site {events.site}")
+        except ContinuumError as problem:
+            log.warning("refused events: %s", problem)
+            raise
+        executor = members.get(events.site)
+        if executor is None:
+            raise NotFoundError(f"site {events.site} takes no part in the run any more")
+        executor.take(events)
+        return posting.Noted()
+
+    async def _close(self) -> None:
+        await self.objects.close()
+        await self.backbone.close()
+
+
+class RemoteExecutor:
+    """A site behind the backbone. See `messages.Executor`.
+
+    `computing_units` is what is known of the site before `start`, which asks it.
+    """
+
+    def __init__(self, connection: DriverConnection, site: str, *, computing_units: int = 1) -> None:
+        self._connection = connection
+        self._site = site
+        self._computing_units = computing_units
+        self._inbox = posting.Inbox()
+        self._silence = posting.Silence(AGENT_SILENCE_LIMIT_S, BACKBONE_AWAY_LIMIT_S)
+        self._published: dict[str, asyncio.Future[DatumPublished]] = {}
+        self._is_gone = False
+        self._is_started = False
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self._site
+
+    @property
+    def computing_units(self) -> int:
+        """How many computing units it offers to this run."""
+        return self._computing_units
+
+    # ---- called from any thread ----
+
+    def start(self, run: RunSpec, sink: EventSink) -> None:
+        """Have the site's agent open the run. Raises `UnavailableError` if it does not answer."""
+        if not RUN_ID.fullmatch(run.run_id):
+            raise InvalidInputError(f"{run.run_id!r} cannot name a run", hint="letters, digits, - and _")
+        if len(run.code) > posting.MAX_CODE_BYTES:
+            raise InvalidInputError(
+                f"the modules beside the program are {len(run.code)} bytes",
+                hint=f"at most {posting.MAX_CODE_BYTES}; put data into the store",
+            )
+        self._run = run
+        self._sink = sink
+        self._connection.wait(self._open(run), OPEN_TIMEOUT_S)
+
+    def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
+        """Queue tasks; what is too large for a message fails, and says so."""
+        items = [posting.encode_item(posting.Learn(code)) for code in functions]
+        failed: list[Event] = []
+        for task in tasks:
+            try:
+                items.append(posting.encode_item(posting.Execute(task)))
+            except InvalidInputError as problem:
+                failed.append(_failed(task, str(problem)))
+        self._send(items)
+        if failed:
+            self._call(lambda: self._emit(failed))
+
+    def put(self, datum: str, source: bytes | Path, name: ObjectName) -> None:
+        """Write data of the driver into the global store, through the driver's gateway."""
+        spawn(self._connection.loop, self._put(datum, source, name))
+
+    def publish(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Have the site put data into the global store."""
+        self._send([posting.encode_item(posting.Publish(datum, name)) for datum, name in data])
+
+    def drop(self, data: Sequence[str]) -> None:
+        """Have the site forget data."""
+        self._send([posting.encode_item(posting.Drop(tuple(data)))])
+
+    def cancel(self, task_ids: Sequence[int]) -> None:
+        """Have the site stop tasks."""
+        self._send([posting.encode_item(posting.Cancel(tuple(task_ids)))])
+
+    def read(self, datum: str, published: ObjectName | None) -> bytes:
+        """Return the bytes of a datum; blocks. What is not published yet is, for this."""
+        return self._connection.wait(self._read(datum, published), READ_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Have the site end the run; blocks until it has, or does not answer."""
+        if not self._is_started:
+            return
+        self._is_started = False
+        try:
+            self._connection.wait(self._close(), CLOSE_TIMEOUT_S)
+        except ContinuumError as problem:
+            log.warning("site %s was not told that the run is over: %s", self._site, problem)
+
+    # ---- in the connection's thread ----
+
+    def take(self, events: posting.Events) -> None:
+        """Take a batch of events from the site, once."""
+        self._silence.hear()
+        if not self._inbox.is_new(events.number) or self._is_gone:
+            return
+        for event in events.items:
+            if isinstance(event, DatumPublished) and event.datum in self._published:
+                waiting = self._published.pop(event.datum)
+                if not waiting.done():
+                    waiting.set_result(event)
+            elif isinstance(event, SiteGone):
+                self._lose(event.reason)
+                return
+        self._emit(events.items)
+
+    async def _open(self, run: RunSpec) -> None:
+        await self._connection.join(run.run_id, self)
+        for offset in range(0, len(run.code), posting.CODE_PART_BYTES):
+            part = run.code[offset : offset + posting.CODE_PART_BYTES]
+            message = posting.CodePart(run_id=run.run_id, offset=offset, data=part)
+            await self._ask(message, posting.Noted, patience_s=OPEN_TIMEOUT_S / 2)
+        opening = posting.OpenRun(
+            run=msgspec.structs.replace(run, code=b""),
+            code_bytes=len(run.code),
+            code_sha256=hashlib.sha256(run.code).hexdigest(),
+        )
+        opened = await self._ask(opening, posting.RunOpened, patience_s=OPEN_TIMEOUT_S / 2)
+        self._computing_units = opened.computing_units
+        self._outbox = posting.Outbox(
+            self._connection.backbone,
+            self._connection.signer,
+            posting.Commands,
+            subject=posting.site_subject(self._site, posting.Commands),
+            audience=posting.audience_of_site(self._site),
+            head={"run_id": run.run_id},
+            on_refused=lambda problem: self._lose(f"its agent refused a message: {problem}"),
+        )
+        self._beating = asyncio.get_running_loop().create_task(self._beat_for_ever())
+        self._is_started = True
+
+    async def _ask(self, message: Any, reply: type[Result], *, patience_s: float) -> Result:
+        """Send a signed message, again and again while nobody answers."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
+        while True:
+            sealed = posting.seal(self._connection.signer, message, posting.audience_of_site(self._site))
+            subject = posting.site_subject(self._site, type(message))
+            limit = min(posting.REQUEST_TIMEOUT_S, max(0.1, deadline - loop.time()))
+            try:
+                return await self._connection.backbone.request(subject, sealed, reply, timeout_s=limit)
+            except BackboneUnavailableError as problem:
+                if loop.time() + posting.REPEAT_AFTER_S > deadline:
+                    raise UnavailableError(
+                        f"the agent of site {self._site} does not answer",
+                        hint="`continuum status` tells whether it is up",
+                    ) from problem
+                await asyncio.sleep(posting.REPEAT_AFTER_S)
+
+    async def _beat_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        while not self._is_gone:
+            await asyncio.sleep(BEAT_EVERY_S)
+            try:
+                await self._ask(posting.Beat(run_id=self._run.run_id), posting.Noted, patience_s=BEAT_EVERY_S)
+                self._silence.hear()
+            except NotFoundError:
+                self._lose("its agent was started again and knows nothing of the run")
+            except UnavailableError:
+                pass  # counted below
+            except ContinuumError as problem:
+                self._lose(f"its agent refused a message: {problem}")
+            now = loop.time()
+            reason = self._silence.pass_time(
+                now - before, is_connected=self._connection.backbone.is_connected
+            )
+            before = now
+            if reason:
+                self._lose(reason)
+
+    def _lose(self, reason: str) -> None:
+        if self._is_gone:
+            return
+        self._is_gone = True
+        for waiting in self._published.values():
+            if not waiting.done():
+                waiting.set_exception(UnavailableError(f"site {self._site} is gone: {reason}"))
+        self._published.clear()
+        self._sink(self._site, [SiteGone(reason=reason)])
+
+    def _emit(self, events: Sequence[Event]) -> None:
+        if not self._is_gone:
+            self._sink(self._site, events)
+
+    async def _put(self, datum: str, source: bytes | Path, name: ObjectName) -> None:
+        try:
+            await put_object(self._connection.objects, name, source)
+        except (ContinuumError, OSError) as problem:
+            self._emit([DatumPublished(datum=datum, problem=str(problem))])
+        else:
+            self._emit([DatumPublished(datum=datum, published=name)])
+
+    async def _read(self, datum: str, published: ObjectName | None) -> bytes:
+        if published is None:
+            if self._is_gone:
+                raise UnavailableError(f"{datum} lay only at site {self._site}, which is gone")
+            waiting = self._published.get(datum)
+            if waiting is None:
+                waiting = self._published[datum] = asyncio.get_running_loop().create_future()
+                name = ObjectName(self._run.objects.bucket, f"{self._run.run_id}/{datum}")
+                self._outbox.put([posting.encode_item(posting.Publish(datum, name))])
+            answer = await asyncio.shield(waiting)
+            if answer.published is None:
+                raise UnavailableError(f"{datum} cannot be got from site {self._site}: {answer.problem}")
+            published = answer.published
+        return await self._connection.objects.get(published.bucket, published.key)
+
+    async def _close(self) -> None:
+        self._beating.cancel()
+        await asyncio.wait({self._beating})
+        await self._outbox.close()
+        patience_s = 1.0 if self._is_gone else CLOSE_TIMEOUT_S - 1.0
+        try:
+            await self._ask(posting.CloseRun(run_id=self._run.run_id), posting.Noted, patience_s=patience_s)
+        finally:
+            self._is_gone = True
+            self._connection.leave(self._run.run_id, self)
+
+    def _send(self, items: Sequence[bytes]) -> None:
+        if not self._is_started:
+            raise UnavailableError(f"the executor of site {self._site} is not started, or closed")
+        self._call(lambda: None if self._is_gone else self._outbox.put(items))
+
+    def _call(self, work: Callable[[], None]) -> None:
+        self._connection.loop.call(work)
+
+
+def _failed(task: TaskSpec, message: str) -> TaskFailed:
+    return TaskFailed(
+        task_id=task.task_id, attempt=task.attempt, kind=FailureKind.INPUT_LOST, message=message
+    )

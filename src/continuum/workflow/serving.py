@@ -1,0 +1,345 @@
+"""What an agent does for runs: executes the tasks that drivers send, after verifying who signed them.
+
+Every message is verified before anything of it is decoded: unsigned ones, wrongly signed ones, repeated
+ones, those of a foreign authority or of somebody who is no driver are refused and logged. A run belongs
+to the identity that opened it.
+
+Several runs share the site's computing units fairly (`engines.budgets`). A run whose driver has not been
+heard for `DRIVER_SILENCE_LIMIT_S` is ended: its workers, its data here, and what it published for itself.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from continuum.backbone import Backbone
+from continuum.model.errors import (
+    AccessDeniedError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from continuum.security import IdentityFiles, Signer, Verifier
+from continuum.store import ObjectClient
+from continuum.workflow import posting
+from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.pool import PoolEngine
+from continuum.workflow.folders import RunFolder
+from continuum.workflow.hosting import HostedRun, Quota
+from continuum.workflow.looping import ThisLoop
+from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, TaskSpec
+from continuum.workflow.remoting import RUN_ID
+from continuum.workflow.transferring import Transfers
+
+log = logging.getLogger(__name__)
+
+DRIVER_ROLE = "driver"
+DRIVER_SILENCE_LIMIT_S = 20.0
+BACKBONE_AWAY_LIMIT_S = 180.0
+LOOK_EVERY_S = 1.0
+MAX_RUNS = 64
+MAX_LOGS = 200
+MAX_PENDING_CODE_BYTES = 4 * posting.MAX_CODE_BYTES
+FAREWELL_TIMEOUT_S = 1.0
+
+
+class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """How busy a site is."""
+
+    free_units: int
+    running_tasks: int
+    queued_tasks: int
+    runs: int
+    data_bytes: int
+
+
+class TaskService:
+    """Executes tasks at a site for whoever may ask. `await start()`, then `await stop()`.
+
+    `objects` reads and writes the global store through the site's gateway; it stays the caller's. Data of
+    runs lies below `data_folder` (and in memory), at most `data_limit_bytes` of it (0: not limited); what
+    tasks print is kept in `log_folder`, one file per run.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        identity: IdentityFiles,
+        backbone: Backbone,
+        objects: ObjectClient,
+        data_folder: Path,
+        log_folder: Path,
+        computing_units: int,
+        memory_bytes: int = 0,
+        data_limit_bytes: int = 0,
+        driver_silence_limit_s: float = DRIVER_SILENCE_LIMIT_S,
+    ) -> None:
+        self._site = site
+        self._backbone = backbone
+        self._objects = objects
+        self._data_folder = data_folder
+        self._log_folder = log_folder
+        self._budget = Budget(computing_units, memory_bytes)
+        self._quota = Quota(data_limit_bytes)
+        self._silence_limit_s = driver_silence_limit_s
+        self._signer = Signer(identity)
+        self._verifier = Verifier(identity.ca_file, audience=posting.audience_of_site(site))
+        self._runs: dict[str, ServedRun] = {}
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._codes: dict[str, bytearray] = {}
+        self._subscriptions: list[Any] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to answer drivers."""
+        handlers: dict[type, Callable[[Any, str], Awaitable[Any]]] = {
+            posting.CodePart: self._take_code,
+            posting.OpenRun: self._open,
+            posting.Commands: self._work,
+            posting.Beat: self._beat,
+            posting.CloseRun: self._close,
+        }
+        for kind, handler in handlers.items():
+            await self._serve(kind, handler)
+        self._looking = asyncio.create_task(self._look_after_runs())
+
+    async def stop(self) -> None:
+        """Tell the drivers, end all runs, answer nobody any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        runs = list(self._runs.values())
+        self._runs.clear()
+        await asyncio.gather(*(run.say_farewell("its agent was stopped") for run in runs))
+        await asyncio.gather(*(run.end() for run in runs))
+
+    def report(self) -> ServiceLoad:
+        """Return how busy the site is."""
+        loads = [run.hosted.load() for run in self._runs.values()]
+        return ServiceLoad(
+            free_units=self._budget.free_units,
+            running_tasks=sum(load.running_tasks for load in loads),
+            queued_tasks=sum(load.queued_tasks for load in loads),
+            runs=len(self._runs),
+            data_bytes=self._quota.used_bytes,
+        )
+
+    # ---- what drivers ask; each is told who signed ----
+
+    async def _serve(self, kind: type, handler: Callable[[Any, str], Awaitable[Any]]) -> None:
+        subject = posting.site_subject(self._site, kind)
+
+        async def answer(raw: msgspec.Raw) -> Any:
+            try:
+                message, verified = posting.open_sealed(self._verifier, raw, kind, role=DRIVER_ROLE)
+                return await handler(message, verified.signer)
+            except AccessDeniedError as problem:
+                log.warning("refused a message on %s: %s", subject, problem)
+                raise
+
+        self._subscriptions.append(await self._backbone.serve(subject, msgspec.Raw, answer))
+
+    async def _take_code(self, part: posting.CodePart, signer: str) -> posting.Noted:
+        code = self._codes.setdefault(_code_of(part.run_id, signer), bytearray())
+        if part.offset == len(code):  # else it is repeated
+            code += part.data
+        pending = sum(len(each) for each in self._codes.values())
+        if len(code) > posting.MAX_CODE_BYTES or pending > MAX_PENDING_CODE_BYTES:
+            self._codes.clear()
+            raise InvalidInputError("the modules beside the program are too large")
+        return posting.Noted()
+
+    async def _open(self, opening: posting.OpenRun, signer: str) -> posting.RunOpened:
+        run_id = opening.run.run_id
+        if not RUN_ID.fullmatch(run_id):
+            raise InvalidInputError(f"{run_id!r} cannot name a run")
+        running = self._opening.get(run_id)
+        if running is None and run_id not in self._runs:
+            if len(self._runs) >= MAX_RUNS:
+                raise UnavailableError(f"site {self._site} has {MAX_RUNS} runs already")
+            code = self._code_for(opening, signer)
+            running = asyncio.create_task(self._start_run(opening.run, code, signer))
+            self._opening[run_id] = running
+            running.add_done_callback(lambda _: self._opening.pop(run_id, None))
+        if running is not None:
+            await asyncio.shield(running)
+        self._run_of(run_id, signer)
+        return posting.RunOpened(
+            computing_units=self._budget.computing_units, memory_bytes=self._budget.memory_bytes
+        )
+
+    def _code_for(self, opening: posting.OpenRun, signer: str) -> bytes:
+        code = bytes(self._codes.pop(_code_of(opening.run.run_id, signer), b""))
+        if len(code) != opening.code_bytes or hashlib.sha256(code).hexdigest() != opening.code_sha256:
+            raise UnavailableError(f"site {self._site} has not got all modules of the run")
+        return code
+
+    async def _start_run(self, run: RunSpec, code: bytes, signer: str) -> None:
+        folder = await asyncio.to_thread(RunFolder, run.run_id, disk=self._data_folder)
+        log_file = await asyncio.to_thread(new_log_file, self._log_folder, run.run_id)
+        engine = PoolEngine(folder, self._budget, log_file=log_file)
+        transfers = Transfers(self._site, folder, self._objects, run.objects)
+        hosted = HostedRun(engine, folder, transfers, ThisLoop(), self._quota)
+        served = ServedRun(self._site, run, signer, hosted, self._silence_limit_s)
+        outbox = posting.Outbox(
+            self._backbone,
+            self._signer,
+            posting.Events,
+            subject=posting.events_subject(run.run_id),
+            audience=posting.audience_of_run(run.run_id),
+            head={"run_id": run.run_id, "site": self._site},
+            on_refused=lambda problem: self._abandon(run.run_id, f"its driver refused events: {problem}"),
+        )
+        try:
+            await served.start(msgspec.structs.replace(run, code=code), outbox)
+        except BaseException:
+            await outbox.close()
+            await asyncio.to_thread(folder.close)
+            raise
+        self._runs[run.run_id] = served
+        log.info("run %s of %s, asked for by %s, began", run.run_id, run.application, signer)
+
+    async def _work(self, commands: posting.Commands, signer: str) -> posting.Noted:
+        run = self._run_of(commands.run_id, signer)
+        if run.inbox.is_new(commands.number):
+            run.obey(commands.items)
+        return posting.Noted()
+
+    async def _beat(self, beat: posting.Beat, signer: str) -> posting.Noted:
+        self._run_of(beat.run_id, signer)
+        return posting.Noted()
+
+    async def _close(self, closing: posting.CloseRun, signer: str) -> posting.Noted:
+        if closing.run_id in self._runs:
+            self._run_of(closing.run_id, signer)
+        await self._end_run(closing.run_id, "its driver closed it")
+        return posting.Noted()
+
+    def _run_of(self, run_id: str, signer: str) -> "ServedRun":
+        run = self._runs.get(run_id)
+        if run is None:
+            raise NotFoundError(f"site {self._site} takes no part in run {run_id}")
+        if run.owner != signer:
+            raise AccessDeniedError(f"run {run_id} belongs to {run.owner}, not to {signer}")
+        run.silence.hear()
+        return run
+
+    # ---- the end of runs ----
+
+    async def _look_after_runs(self) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = loop.time()
+            for run_id, run in list(self._runs.items()):
+                reason = run.silence.pass_time(now - before, is_connected=self._backbone.is_connected)
+                if reason:
+                    self._abandon(run_id, f"its driver is gone: {reason}")
+            before = now
+
+    def _abandon(self, run_id: str, reason: str) -> None:
+        ending = asyncio.ensure_future(self._end_run(run_id, reason))
+        ending.add_done_callback(_log_failure)
+
+    async def _end_run(self, run_id: str, reason: str) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            log.info("run %s ends: %s", run_id, reason)
+            self._ending[run_id] = asyncio.create_task(run.end())
+            self._ending[run_id].add_done_callback(lambda _: self._ending.pop(run_id, None))
+        ending = self._ending.get(run_id)
+        if ending is not None:
+            await asyncio.shield(ending)
+
+
+class ServedRun:
+    """One run that this site takes part in."""
+
+    def __init__(
+        self, site: str, run: RunSpec, owner: str, hosted: HostedRun, silence_limit_s: float
+    ) -> None:
+        self.owner = owner
+        self.hosted = hosted
+        self.inbox = posting.Inbox()
+        self.silence = posting.Silence(silence_limit_s, BACKBONE_AWAY_LIMIT_S)
+        self._site = site
+        self._run_id = run.run_id
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self, run: RunSpec, outbox: posting.Outbox) -> None:
+        """Start the engine; what it says goes into the outbox."""
+        self._outbox = outbox
+        await asyncio.to_thread(self.hosted.start, run, self._say)
+
+    def obey(self, commands: Sequence[posting.Command]) -> None:
+        """Do what the driver asks, in its order."""
+        functions: list[FunctionCode] = []
+        tasks: list[TaskSpec] = []
+        for command in commands:
+            match command:
+                case posting.Learn():
+                    functions.append(command.code)
+                case posting.Execute():
+                    tasks.append(command.task)
+                case _:
+                    self._submit(functions, tasks)
+                    self._obey_other(command)
+        self._submit(functions, tasks)
+
+    async def say_farewell(self, reason: str) -> None:
+        """Tell the driver that the site goes."""
+        self._outbox.put([posting.encode_item(SiteGone(reason=reason))])
+        await self._outbox.flush(FAREWELL_TIMEOUT_S)
+
+    async def end(self) -> None:
+        """End the workers and remove the data."""
+        await asyncio.to_thread(self.hosted.close_engine)
+        await self._outbox.close()
+        await self.hosted.remove_data()
+
+    def _submit(self, functions: list[FunctionCode], tasks: list[TaskSpec]) -> None:
+        if functions or tasks:
+            self.hosted.submit(tuple(functions), tuple(tasks))
+            functions.clear()
+            tasks.clear()
+
+    def _obey_other(self, command: posting.Command) -> None:
+        match command:
+            case posting.Publish():
+                self.hosted.publish([(command.datum, command.name)])
+            case posting.Drop():
+                self.hosted.drop(command.data)
+            case posting.Cancel():
+                self.hosted.cancel(command.task_ids)
+
+    def _say(self, events: Sequence[Event]) -> None:
+        items = [posting.encode_item(event) for event in events]
+        self._loop.call_soon_threadsafe(self._outbox.put, items)
+
+
+def new_log_file(folder: Path, run_id: str) -> Path:
+    """Return where a run's output goes; only the newest logs are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logs = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    for old in logs[: max(0, len(logs) - MAX_LOGS + 1)]:
+        old.unlink(missing_ok=True)
+    return folder / f"{run_id}.log"
+
+
+def _code_of(run_id: str, signer: str) -> str:
+    return f"{signer}/{run_id}"
+
+
+def _log_failure(future: "asyncio.Future[None]") -> None:
+    if not future.cancelled() and (problem := future.exception()):
+        log.error("ending a run failed", exc_info=problem)
