@@ -68,9 +68,7 @@ def measure_memory(home: Path) -> list[Memory]:
     """Return what each process of a continuum that has just become ready holds."""
     status = json.loads(_continuum("status", "--json", home=home))
     found = [_memory_of(process["name"], process["pid"]) for process in status["processes"]]
-    supervisor = psutil.Process(status["processes"][0]["pid"]).parent()
-    assert supervisor is not None
-    return [_memory_of("supervisor", supervisor.pid, with_children=False), *found]
+    return [_memory_of("supervisor", status["supervisor_pid"], with_children=False), *found]
 
 
 def report(first_s: float, further_s: list[float], memory: list[Memory]) -> None:

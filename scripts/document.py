@@ -90,9 +90,9 @@ def command_line_page() -> str:
 
 def root_command() -> Any:
     """Return the command `continuum`; typer carries its own click, so its objects have no public type."""
-    from continuum.cli import app  # noqa: PLC0415  # the rest of this script works without it
+    from continuum.cli.main import cli  # noqa: PLC0415  # the rest of this script works without it
 
-    return typer.main.get_command(app)
+    return typer.main.get_command(cli)
 
 
 def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -144,11 +144,11 @@ def s3_operations_page() -> str:
     """Return the table of all operations of S3's own service model, with what the gateway does for each."""
     from botocore.loaders import Loader  # noqa: PLC0415
 
-    from continuum.store import SUPPORTED_OPERATIONS  # noqa: PLC0415
+    from continuum.store.gateway.operations import OPERATIONS  # noqa: PLC0415
 
     model = Loader().load_service_model("s3", "service-2")
     rows = [
-        f"| {name} | {'yes' if name in SUPPORTED_OPERATIONS else ''} |"
+        f"| {name} | {'yes' if name in OPERATIONS else ''} |"
         for name in sorted(model["operations"])
     ]
     count = sum(row.endswith("| yes |") for row in rows)

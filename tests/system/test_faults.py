@@ -6,10 +6,10 @@ result or says why it did not.
 """
 
 import contextlib
-import os
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def running_workflow(embedded: Any, tmp_path: Path) -> Iterator["subprocess.Pope
     with (tmp_path / "run.out").open("w") as out, (tmp_path / "run.err").open("w") as err:
         process = subprocess.Popen(
             [embedded.program("continuum"), "run", "--name", tmp_path.name, str(PROGRAM), str(TASKS)],
-            env=os.environ | {"CONTINUUM_HOME": str(embedded.home.path)},
+            env=embedded.environment(),
             stdout=out,
             stderr=err,
             text=True,
@@ -80,7 +80,7 @@ def check_run(process: "subprocess.Popen[str]", tmp_path: Path, *, may_fail: boo
 def test_what_was_acknowledged_survives_the_death_of(victim, embedded, tmp_path):
     bucket = "faults-" + victim.replace(".", "-")
     embedded.boto3_client("edge").create_bucket(Bucket=bucket)
-    clients = [lambda site=site: embedded.boto3_client(site) for site in embedded.gateways]
+    clients = [partial(embedded.boto3_client, site, attempts=8) for site in embedded.gateways]
     with running_workflow(embedded, tmp_path) as process, Load(clients, bucket) as load:
         wait_for_more(load, ACKNOWLEDGED_BEFORE)
         embedded.kill(victim)
@@ -95,7 +95,7 @@ def test_what_was_acknowledged_survives_the_death_of_the_supervisor_and_with_it_
 ):
     bucket = "faults-supervisor"
     embedded.boto3_client("edge").create_bucket(Bucket=bucket)
-    clients = [lambda site=site: embedded.boto3_client(site) for site in embedded.gateways]
+    clients = [partial(embedded.boto3_client, site, attempts=8) for site in embedded.gateways]
     with running_workflow(embedded, tmp_path) as process, Load(clients, bucket) as load:
         wait_for_more(load, ACKNOWLEDGED_BEFORE)
         embedded.kill("supervisor")
