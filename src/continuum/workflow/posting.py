@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from continuum.backbone import Backbone, BackboneUnavailableError
-from continuum.model.errors import ContinuumError, InvalidInputError
+from continuum.backbone import Backbone
+from continuum.model.errors import ContinuumError, InvalidInputError, UnavailableError
 from continuum.security import SignatureError, Signer, Verified, Verifier
 from continuum.workflow.messages import Event, FunctionCode, ObjectName, RunSpec, TaskSpec
 
@@ -272,7 +272,7 @@ class Outbox:
             sealed = Signed(self._signer.sign(self._payload_type, payload, audience=self._audience))
             try:
                 await self._backbone.request(self._subject, sealed, Noted, timeout_s=REQUEST_TIMEOUT_S)
-            except BackboneUnavailableError:
+            except UnavailableError:  # nobody answers, or is too busy
                 await asyncio.sleep(REPEAT_AFTER_S)
             else:
                 return

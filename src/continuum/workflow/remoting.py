@@ -48,6 +48,7 @@ BACKBONE_AWAY_LIMIT_S = 120.0
 BEAT_EVERY_S = 1.0
 CONNECT_WAIT_S = 5.0
 OPEN_TIMEOUT_S = 20.0
+OPEN_PATIENCE_S = 5.0  # an agent that is being started again needs about two
 CLOSE_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 600.0
 AGENT_ROLE = "agent"
@@ -240,13 +241,13 @@ class RemoteExecutor:
         for offset in range(0, len(run.code), posting.CODE_PART_BYTES):
             part = run.code[offset : offset + posting.CODE_PART_BYTES]
             message = posting.CodePart(run_id=run.run_id, offset=offset, data=part)
-            await self._ask(message, posting.Noted, patience_s=OPEN_TIMEOUT_S / 2)
+            await self._ask(message, posting.Noted, patience_s=OPEN_PATIENCE_S)
         opening = posting.OpenRun(
             run=msgspec.structs.replace(run, code=b""),
             code_bytes=len(run.code),
             code_sha256=hashlib.sha256(run.code).hexdigest(),
         )
-        opened = await self._ask(opening, posting.RunOpened, patience_s=OPEN_TIMEOUT_S / 2)
+        opened = await self._ask(opening, posting.RunOpened, patience_s=OPEN_PATIENCE_S)
         self._computing_units = opened.computing_units
         self._outbox = posting.Outbox(
             self._connection.backbone,
