@@ -52,7 +52,7 @@ OPEN_PATIENCE_S = 5.0  # an agent that is being started again needs about two
 CLOSE_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 600.0
 AGENT_ROLE = "agent"
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 Result = TypeVar("Result")
 
@@ -330,7 +330,7 @@ class RemoteExecutor:
             waiting = self._published.get(datum)
             if waiting is None:
                 waiting = self._published[datum] = asyncio.get_running_loop().create_future()
-                name = ObjectName(self._run.objects.bucket, f"{self._run.run_id}/{datum}")
+                name = ObjectName(self._run.objects.bucket, f"{self._run.objects.key}/{datum}")
                 self._outbox.put([posting.encode_item(posting.Publish(datum, name))])
             answer = await asyncio.shield(waiting)
             if answer.published is None:
