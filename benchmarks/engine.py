@@ -1,4 +1,4 @@
-"""What a task costs: tasks per second, CPU per task, time per link of a chain; ours beside others', in one run.
+"""What a task costs: tasks per second, CPU per task, time per link of a chain; ours and others side by side.
 
     python benchmarks/engine.py [--quick]
 
