@@ -67,7 +67,17 @@ class DataFolder:
     def write(self, datum: str, pieces: Sequence[Buffer]) -> int:
         """Keep a datum; return its size. Raises `OSError` when there is no room anywhere."""
         size_bytes = sum(memoryview(piece).nbytes for piece in pieces)
-        root = self._root_for(size_bytes)
+        for place, root in zip(self.places[:-1], self._roots, strict=False):
+            if has_room(place, size_bytes):
+                try:
+                    self._write(root, datum, pieces)
+                except OSError:
+                    continue  # others were quicker to fill it
+                return size_bytes
+        self._write(self._roots[-1], datum, pieces)
+        return size_bytes
+
+    def _write(self, root: str, datum: str, pieces: Sequence[Buffer]) -> None:
         partial = f"{root}.{os.getpid()}-{next(_numbers)}"
         try:
             with open(partial, "wb", buffering=0) as file:  # noqa: PTH123 - as above
@@ -77,7 +87,6 @@ class DataFolder:
         except OSError:
             Path(partial).unlink(missing_ok=True)
             raise
-        return size_bytes
 
     def adopt(self, datum: str, file: Path) -> int:
         """Keep a file that lies in `work` as a datum, by renaming; return its size. It becomes read-only."""
@@ -112,12 +121,6 @@ class DataFolder:
     def used_bytes(self) -> int:
         """Return how much all data that are here take."""
         return sum(_size(entry) for root in self._roots for entry in os.scandir(root))
-
-    def _root_for(self, size_bytes: int) -> str:
-        for place, root in zip(self.places[:-1], self._roots, strict=False):
-            if has_room(place, size_bytes):
-                return root
-        return self._roots[-1]
 
 
 class RunFolder(DataFolder):

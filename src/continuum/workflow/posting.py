@@ -31,7 +31,7 @@ REPEAT_AFTER_S = 0.2
 REQUEST_TIMEOUT_S = 3.0
 PAYLOAD_TYPE = "application/vnd.continuum.{}+msgpack"
 
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 
 
 # ---- what is said, always inside a signed envelope ----
@@ -164,7 +164,7 @@ def audience_of_run(run_id: str) -> str:
 
 def seal(signer: Signer, message: Any, audience: str) -> Signed:
     """Sign a message."""
-    return Signed(signer.sign(_type_of(type(message)), _encode(message), audience=audience))
+    return Signed(signer.sign(_type_of(type(message)), encode(message), audience=audience))
 
 
 def open_sealed(verifier: Verifier, raw: msgspec.Raw, kind: type, *, role: str) -> tuple[Any, Verified]:
@@ -248,7 +248,7 @@ class Outbox:
             await self._something.wait()
             items = self._next_batch()
             self._number += 1
-            payload = _encode(self._head | {"number": self._number, "items": items})
+            payload = encode(self._head | {"number": self._number, "items": items})
             try:
                 await self._deliver(payload)
             except ContinuumError as problem:
@@ -280,7 +280,7 @@ class Outbox:
 
 def encode_item(item: Command | Event) -> bytes:
     """Encode an item for an outbox. Raises `InvalidInputError` if it is too large for a message."""
-    encoded = _encode(item)
+    encoded = encode(item)
     if len(encoded) > MAX_ITEM_BYTES:
         raise InvalidInputError(
             f"a {type(item).__name__} of {len(encoded)} bytes is too large for a message",

@@ -115,8 +115,9 @@ class TaskService:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
-        for subscription in self._subscriptions:
-            await subscription.unsubscribe()
+        if self._backbone.is_connected:
+            for subscription in self._subscriptions:
+                await subscription.unsubscribe()
         runs = list(self._runs.values())
         self._runs.clear()
         await asyncio.gather(*(run.say_farewell("its agent was stopped") for run in runs))

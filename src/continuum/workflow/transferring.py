@@ -73,7 +73,10 @@ class Transfers:
         if path is None:
             raise NotFoundError(f"{datum} is not at this site")
         async with self._slots:
-            await put_object(self._client(), name, Path(path))
+            try:
+                await put_object(self._client(), name, Path(path))
+            except OSError as problem:
+                raise UnavailableError(f"{datum} cannot be read here: {problem.strerror}") from problem
         if self._is_ours(name):
             self._published[datum] = name
 

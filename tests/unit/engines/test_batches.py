@@ -1,7 +1,5 @@
 """How many tasks go to a worker at once."""
 
-import math
-
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import given
 from continuum.workflow.engines.batches import (
     MAX_BATCH,
     OVERHEAD_S,
+    UNKNOWN_S,
     WINDOW_S,
     Durations,
     choose_batch,
@@ -49,7 +48,7 @@ def test_a_batch_is_never_empty_nor_more_than_there_is_nor_longer_than_the_windo
 
 def test_what_is_unknown_goes_alone():
     durations = Durations()
-    assert durations.expected("f") == math.inf
+    assert durations.expected("f") == UNKNOWN_S
     assert not is_quick(durations.expected("f"))
 
 

@@ -82,6 +82,17 @@ def test_a_task_that_replaces_or_closes_its_streams_harms_nobody(make_bench, tmp
     assert "still here" in (tmp_path / "output.log").read_text()
 
 
+def test_a_task_that_forks_and_forgets_its_child_makes_no_second_worker(make_bench):
+    bench = make_bench(computing_units=1)
+
+    def fork():
+        return os.fork() == 0
+
+    assert bench.value(bench.submit(fork)) is False
+    assert [bench.value(bench.submit(lambda i=i: i)) for i in range(20)] == list(range(20))
+    assert bench.count == 21
+
+
 def test_two_runs_share_the_units_of_a_site_fairly(make_bench):
     budget = Budget(2)
     first, second = make_bench(budget=budget), make_bench(budget=budget)

@@ -125,6 +125,16 @@ def test_a_symbolic_link_in_place_of_our_folder_is_refused(tmp_path):
         RunFolder("run-1", disk=tmp_path / "disk", memory=None)
 
 
+def test_a_datum_goes_to_the_disk_when_memory_turns_out_to_be_full(tmp_path):
+    folder = RunFolder("run-1", disk=tmp_path / "disk")
+    if len(folder.places) == 1:
+        pytest.fail("this machine has no room in /dev/shm: give it some, this must be tested")
+    (folder.places[0] / "data").rmdir()  # writing there fails now, as if it were full
+    folder.write("d1", [b"x" * 100])
+    assert folder.find("d1").startswith(str(tmp_path))
+    folder.close()
+
+
 def test_memory_is_used_to_the_half_only():
     assert not has_room(Path("/dev/shm"), 10**15)
     assert not has_room(Path("/no/such/folder"), 0)

@@ -5,8 +5,6 @@ when it has less than half of that left. What is unknown or takes 5 ms and more 
 batch can be taken back when a task in it takes longer than expected.
 """
 
-import math
-
 WINDOW_S = 0.010
 REFILL_BELOW_S = 0.005
 LONG_S = 0.005
@@ -15,6 +13,7 @@ MAX_BATCH = 256
 MAX_BATCH_BYTES = 256 * 1024
 WEIGHT = 0.1
 MAX_GROWTH = 8.0
+UNKNOWN_S = 3600.0  # what a function that was never seen is expected to take
 
 
 class Durations:
@@ -32,9 +31,9 @@ class Durations:
         self._means[function] = mean + WEIGHT * (min(run_s, MAX_GROWTH * mean + 0.001) - mean)
 
     def expected(self, function: str) -> float:
-        """Return what a task will take of a worker's time; infinite if it is unknown."""
+        """Return what a task will take of a worker's time."""
         mean = self._means.get(function)
-        return math.inf if mean is None else mean + OVERHEAD_S
+        return UNKNOWN_S if mean is None else mean + OVERHEAD_S
 
 
 def is_quick(expected_s: float) -> bool:

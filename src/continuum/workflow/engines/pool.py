@@ -58,6 +58,7 @@ TICK_S = 0.05  # how often running tasks are looked at
 FAST_TICK_S = 0.005  # the same while something may have to be taken back from a worker
 LINGER_S = 1.0  # of nothing to do before the thread sleeps until it is woken
 MAX_FUTILE_ENDS = 5
+COPY_BYTES_PER_S = 1e9
 
 _clock = time.monotonic
 
@@ -148,6 +149,8 @@ class PoolEngine:
         """Take tasks from the queue; end the workers that execute them."""
         wanted = set(task_ids)
         with self._lock:
+            if not self._is_open:
+                return
             for waiting in (self._urgent, self._queue):
                 for task in [task for task in waiting if task.task_id in wanted]:
                     waiting.remove(task)
@@ -183,10 +186,7 @@ class PoolEngine:
                 self._turn(self._poll.poll(self._timeout()))
         except Exception:
             log.exception("the pool engine failed")
-            with self._lock:
-                self._fail_all("the engine itself failed; the log of its process says why")
-                events, self._events = self._events, []
-            self._sink(events)
+            self._fail_all()
         finally:
             self._end()
 
@@ -243,7 +243,7 @@ class PoolEngine:
         task = seat.finish().task
         self._futile_ends = 0
         if isinstance(outcome, TaskFinished):
-            self._durations.add(task.function, outcome.run_s)
+            self._durations.add(task.function, _took_s(task, outcome))
         if self._cancelled:
             self._cancelled.discard(task.task_id)
         self._events.append(outcome)
@@ -272,7 +272,7 @@ class PoolEngine:
         if not begun and had_work:
             self._futile_ends += 1
         if self._futile_ends >= MAX_FUTILE_ENDS:
-            self._fail_all(
+            self._fail_queued(
                 f"workers cannot work here: the last one {say_status(status)}; see {self._log_file}"
             )
 
@@ -387,10 +387,20 @@ class PoolEngine:
     def _has_cancelled(self, seat: Seat) -> bool:
         return bool(self._cancelled) and any(each.task.task_id in self._cancelled for each in seat.given)
 
-    def _fail_all(self, message: str) -> None:
+    def _fail_queued(self, message: str) -> None:
         for waiting in (self._urgent, self._queue):
             self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in waiting]
             waiting.clear()
+
+    def _fail_all(self) -> None:
+        message = "the engine itself failed; the log of its process says why"
+        with self._lock:
+            self._is_open = False
+            self._fail_queued(message)
+            given = [each.task for seat in self._crew.seats for each in seat.given]
+            self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in given]
+            events, self._events = self._events, []
+        self._sink(events)
 
     # ---- the end ----
 
@@ -411,6 +421,18 @@ class PoolEngine:
 
 def _goes_in_batches(task: TaskSpec) -> bool:
     return not task.time_out_s and not task.memory_bytes
+
+
+def _took_s(task: TaskSpec, outcome: TaskFinished) -> float:
+    """Return what a task took of its worker's time: the function, and reading and writing data."""
+    took_s = outcome.run_s
+    for output in outcome.outputs:
+        if output.inline is None:
+            took_s += output.size_bytes / COPY_BYTES_PER_S
+    for given in task.inputs:
+        if given.inline is None:
+            took_s += given.size_bytes / COPY_BYTES_PER_S
+    return took_s
 
 
 def _size(task: TaskSpec) -> int:

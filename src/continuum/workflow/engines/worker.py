@@ -101,6 +101,7 @@ class Worker:
         self._output = output
         self._reporter = Reporter(connection)
         self._durations: dict[str, float] = {}  # of the last call of each function
+        self._process_id = os.getpid()
 
     def serve(self) -> None:
         """Work until the socket ends."""
@@ -137,6 +138,10 @@ class Worker:
             output.end()
         else:
             outcome = self._runner.run(task)
+        if os.getpid() != self._process_id:
+            os._exit(
+                0
+            )  # a task forked, and its child came back here: there is one worker, and it is not this
         self._durations[task.function] = _tick() - begin
         self._reporter.add(outcome)
 
