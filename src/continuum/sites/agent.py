@@ -16,7 +16,11 @@ from pathlib import Path
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.sites.agents import AgentSettings, describe_site, read_agent_settings
+from continuum.sites.documents import read_document
+from continuum.sites.homes import Credentials
 from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
+from continuum.store import ObjectClient
+from continuum.workflow import TaskService
 
 log = logging.getLogger("continuum.agent")
 
@@ -24,11 +28,12 @@ BACKBONE_WAIT_S = 20.0
 
 
 class Agent:
-    """One site's agent: `async with` it runs."""
+    """Tells the registry of one site, whose tasks `service` executes."""
 
-    def __init__(self, settings: AgentSettings, backbone: Backbone) -> None:
+    def __init__(self, settings: AgentSettings, backbone: Backbone, service: TaskService) -> None:
         self._settings = settings
         self._backbone = backbone
+        self._service = service
         self._started_at = time.time()
 
     async def announce_for_ever(self) -> None:
@@ -46,10 +51,11 @@ class Agent:
             await asyncio.sleep(ANNOUNCE_EVERY_S)
 
     async def _announce(self) -> None:
+        load = self._service.report()
         report = describe_site(
             self._settings,
-            free_units=self._settings.computing_units,
-            queued_tasks=0,
+            free_units=load.free_units,
+            queued_tasks=load.queued_tasks,
             started_at=self._started_at,
         )
         await self._backbone.request(ANNOUNCE, report, Noted, timeout_s=ANNOUNCE_EVERY_S)
@@ -61,15 +67,33 @@ async def run(settings: AgentSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    keys = read_document(settings.credentials_file, Credentials)
     backbone = await Backbone.connect(settings.backbone, wait_s=BACKBONE_WAIT_S)
-    announcing = asyncio.create_task(Agent(settings, backbone).announce_for_ever())
-    print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
-    try:
-        await stop.wait()
-    finally:
-        announcing.cancel()
-        await asyncio.wait({announcing})
-        await backbone.close()
+    async with ObjectClient(settings.gateway_url, keys.access_key, keys.secret_key) as objects:
+        service = _task_service(settings, backbone, objects)
+        await service.start()
+        announcing = asyncio.create_task(Agent(settings, backbone, service).announce_for_ever())
+        print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
+        try:
+            await stop.wait()
+        finally:
+            announcing.cancel()
+            await asyncio.wait({announcing})
+            await service.stop()
+            await backbone.close()
+
+
+def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectClient) -> TaskService:
+    return TaskService(
+        site=settings.site,
+        identity=settings.identity,
+        backbone=backbone,
+        objects=objects,
+        data_folder=settings.data_folder / "data",
+        log_folder=settings.data_folder / "runs",
+        computing_units=settings.computing_units,
+        memory_bytes=settings.memory_bytes,
+    )
 
 
 def main() -> int:
