@@ -5,6 +5,9 @@ when it has less than half of that left. What is unknown or takes 5 ms and more 
 batch can be taken back when a task in it takes longer than expected.
 """
 
+from continuum.workflow.messages import TaskFinished, TaskSpec
+
+
 WINDOW_S = 0.010
 REFILL_BELOW_S = 0.005
 LONG_S = 0.005
@@ -13,6 +16,7 @@ MAX_BATCH = 256
 MAX_BATCH_BYTES = 256 * 1024
 WEIGHT = 0.1
 MAX_GROWTH = 8.0
+COPY_BYTES_PER_S = 1e9
 UNKNOWN_S = 3600.0  # what a function that was never seen is expected to take
 
 
@@ -51,3 +55,15 @@ def choose_batch(queued: int, workers: int, load_s: float, expected_s: float) ->
     room = int((WINDOW_S - load_s) / expected_s)
     part = -(-queued // workers)
     return max(1, min(room, part, MAX_BATCH))
+
+
+def took_s(task: TaskSpec, outcome: TaskFinished) -> float:
+    """Return what a task took of its worker's time: the function, and reading and writing data."""
+    total_s = outcome.run_s
+    for output in outcome.outputs:
+        if output.inline is None:
+            total_s += output.size_bytes / COPY_BYTES_PER_S
+    for given in task.inputs:
+        if given.inline is None:
+            total_s += given.size_bytes / COPY_BYTES_PER_S
+    return total_s

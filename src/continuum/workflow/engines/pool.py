@@ -20,24 +20,17 @@ import queue
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from continuum.model.errors import InvalidInputError, UnavailableError
-from continuum.workflow.engines.batches import (
-    MAX_BATCH_BYTES,
-    WINDOW_S,
-    Durations,
-    choose_batch,
-    has_room,
-    is_quick,
-)
+from continuum.workflow.engines.batches import Durations, has_room, took_s
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
 from continuum.workflow.engines.crews import Crew
 from continuum.workflow.engines.frames import Outcome, TaskSkipped, WorkerSettings
 from continuum.workflow.engines.launching import say_status, write_code
+from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.pages import SETTLE_S, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
 from continuum.workflow.folders import RunFolder
@@ -58,7 +51,6 @@ TICK_S = 0.05  # how often running tasks are looked at
 FAST_TICK_S = 0.005  # the same while something may have to be taken back from a worker
 LINGER_S = 1.0  # of nothing to do before the thread sleeps until it is woken
 MAX_FUTILE_ENDS = 5
-COPY_BYTES_PER_S = 1e9
 
 _clock = time.monotonic
 
@@ -78,10 +70,10 @@ class PoolEngine:
         self._log_file = log_file
         self._directory = directory
         self._lock = threading.Lock()
-        self._queue: deque[TaskSpec] = deque()
-        self._urgent: deque[TaskSpec] = deque()
+        self._waking = threading.Lock()
         self._functions: dict[str, FunctionCode] = {}
         self._durations = Durations()
+        self._line = TaskLine(self._durations)
         self._cancelled: set[int] = set()
         self._events: list[Event] = []
         self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -129,7 +121,7 @@ class PoolEngine:
         self._thread = threading.Thread(target=work, name=f"pool-{run.run_id}", daemon=True)
         self._thread.start()
         if problem := started.get():
-            self._share.leave()
+            self._leave()
             raise problem
 
     def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
@@ -151,10 +143,7 @@ class PoolEngine:
         with self._lock:
             if not self._is_open:
                 return
-            for waiting in (self._urgent, self._queue):
-                for task in [task for task in waiting if task.task_id in wanted]:
-                    waiting.remove(task)
-                    self._events.append(_failed(task, FailureKind.CANCELLED, "cancelled before it began"))
+            self._events += [_not_begun(task) for task in self._line.remove(wanted)]
             given = {each.task.task_id for seat in self._crew.seats for each in seat.given}
             self._cancelled |= wanted & given
             self._next_check = 0.0
@@ -166,7 +155,7 @@ class PoolEngine:
             if not self._is_open:
                 return EngineLoad(running_tasks=0, queued_tasks=0)
             busy = [len(seat.given) for seat in self._crew.seats if seat.given]
-            queued = len(self._queue) + len(self._urgent) + sum(busy) - len(busy)
+            queued = len(self._line) + sum(busy) - len(busy)
             return EngineLoad(running_tasks=len(busy), queued_tasks=queued)
 
     def close(self) -> None:
@@ -243,7 +232,7 @@ class PoolEngine:
         task = seat.finish().task
         self._futile_ends = 0
         if isinstance(outcome, TaskFinished):
-            self._durations.add(task.function, _took_s(task, outcome))
+            self._durations.add(task.function, took_s(task, outcome))
         if self._cancelled:
             self._cancelled.discard(task.task_id)
         self._events.append(outcome)
@@ -286,22 +275,20 @@ class PoolEngine:
             reason = f"it needs more than this site has ({offered})"
             self._events.append(_failed(task, FailureKind.CANCELLED, reason))
             return
-        (self._urgent if task.priority else self._queue).append(task)
+        self._line.add(task)
 
     def _requeue(self, tasks: Sequence[TaskSpec]) -> None:
-        for task in reversed(tasks):
-            if task.task_id in self._cancelled:
-                self._cancelled.discard(task.task_id)
-                self._events.append(_failed(task, FailureKind.CANCELLED, "cancelled before it began"))
-            else:
-                (self._urgent if task.priority else self._queue).appendleft(task)
+        cancelled = [task for task in tasks if task.task_id in self._cancelled]
+        self._cancelled.difference_update(task.task_id for task in cancelled)
+        self._events += [_not_begun(task) for task in cancelled]
+        self._line.put_back([task for task in tasks if task not in cancelled] if cancelled else tasks)
 
     def _feed(self, *, only_idle: bool = False) -> None:
-        while waiting := self._urgent or self._queue:
-            seat = self._choose_seat(waiting[0], only_idle=only_idle)
+        while (head := self._line.head) is not None:
+            seat = self._choose_seat(head, only_idle=only_idle)
             if seat is None:
                 return
-            self._give(seat, waiting)
+            self._give(seat)
         self._share.stop_waiting()
 
     def _choose_seat(self, task: TaskSpec, *, only_idle: bool) -> Seat | None:
@@ -309,9 +296,7 @@ class PoolEngine:
             seat = self._crew.take(task.computing_units)
             seat.memory_bytes = task.memory_bytes
             return seat
-        if only_idle or not _goes_in_batches(task) or not is_quick(self._durations.expected(task.function)):
-            return None
-        if self._share.should_yield():
+        if only_idle or not self._line.is_batched(task) or self._share.should_yield():
             return None
         fit = [
             seat
@@ -324,29 +309,11 @@ class PoolEngine:
         ]
         return min(fit, key=lambda seat: seat.load_s, default=None)
 
-    def _give(self, seat: Seat, waiting: deque[TaskSpec]) -> None:
-        first = waiting[0]
-        expected = self._durations.expected(first.function)
-        count = 1
-        if is_quick(expected) and _goes_in_batches(first):
-            workers = self._budget.computing_units // first.computing_units
-            count = choose_batch(len(waiting), workers, seat.load_s, expected)
-        tasks = [waiting.popleft()]
-        durations = [expected]
-        room_s, room_bytes = WINDOW_S - seat.load_s - expected, MAX_BATCH_BYTES - _size(first)
-        while len(tasks) < count:
-            task = waiting[0]
-            expected = self._durations.expected(task.function)
-            room_s -= expected
-            room_bytes -= _size(task)
-            if room_s < 0 or room_bytes < 0 or not _goes_in_batches(task):
-                break
-            if task.computing_units != seat.computing_units:
-                break
-            tasks.append(waiting.popleft())
-            durations.append(expected)
-        new = {task.function for task in tasks} - seat.known
-        seat.give([self._functions[name] for name in new], tasks, durations)
+    def _give(self, seat: Seat) -> None:
+        workers = self._budget.computing_units // seat.computing_units
+        tasks, expected_s = self._line.take_batch(workers, seat.load_s)
+        unknown = {task.function for task in tasks} - seat.known
+        seat.give([self._functions[name] for name in unknown], tasks, expected_s)
         if seat.has_unsent:
             self._crew.send_later(seat)
 
@@ -354,7 +321,7 @@ class PoolEngine:
 
     def _check(self, now: float) -> None:
         may_need_more = False
-        has_free_units = not self._queue and not self._urgent and self._budget.free_units > 0
+        has_free_units = not self._line and self._budget.free_units > 0
         for seat in self._crew.seats:
             if seat.settles_at and now >= seat.settles_at:
                 self._requeue(seat.settle())
@@ -388,9 +355,7 @@ class PoolEngine:
         return bool(self._cancelled) and any(each.task.task_id in self._cancelled for each in seat.given)
 
     def _fail_queued(self, message: str) -> None:
-        for waiting in (self._urgent, self._queue):
-            self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in waiting]
-            waiting.clear()
+        self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in self._line.clear()]
 
     def _fail_all(self) -> None:
         message = "the engine itself failed; the log of its process says why"
@@ -405,8 +370,9 @@ class PoolEngine:
     # ---- the end ----
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # then it is awake already
-            os.eventfd_write(self._waker, 1)
+        with self._waking, contextlib.suppress(BlockingIOError):  # then it is awake already
+            if self._waker >= 0:
+                os.eventfd_write(self._waker, 1)
 
     def _end(self) -> None:
         with self._lock:
@@ -415,28 +381,18 @@ class PoolEngine:
                 if seat.given:
                     self._release(seat)
             self._crew.close()
-            self._share.leave()
-            self._poll.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._share.leave()
+        self._poll.close()
+        with self._waking:
+            os.close(self._waker)
+            self._waker = -1
 
 
-def _goes_in_batches(task: TaskSpec) -> bool:
-    return not task.time_out_s and not task.memory_bytes
-
-
-def _took_s(task: TaskSpec, outcome: TaskFinished) -> float:
-    """Return what a task took of its worker's time: the function, and reading and writing data."""
-    took_s = outcome.run_s
-    for output in outcome.outputs:
-        if output.inline is None:
-            took_s += output.size_bytes / COPY_BYTES_PER_S
-    for given in task.inputs:
-        if given.inline is None:
-            took_s += given.size_bytes / COPY_BYTES_PER_S
-    return took_s
-
-
-def _size(task: TaskSpec) -> int:
-    return len(task.call) + sum(each.size_bytes for each in task.inputs if each.inline is not None)
+def _not_begun(task: TaskSpec) -> TaskFailed:
+    return _failed(task, FailureKind.CANCELLED, "cancelled before it began")
 
 
 def _failed(task: TaskSpec, kind: FailureKind, message: str, *, worker: str = "") -> TaskFailed:
