@@ -53,7 +53,12 @@ def test_quick_functions_share_a_batch_and_others_go_alone(line):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"time_out_s": 1.0}, {"memory_bytes": 5}, {"computing_units": 2}, {"call": b"x" * MAX_BATCH_BYTES}],
+    [
+        {"time_out_s": 1.0},
+        {"memory_bytes": 5},
+        {"computing_units": 2},
+        {"call": b"x" * (MAX_BATCH_BYTES + 1)},
+    ],
 )
 def test_a_task_with_needs_of_its_own_does_not_join_a_batch(line, changes):
     add(line, 1, 2)

@@ -7,7 +7,6 @@ batch can be taken back when a task in it takes longer than expected.
 
 from continuum.workflow.messages import TaskFinished, TaskSpec
 
-
 WINDOW_S = 0.010
 REFILL_BELOW_S = 0.005
 LONG_S = 0.005
