@@ -18,17 +18,20 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 header, main { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2rem; padding-bottom: .75rem; display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; }
+header { padding-top: 2rem; padding-bottom: .75rem; display: flex; gap: 1rem; align-items: baseline;
+  flex-wrap: wrap; }
 h1 { font-size: 1.5rem; margin: 0; letter-spacing: -.01em; }
 h2 { font-size: 1.05rem; margin: 0 0 .75rem; }
 .soft { color: var(--soft); }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: .75rem; padding: 1.1rem 1.25rem;
-  margin: 0 0 1.25rem; overflow-x: auto; }
+section { background: var(--paper); border: 1px solid var(--line); border-radius: .75rem;
+  padding: 1.1rem 1.25rem; margin: 0 0 1.25rem; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; font-size: .8rem; color: var(--soft); padding: .3rem 1rem .3rem 0; }
+th { text-align: left; font-weight: 600; font-size: .8rem; color: var(--soft);
+  padding: .3rem 1rem .3rem 0; }
 td { border-top: 1px solid var(--line); padding: .45rem 1rem .45rem 0; white-space: nowrap; }
 .number { text-align: right; }
-.state { font-weight: 600; } .good { color: var(--good); } .bad { color: var(--bad); } .busy { color: var(--busy); }
+.state { font-weight: 600; } .good { color: var(--good); }
+.bad { color: var(--bad); } .busy { color: var(--busy); }
 code { font: .9em ui-monospace, monospace; color: var(--tint); }
 """
 
@@ -43,8 +46,8 @@ def format_page(
         "<!doctype html><html lang=en><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         f"<title>{_text(status.name)} - continuum</title><style>{_STYLE}</style>"
-        f"<header><h1>{_text(status.name)}</h1><span class=soft>{status.reachable_sites} of {status.sites} sites "
-        f"reachable, hub {_text(status.version)} since {_instant(status.started_at)}</span></header>"
+        f"<header><h1>{_text(status.name)}</h1><span class=soft>{status.reachable_sites} of {status.sites} "
+        f"sites reachable, hub {_text(status.version)} since {_instant(status.started_at)}</span></header>"
         f"<main>{_sites(sites)}{_links(sites)}{_buckets(buckets)}{_runs(runs)}</main></html>"
     )
 
@@ -122,7 +125,8 @@ def _section(
         f"<th class=number>{text}</th>" if index in numbers else f"<th>{text}</th>"
         for index, text in enumerate(heads)
     )
-    return f"<section><h2>{title}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<section><h2>{title}</h2>{table}</section>"
 
 
 def _cell(content: str) -> str:

@@ -12,42 +12,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from continuum.sites.agents import AgentSettings
     from continuum.sites.documents import format_document, read_document
-    from continuum.sites.embedded.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.embedded.preparing import UpOptions
-    from continuum.sites.embedded.starting import (
-        Progress,
-        StartFailedError,
-        run_in_foreground,
-        start,
-    )
+    from continuum.sites.embedded.starting import run_in_foreground, start
     from continuum.sites.homes import Continuum, Credentials, Home, SiteAddress
     from continuum.sites.hubs import HubSettings, UserFile, read_hub_settings
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
+    from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
+    from continuum.sites.supervision.starting import Progress, StartFailedError
 
 _HOMES = {
     "AgentSettings": "agents",
     "Continuum": "homes",
-    "ContinuumStatus": "embedded.controlling",
+    "ContinuumStatus": "supervision.controlling",
     "Credentials": "homes",
     "Home": "homes",
     "HubSettings": "hubs",
     "KnownSite": "registry",
-    "ProcessStatus": "embedded.controlling",
-    "Progress": "embedded.starting",
+    "ProcessStatus": "supervision.controlling",
+    "Progress": "supervision.starting",
     "Registry": "registry",
     "SiteAddress": "homes",
     "Sites": "registry",
-    "StartFailedError": "embedded.starting",
+    "StartFailedError": "supervision.starting",
     "UpOptions": "embedded.preparing",
     "UserFile": "hubs",
-    "find_status": "embedded.controlling",
+    "find_status": "supervision.controlling",
     "list_sites": "registry",
     "read_hub_settings": "hubs",
     "format_document": "documents",
     "read_document": "documents",
     "run_in_foreground": "embedded.starting",
     "start": "embedded.starting",
-    "stop": "embedded.controlling",
+    "stop": "supervision.controlling",
 }
 
 __all__ = [

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from continuum.backbone import Backbone
-from continuum.model.errors import ContinuumError, UnavailableError
+from continuum.model.errors import ContinuumError
 from continuum.sites.agents import AgentSettings, describe_site, read_agent_settings
 from continuum.sites.documents import read_document
 from continuum.sites.homes import Credentials
@@ -42,7 +42,7 @@ class Agent:
         while True:
             try:
                 await self._announce()
-            except UnavailableError as problem:
+            except ContinuumError as problem:
                 if is_heard:
                     log.warning("the registry does not hear: %s", problem.message)
                 is_heard = False
@@ -69,7 +69,8 @@ async def run(settings: AgentSettings) -> None:
         loop.add_signal_handler(number, stop.set)
     keys = read_document(settings.credentials_file, Credentials)
     backbone = await Backbone.connect(settings.backbone, wait_s=BACKBONE_WAIT_S)
-    async with ObjectClient(settings.gateway_url, keys.access_key, keys.secret_key) as objects:
+    ca_file = settings.identity.ca_file
+    async with ObjectClient(settings.gateway_url, keys.access_key, keys.secret_key, ca_file) as objects:
         service = _task_service(settings, backbone, objects)
         await service.start()
         announcing = asyncio.create_task(Agent(settings, backbone, service).announce_for_ever())

@@ -1,5 +1,4 @@
-"""The plan of an embedded continuum: settings in, files and processes out. Pure; the supervisor carries it
-out.
+"""The plan of an embedded continuum: settings in, files and processes out. Pure; a supervisor carries it out.
 
 One process is started after another only where it needs it: the store of a site and the backbone at once, the
 hub after the backbone, gateways and agents after the hub (and gateways after their store).
@@ -20,6 +19,14 @@ from continuum.sites.embedded import nats, seaweedfs
 from continuum.sites.embedded.seaweedfs import StoreSecrets
 from continuum.sites.homes import Continuum, SiteAddress
 from continuum.sites.hubs import HubSettings, UserFile
+from continuum.sites.supervision.plans import (
+    Plan,
+    PlannedFile,
+    PlannedProcess,
+    ReadyLine,
+    ReadyPort,
+    ReadySocket,
+)
 from continuum.store import GatewaySettings
 
 # The network between sites of one machine: what loopback does, so that placement has figures to reckon with.
@@ -60,72 +67,24 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
 
 
-class ReadyLine(msgspec.Struct, frozen=True, tag=True):
-    """The process prints a line that starts with `ready` when it serves."""
-
-
-class ReadySocket(msgspec.Struct, frozen=True, tag=True):
-    """The process answers HTTP on this unix socket when it serves."""
-
-    path: Path
-
-
-class ReadyPort(msgspec.Struct, frozen=True, tag=True):
-    """The process greets whoever connects to this port when it serves."""
-
-    port: int
-
-
-Probe = ReadyLine | ReadySocket | ReadyPort
-
-
-class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """A process to run: started when all of `after` are ready, ready when `probe` says so within `ready_s`.
-
-    `stop_s` is how long it may take to end after SIGTERM before it is killed. `ports` are those it listens
-    on.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    environment: dict[str, str]
-    folder: Path
-    probe: Probe
-    after: tuple[str, ...] = ()
-    ready_s: float = 30.0
-    stop_s: float = 10.0
-    ports: tuple[int, ...] = ()
-
-
-class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to write before the processes start, mode 0600."""
-
-    path: Path
-    data: bytes
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `continuum up` does: folders, identities (name, role) and files to make, then processes to run."""
-
-    identities: tuple[tuple[str, str], ...]
-    folders: tuple[Path, ...]
-    files: tuple[PlannedFile, ...]
-    processes: tuple[PlannedProcess, ...]
-
-
 def plan(settings: EmbeddedSettings) -> Plan:
     """Return the plan for `settings`."""
     sites = settings.sites
     home = settings.home
     site_folders = [home / "sites" / site.name for site in sites]
+    description = describe(settings)
     return Plan(
+        home=home,
+        run_folder=settings.run_folder,
+        hub_url=description.hub_url,
+        gateways={site.name: site.gateway_url for site in description.sites},
         identities=_identities(settings),
         folders=(
             *(home / part for part in ("hub", "logs", "runs", "run")),
             *(folder / part for folder in site_folders for part in ("store", "gateway", "agent")),
         ),
         files=(
-            PlannedFile(path=home / "continuum.json", data=format_document(describe(settings))),
+            PlannedFile(path=home / "continuum.json", data=format_document(description)),
             _backbone_file(settings),
             PlannedFile(path=home / "hub" / "settings.json", data=format_document(_hub_settings(settings))),
             *(file for site in sites for file in _site_files(settings, site)),
@@ -213,8 +172,8 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
         environment=settings.environment | seaweedfs.environment(site.store),
         folder=settings.home,
         probe=ReadySocket(seaweedfs.socket_path(settings.run_folder, name)),
-        # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes, which
-        # write every change through at once; gateways are gone by now, so nobody is kept waiting or harmed.
+        # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
+        # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
         stop_s=1.0,
         ports=tuple(ports.values()),
     )

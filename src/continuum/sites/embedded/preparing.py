@@ -1,42 +1,37 @@
-"""Preparing a home for `continuum up`: what was chosen before, what is asked now, and what the machine
-allows.
+"""Preparing a home for `continuum up`: what was chosen before, what is asked now, what the machine allows.
 
 What is kept over restarts: the sites' names and ports in `continuum.json`, the secrets of each store in its
 site's folder, authority and identities. Everything else is written anew from the plan at each start.
 """
 
-import errno
-import hashlib
 import os
 import secrets
-import shutil
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.policies import Policy
 from continuum.model.sites import SiteKind, parse_site_name
-from continuum.security import create_identity, write_openssl_settings, write_private
+from continuum.security import create_identity, write_private
 from continuum.sites.documents import format_document, read_document
 from continuum.sites.embedded import ports as port_choice
-from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite, Plan
-from continuum.sites.embedded.seaweedfs import MAX_SOCKET_NAME_BYTES, PORT_NAMES, StoreSecrets
+from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
+from continuum.sites.embedded.seaweedfs import PORT_NAMES, StoreSecrets
 from continuum.sites.homes import Continuum, Home
+from continuum.sites.supervision.folders import choose_run_folder, find_binary
 
 DEFAULT_HUB_PORT = 3000
 DEFAULT_GATEWAY_PORT = 8002  # of the first site; the next ones follow
 MIN_FREE_BYTES = 512 * 1024 * 1024  # a store refuses writes below 256 MiB
-MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 with the closing zero
 MAX_SITES = 16
 Tell = Callable[[str], None]
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `continuum up` is asked for. Empty or None: as it was before, else the default. Port 0: a free
+    """What `continuum up` is asked for. Empty or None: as it was before, else the default; port 0: a free
     one.
     """
 
@@ -45,33 +40,6 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway_ports: tuple[int, ...] = ()
     policy: str = ""
     profile: str = ""
-
-
-def ensure_home(home: Home) -> None:
-    """Make the home's folders and see that they can be written. Raises `UnavailableError` that says why
-    not.
-    """
-    try:
-        for folder in (home.path, home.logs(), home.run_folder()):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = home.run_folder() / ".probe"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as problem:
-        raise explain_os_error(home.path, problem) from problem
-    if shutil.disk_usage(home.path).free < MIN_FREE_BYTES:
-        raise _full(home.path)
-
-
-def explain_os_error(path: Path, problem: OSError) -> UnavailableError:
-    """Return what a failed write to the home means to its user."""
-    elsewhere = "use another folder: `continuum up --home FOLDER`, or set CONTINUUM_HOME"
-    if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return _full(path)
-    if problem.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
-        reason = "is read-only" if problem.errno == errno.EROFS else "may not be written by you"
-        return UnavailableError(f"the home {path} {reason}", hint=elsewhere)
-    return UnavailableError(f"the home {path} cannot be used: {problem.strerror or problem}", hint=elsewhere)
 
 
 def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
@@ -102,60 +70,6 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         weed=weed,
         ca_pem=home.ca_file.read_text(),
         environment=_environment(os.environ, home),
-    )
-
-
-def carry_out(plan: Plan, settings: EmbeddedSettings) -> None:
-    """Make the plan's folders, identities and files."""
-    for folder in plan.folders:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ensure_private(settings.run_folder)
-    for name, role in plan.identities:
-        create_identity(settings.home, name, role)
-    for file in plan.files:
-        write_private(file.path, file.data)
-    write_openssl_settings(settings.home / "run" / "openssl.cnf")
-
-
-def find_binary(name: str) -> Path:
-    """Return where the server `name` is: beside this Python, else on the PATH. Raises `NotFoundError`."""
-    beside = Path(sys.executable).parent / name
-    if os.access(beside, os.X_OK):
-        return beside
-    found = shutil.which(name)
-    if found is None:
-        raise NotFoundError(
-            f"{name} is not installed", hint="pip install 'extract-continuum[embedded]' brings it"
-        )
-    return Path(found)
-
-
-def choose_run_folder(home: Path) -> Path:
-    """Return the folder for sockets: `HOME/run`, or a private one under /tmp if the path is too long.
-
-    The kernel limits a socket's path to 107 bytes.
-    """
-    if len(bytes(home / "run")) + 1 + MAX_SOCKET_NAME_BYTES <= MAX_SOCKET_PATH_BYTES:
-        return home / "run"
-    digest = hashlib.sha256(bytes(home)).hexdigest()[:12]
-    return Path("/tmp") / f"continuum-{os.getuid()}-{digest}"  # noqa: S108 -- checked by ensure_private
-
-
-def ensure_private(folder: Path) -> None:
-    """Make `folder`, or see that it is ours alone: nobody may have put it there for us under /tmp."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = folder.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        raise ConflictError(
-            f"{folder} exists and is not a folder of yours alone", hint="remove it, or use a shorter --home"
-        )
-
-
-def _full(path: Path) -> UnavailableError:
-    free_mib = shutil.disk_usage(path).free // (1024 * 1024) if path.exists() else 0
-    return UnavailableError(
-        f"the disk of the home {path} is full: {free_mib} MiB are free, 512 MiB are needed",
-        hint="free some space, or use another folder: `continuum up --home FOLDER`",
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.sites.embedded.nats import SUITES
+from continuum.sites.supervision.folders import MAX_SOCKET_NAME_BYTES
 
 PORT_NAMES = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc")
 REGION = "us-east-1"
@@ -22,7 +23,6 @@ BUCKET = "continuum"
 VOLUME_SIZE_MB = 1024
 MAX_VOLUMES = 1000
 MIN_FREE_SPACE = "256MiB"
-MAX_SOCKET_NAME_BYTES = 40  # a socket's whole path may have 107 bytes; longer names are hashed
 
 
 class StoreSecrets(msgspec.Struct, frozen=True, kw_only=True):

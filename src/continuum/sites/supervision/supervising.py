@@ -20,15 +20,15 @@ import msgspec
 
 from continuum.model.errors import ConflictError, ContinuumError
 from continuum.sites.documents import format_document
-from continuum.sites.embedded.controlling import (
+from continuum.sites.supervision.controlling import (
     Command,
     ContinuumStatus,
     ProcessStatus,
     control_socket,
     pid_file,
 )
-from continuum.sites.embedded.plans import EmbeddedSettings, Plan, describe
-from continuum.sites.embedded.processes import State, SupervisedProcess
+from continuum.sites.supervision.plans import Plan
+from continuum.sites.supervision.processes import State, SupervisedProcess
 
 Tell = Callable[[SupervisedProcess], None]
 
@@ -36,8 +36,9 @@ Tell = Callable[[SupervisedProcess], None]
 class Lock:
     """The right to supervise a home, held until `release` or the end of this process."""
 
-    def __init__(self, run_folder: Path) -> None:
+    def __init__(self, run_folder: Path, *, hint: str) -> None:
         self._path = pid_file(run_folder)
+        self._hint = hint
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -48,8 +49,8 @@ class Lock:
         except BlockingIOError as problem:
             file.close()
             raise ConflictError(
-                f"another `continuum up` is at work on {self._path.parent.parent}",
-                hint="`continuum status` shows how far it is, `continuum down` ends it",
+                f"another supervisor runs, or is starting, what is in {self._path.parent.parent}",
+                hint=self._hint,
             ) from problem
         file.seek(0)
         file.truncate()
@@ -68,11 +69,11 @@ class Lock:
 class Supervisor:
     """Runs one plan. `tell` hears of every change of a process."""
 
-    def __init__(self, settings: EmbeddedSettings, plan: Plan, tell: Tell) -> None:
-        self._settings = settings
+    def __init__(self, plan: Plan, tell: Tell) -> None:
+        self._plan = plan
         self._tell = tell
         self._processes = {
-            planned.name: SupervisedProcess(planned, settings.home / "logs", self._changed)
+            planned.name: SupervisedProcess(planned, plan.home / "logs", self._changed)
             for planned in plan.processes
         }
         self._keepers: list[asyncio.Task[None]] = []
@@ -88,7 +89,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
-        socket_path = control_socket(self._settings.run_folder)
+        socket_path = control_socket(self._plan.run_folder)
         socket_path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._answer, socket_path)
         try:
@@ -150,14 +151,13 @@ class Supervisor:
 
     def status(self) -> ContinuumStatus:
         """Return how everything stands."""
-        description = describe(self._settings)
         return ContinuumStatus(
-            home=self._settings.home,
+            home=self._plan.home,
             state=self._state(),
             supervisor_pid=os.getpid(),
             started_at=self._started_at,
-            hub_url=description.hub_url,
-            gateways={site.name: site.gateway_url for site in description.sites},
+            hub_url=self._plan.hub_url,
+            gateways=self._plan.gateways,
             processes=tuple(_status(process) for process in self._processes.values()),
         )
 

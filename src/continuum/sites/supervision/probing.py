@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from continuum.sites.embedded.plans import Probe, ReadyPort, ReadySocket
+from continuum.sites.supervision.plans import Probe, ReadyPort, ReadySocket
 
 PROBE_EVERY_S = 0.05
 _ATTEMPT_S = 2.0

@@ -11,8 +11,8 @@ import msgspec
 
 from continuum.model.errors import UnavailableError
 from continuum.sites.documents import parse_document
-from continuum.sites.embedded.preparing import choose_run_folder
 from continuum.sites.homes import Home
+from continuum.sites.supervision.folders import choose_run_folder
 
 ANSWER_S = 5.0
 STOP_S = 60.0

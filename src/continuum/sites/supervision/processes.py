@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from continuum.model.errors import UnavailableError
-from continuum.sites.embedded.logs import LogFile
-from continuum.sites.embedded.plans import PlannedProcess, ReadyLine
-from continuum.sites.embedded.probing import wait_until_serving
+from continuum.sites.supervision.logs import LogFile
+from continuum.sites.supervision.plans import PlannedProcess, ReadyLine
+from continuum.sites.supervision.probing import wait_until_serving
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
