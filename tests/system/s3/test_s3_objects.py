@@ -53,7 +53,8 @@ def test_a_key_may_be_any_utf8(edge, cloud, bucket, key):
         assert [e["Key"] for e in client.list_object_versions(Bucket=bucket)["Versions"]] == [key]
     cloud.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     assert edge.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
-    cloud.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}, {"Key": "copy"}]})
+    for gone in (key, "copy"):
+        cloud.delete_object(Bucket=bucket, Key=gone)
     assert "Contents" not in edge.list_objects_v2(Bucket=bucket)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from re import compile as regex
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from continuum.store.gateway.routes import Routed
 from continuum.store.gateway.shapes import Reference, Shape, input_shape, is_flattened, s3_model, shape_of
 
 METADATA_PREFIX = "x-amz-meta-"
+_CONTROL = regex(r"[\x00-\x1f\x7f]")
 _MAX_INTEGER = 2**31 - 1
 _MAX_LONG = 2**63 - 1
 
@@ -141,7 +143,7 @@ def _scalar(at: Reference) -> Scalar:
     if shape.type == "list":
         return _parse_comma_list
     if at.location_name.startswith("response-") and shape.type == "string":
-        return _parse_reply_header
+        return parse_reply_header
     if shape.enum:
         return _enumerated(frozenset(shape.enum))
     return _SCALARS[shape.type]
@@ -168,10 +170,9 @@ def _parse_string(text: str, _name: str) -> str:
     return text
 
 
-def _parse_reply_header(text: str, name: str) -> str:
-    """Read a value that will stand in a header of the reply: nothing that could end the header, bytes as
-    Latin-1."""
-    if not text.isprintable():
+def parse_reply_header(text: str, name: str) -> str:
+    """Return text for a header of the reply, its bytes as Latin-1. Refuses what could end the header."""
+    if _CONTROL.search(text):
         raise _invalid(name, text, f"{name} has characters that no header can have")
     return text.encode().decode("latin-1")
 

@@ -10,7 +10,7 @@ and gives.
 """
 
 from continuum.store.gateway.documents import MAX_DOCUMENT_BYTES
-from continuum.store.gateway.inputs import METADATA_PREFIX, parse_input, parse_instant
+from continuum.store.gateway.inputs import METADATA_PREFIX, parse_input, parse_instant, parse_reply_header
 from continuum.store.gateway.outputs import encode_key, format_error, format_output
 from continuum.store.gateway.routes import Routed, route
 from continuum.store.gateway.texts import format_http_date, format_iso8601
@@ -26,5 +26,6 @@ __all__ = [
     "format_output",
     "parse_input",
     "parse_instant",
+    "parse_reply_header",
     "route",
 ]

@@ -10,6 +10,7 @@ from continuum.store.gateway.operations.answers import read_input
 from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
 from continuum.store.gateway.reading import ReadStream, ReplicaSource, VanishedError
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.wire import parse_reply_header
 from continuum.store.locator.messages import NoSuchKeyError
 
 SOURCE_SITE_HEADER = "x-continuum-source-site"
@@ -47,7 +48,7 @@ class Selection:
         if call.routed.query:
             for name, header in _OVERRIDES.items():
                 if name in call.routed.query:
-                    self.headers[header] = call.routed.query[name]
+                    self.headers[header] = parse_reply_header(call.routed.query[name], name)
 
 
 def _parse_part(call: Call) -> int | None:
