@@ -115,6 +115,7 @@ def _unsupported_mechanism(algorithm: str) -> S3Error:
         return S3Error(
             "InvalidRequest",
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            hint="with boto3: Config(signature_version='s3v4')",
         )
     return S3Error(
         "InvalidArgument", "Unsupported Authorization Type", extra={"ArgumentName": "Authorization"}

@@ -1,9 +1,8 @@
 """CopyObject and UploadPartCopy: inside the own store by the store itself, from elsewhere as a stream."""
 
-import contextlib
 import time
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -42,10 +41,11 @@ class CopySource(msgspec.Struct, frozen=True):
 def parse_copy_source(header: str) -> CopySource:
     """Parse `[/]bucket/key[?versionId=…]`, percent-encoded. Raises `S3Error` `InvalidArgument`."""
     path, _, query = header.partition("?versionId=")
-    bucket, _, key = unquote(path.removeprefix("/"), errors="surrogateescape").partition("/")
-    if not path.isascii():  # raw UTF-8, which was read as Latin-1
-        with contextlib.suppress(UnicodeError):
-            key = key.encode("latin-1").decode()
+    try:
+        decoded = unquote_to_bytes(path.encode("latin-1")).decode()
+    except UnicodeError:
+        decoded = ""
+    bucket, _, key = decoded.removeprefix("/").partition("/")
     if not bucket or not key:
         raise S3Error(
             "InvalidArgument",
