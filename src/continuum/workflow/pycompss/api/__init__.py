@@ -1,0 +1,1 @@
+"""The programming interface, module by module as in PyCOMPSs."""

@@ -1,0 +1,106 @@
+"""`from pycompss.api.api import compss_wait_on, compss_barrier, compss_open, …`."""
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from continuum.model.errors import InvalidInputError
+from continuum.workflow.pycompss.refusing import refuse
+from continuum.workflow.synchronising import (
+    barrier,
+    delete_file,
+    delete_object,
+    open_file,
+    wait_on,
+    wait_on_file,
+)
+
+
+def compss_wait_on(*args: Any, **kwargs: Any) -> Any:
+    """Return the values of futures and of objects that tasks have changed; in lists, tuples, dicts too.
+
+    `mode="r"`: the program only reads them (`to_write=False` means the same).
+    """
+    mode = kwargs.pop("mode", None)
+    to_write = kwargs.pop("to_write", None)
+    if kwargs:
+        raise InvalidInputError(f"compss_wait_on({next(iter(kwargs))}=…) is not supported yet")
+    if mode is None:
+        mode = "rw" if to_write is None or to_write else "r"
+    return wait_on(*args, mode=str(mode))
+
+
+def compss_wait_on_file(*args: str) -> Any:
+    """Wait for files: their newest versions then are at their paths."""
+    return wait_on_file(*args)
+
+
+def compss_barrier(no_more_tasks: bool = False) -> None:  # noqa: ARG001 - PyCOMPSs' own
+    """Wait for all tasks. (`no_more_tasks` only lets COMPSs release resources earlier.)"""
+    barrier()
+
+
+def compss_open(file_name: str | os.PathLike[str], mode: str = "r") -> IO[Any]:
+    """Open a file as tasks have left it."""
+    return open_file(file_name, mode)
+
+
+def compss_delete_object(*args: Any) -> Any:
+    """Forget objects; True for each that was known."""
+    known = [delete_object(value) for value in args]
+    return known[0] if len(known) == 1 else known
+
+
+def compss_delete_file(*args: str) -> Any:
+    """Delete files once no task needs them; True for each that was known."""
+    known = [delete_file(path) for path in args]
+    return known[0] if len(known) == 1 else known
+
+
+def compss_file_exists(*args: str) -> Any:
+    """Whether files exist for the program, after the tasks that write them."""
+    wait_on_file(*args)
+    found = [Path(path).exists() for path in args]
+    return found[0] if len(found) == 1 else found
+
+
+def compss_start(*_: Any, **__: Any) -> None:
+    """Nothing: `continuum run` starts the run before the program."""
+
+
+def compss_stop(*_: Any, **__: Any) -> None:
+    """Nothing: the run ends with the program."""
+
+
+compss_barrier_group = refuse("compss_barrier_group")
+compss_cancel_group = refuse("compss_cancel_group")
+compss_wait_on_directory = refuse("compss_wait_on_directory")
+compss_snapshot = refuse("compss_snapshot")
+compss_get_number_of_resources = refuse("compss_get_number_of_resources")
+compss_request_resources = refuse("compss_request_resources")
+compss_free_resources = refuse("compss_free_resources")
+compss_set_wall_clock = refuse("compss_set_wall_clock")
+compss_add_logger = refuse("compss_add_logger")
+TaskGroup = refuse("TaskGroup")
+
+__all__ = [
+    "TaskGroup",
+    "compss_add_logger",
+    "compss_barrier",
+    "compss_barrier_group",
+    "compss_cancel_group",
+    "compss_delete_file",
+    "compss_delete_object",
+    "compss_file_exists",
+    "compss_free_resources",
+    "compss_get_number_of_resources",
+    "compss_open",
+    "compss_request_resources",
+    "compss_set_wall_clock",
+    "compss_snapshot",
+    "compss_start",
+    "compss_stop",
+    "compss_wait_on",
+    "compss_wait_on_directory",
+    "compss_wait_on_file",
+]

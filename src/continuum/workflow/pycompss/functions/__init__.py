@@ -1,0 +1,1 @@
+"""Small functions that PyCOMPSs programs use around their tasks."""
