@@ -119,10 +119,17 @@ class Embedded:
         raise AssertionError(f"there is no process {name}")
 
     def kill(self, name: str) -> int:
-        """Kill -9 a process by its name in `continuum status`, or the `supervisor`; return its pid."""
+        """Kill -9 a process by its name in `continuum status`, or the `supervisor`; return its pid.
+
+        When it returns, the supervisor has noticed (or everything has gone with it).
+        """
         pid = self.status()["supervisor_pid"] if name == "supervisor" else self.process(name)["pid"]
         assert pid, f"{name} does not run"
         os.kill(pid, signal.SIGKILL)
+        if name == "supervisor":
+            wait_until(lambda: self.status()["state"] == "down", 10.0, "the supervisor still runs")
+        else:
+            wait_until(lambda: self.process(name)["pid"] != pid, 10.0, f"{name} still runs")
         return int(pid)
 
     def wait_until_ready(self, timeout_s: float = 40.0) -> None:

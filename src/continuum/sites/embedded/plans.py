@@ -25,7 +25,7 @@ from continuum.sites.supervision.plans import (
     PlannedProcess,
     ReadyLine,
     ReadyPort,
-    ReadySocket,
+    ReadyStore,
 )
 from continuum.store import GatewaySettings
 
@@ -171,7 +171,7 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
         ),
         environment=settings.environment | seaweedfs.environment(site.store),
         folder=settings.home,
-        probe=ReadySocket(seaweedfs.socket_path(settings.run_folder, name)),
+        probe=ReadyStore(seaweedfs.socket_path(settings.run_folder, name), ports["master"]),
         # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
         # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
         stop_s=1.0,

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 
-from continuum.sites.documents import format_document, parse_document
+import msgspec
+
+from continuum.sites.documents import parse_document
 from continuum.sites.embedded.plans import plan
 from continuum.sites.embedded.preparing import MIN_FREE_BYTES, UpOptions, prepare
 from continuum.sites.homes import Home
@@ -21,7 +23,7 @@ def start(home: Home, options: UpOptions, report: Report) -> None:
     """
     ensure_home(home, min_free_bytes=MIN_FREE_BYTES)
     command = [sys.executable, "-m", "continuum.sites.embedded", str(home.path)]
-    start_daemon(home, [*command, format_document(options).decode()], report)
+    start_daemon(home, [*command, msgspec.json.encode(options).decode()], report)
 
 
 def run_in_foreground(home: Home, options: UpOptions, report: Report) -> None:

@@ -102,7 +102,7 @@ def stop(home: Home) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(supervisor, 15)
     deadline = time.monotonic() + STOP_S
-    while find_supervisor(home) == supervisor:
+    while find_supervisor(home) == supervisor or Path(f"/proc/{supervisor}").exists():
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"the supervisor (pid {supervisor}) did not stop within {STOP_S:.0f} s",

@@ -11,10 +11,11 @@ class ReadyLine(msgspec.Struct, frozen=True, tag=True):
     """The process prints a line that starts with `ready` when it serves."""
 
 
-class ReadySocket(msgspec.Struct, frozen=True, tag=True):
-    """The process answers HTTP on this unix socket when it serves."""
+class ReadyStore(msgspec.Struct, frozen=True, tag=True):
+    """SeaweedFS serves when S3 answers on this unix socket and the master, on its port, has room to offer."""
 
     path: Path
+    master_port: int
 
 
 class ReadyPort(msgspec.Struct, frozen=True, tag=True):
@@ -23,7 +24,7 @@ class ReadyPort(msgspec.Struct, frozen=True, tag=True):
     port: int
 
 
-Probe = ReadyLine | ReadySocket | ReadyPort
+Probe = ReadyLine | ReadyStore | ReadyPort
 
 
 class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):

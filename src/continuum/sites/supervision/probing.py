@@ -3,10 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from continuum.sites.supervision.plans import Probe, ReadyPort, ReadySocket
+from continuum.sites.supervision.plans import Probe, ReadyPort, ReadyStore
 
 PROBE_EVERY_S = 0.05
 _ATTEMPT_S = 2.0
+MAX_ANSWER_BYTES = 64 * 1024
 
 
 async def wait_until_serving(probe: Probe) -> None:
@@ -21,8 +22,8 @@ async def wait_until_serving(probe: Probe) -> None:
 async def _serves(probe: Probe) -> bool:
     try:
         async with asyncio.timeout(_ATTEMPT_S):
-            if isinstance(probe, ReadySocket):
-                return await _answers_http(probe.path)
+            if isinstance(probe, ReadyStore):
+                return await _answers_s3(probe.path) and await _has_room(probe.master_port)
             if isinstance(probe, ReadyPort):
                 return await _greets(probe.port)
     except (OSError, TimeoutError):
@@ -30,12 +31,21 @@ async def _serves(probe: Probe) -> bool:
     raise AssertionError(probe)
 
 
-async def _answers_http(path: Path) -> bool:
-    reader, writer = await asyncio.open_unix_connection(path)
+async def _answers_s3(path: Path) -> bool:
+    status, _ = await _get(*await asyncio.open_unix_connection(path), "/")
+    return status.startswith(b"HTTP/1.") and b" 5" not in status[:12]
+
+
+async def _has_room(master_port: int) -> bool:
+    """Whether a volume server has told the master of its room; before, every write would wait for it."""
+    status, body = await _get(*await asyncio.open_connection("127.0.0.1", master_port), "/dir/status")
+    return b" 200 " in status and b'"Topology"' in body and b'"Topology":{"Max":0,' not in body
+
+
+async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> tuple[bytes, bytes]:
     try:
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        status = await reader.readline()
-        return status.startswith(b"HTTP/1.1 ") and not status.startswith(b"HTTP/1.1 5")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        return await reader.readline(), await reader.read(MAX_ANSWER_BYTES)
     finally:
         writer.close()
 
