@@ -2,10 +2,11 @@
 
 import datetime as dt
 import hashlib
+import io
 import urllib.parse
 
 import pytest
-from s3_clients import path_of, refusal
+from s3_clients import make_client, path_of, refusal
 
 pytestmark = pytest.mark.system
 
@@ -83,6 +84,17 @@ def test_bodies_of_all_sizes_come_back(edge, cloud, bucket, size):
         assert got["ContentLength"] == size
         assert got["ETag"] == put["ETag"]
         assert got["Body"].read() == body
+
+
+def test_clients_that_wait_to_send_their_body_are_told_to_go_on(embedded, cloud, bucket):
+    client = make_client(embedded.gateways["edge"], *embedded.credentials, max_pool_connections=1)
+    bodies = [b"", b"x", b"", b"y" * 300_000, b"", b"z"]
+    for body in bodies:  # a body that is a file makes boto3 send `Expect: 100-continue`
+        client.put_object(Bucket=bucket, Key="key", Body=io.BytesIO(body))
+        assert cloud.get_object(Bucket=bucket, Key="key")["Body"].read() == body
+        wrong = {"Body": io.BytesIO(body), "ContentMD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        assert refusal(client.put_object, Bucket=bucket, Key="key", **wrong)[1] == 400
+        assert refusal(client.put_object, Bucket="no-such-bucket-anywhere", Key="key", **wrong)[1] == 404
 
 
 def test_an_overwrite_is_seen_at_once_everywhere(edge, cloud, bucket):

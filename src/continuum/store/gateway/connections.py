@@ -169,6 +169,8 @@ class Connection(asyncio.Protocol):
         request = Request(head, body, make_request_id())
         if body.is_complete:
             self._buffer = rest
+            if expects:  # of nothing; botocore mistakes the next reply if it is not told to go on
+                self._write(CONTINUE)
         elif rest:
             self._receive_body(body, rest)
         if self._is_lingering:
