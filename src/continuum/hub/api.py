@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -79,7 +79,7 @@ def make_application(services: Services, authenticator: Authenticator) -> Litest
             title="continuum hub",
             version=continuum.__version__,
             description=__doc__,
-            path="/schema",
+            openapi_router=Router(path="/schema", route_handlers=[], opt={"is_public": True}),
             render_plugins=[JsonRenderPlugin()],
         ),
     )
