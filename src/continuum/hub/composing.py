@@ -1,5 +1,6 @@
 """The hub as a whole: its services on one connection to the backbone, and what API and page ask of them."""
 
+import asyncio
 import logging
 import time
 
@@ -15,16 +16,19 @@ from continuum.hub.views import (
     StatusView,
     view_bucket,
     view_link,
+    view_run,
     view_site,
 )
 from continuum.model.objects import Role, User
 from continuum.security import write_private
 from continuum.sites import Credentials, HubSettings, Registry, UserFile
 from continuum.store import ListBuckets, Locator, LocatorClient, LocatorSettings
+from continuum.workflow import RunRegistry
 
 log = logging.getLogger(__name__)
 
 BACKBONE_WAIT_S = 20.0
+SHOWN_RUNS = 200
 
 
 class Hub:
@@ -37,6 +41,7 @@ class Hub:
         self._locator = Locator(
             LocatorSettings(database_url=f"sqlite:///{settings.database}", key_file=settings.key_file)
         )
+        self._runs = RunRegistry(f"sqlite:///{settings.runs_database}")
         self._backbone: Backbone | None = None
         self.admins: tuple[User, ...] = ()
 
@@ -49,9 +54,11 @@ class Hub:
         users = [await self._ensure_user(user) for user in self._settings.users]
         self.admins = tuple(user for user in users if user.role is Role.ADMIN)
         await self._registry.serve(backbone)
+        await self._runs.start(backbone)
 
     async def stop(self) -> None:
         """Finish what is under way and disconnect."""
+        await self._runs.stop()
         await self._locator.stop()
         if self._backbone is not None:
             await self._backbone.close()
@@ -88,7 +95,8 @@ class Hub:
 
     async def runs(self) -> tuple[RunView, ...]:
         """Return the latest runs, newest first."""
-        return ()
+        found = await asyncio.to_thread(self._runs.latest, SHOWN_RUNS)
+        return tuple(view_run(run) for run in found)
 
     async def _ensure_user(self, wanted: UserFile) -> User:
         user = await self._locator.ensure_user(wanted.name, wanted.role)

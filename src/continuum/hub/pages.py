@@ -103,11 +103,17 @@ def _runs(runs: Sequence[RunView]) -> str:
             _state(run.state, _STATE_CLASSES.get(run.state, "busy")),
             _instant(run.started_at),
             _number(f"{run.ended_at - run.started_at:.1f} s" if run.ended_at else ""),
+            _number(run.tasks),
+            _number(f"{run.moved_bytes / 1e6:,.1f} MB"),
         )
         for run in runs[:MAX_ROWS]
     )
     return _section(
-        "Runs", ("run", "name", "state", "started", "took"), rows, "Nothing has run yet.", numbers=(4,)
+        "Runs",
+        ("run", "name", "state", "started", "took", "tasks", "moved"),
+        rows,
+        "Nothing has run yet.",
+        numbers=(4, 5, 6),
     )
 
 

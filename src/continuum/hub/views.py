@@ -10,6 +10,7 @@ import msgspec
 from continuum.model.objects import Bucket
 from continuum.model.sites import Link
 from continuum.sites import KnownSite
+from continuum.workflow import RunEntry
 
 
 class SiteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,10 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     started_at: float
     ended_at: float
+    home_site: str
+    tasks: int
+    moved_bytes: int
+    reason: str
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,3 +135,19 @@ def view_link(link: Link) -> LinkView:
 def view_bucket(bucket: Bucket) -> BucketView:
     """Return a bucket for people."""
     return BucketView(name=bucket.name, owner=bucket.owner, home=bucket.home, created_at=bucket.created_at)
+
+
+def view_run(run: RunEntry) -> RunView:
+    """Return a run for people."""
+    return RunView(
+        run_id=run.run_id,
+        name=run.name,
+        application=run.application,
+        state=run.state,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        home_site=run.home_site,
+        tasks=run.tasks,
+        moved_bytes=run.moved_bytes,
+        reason=run.reason,
+    )

@@ -37,7 +37,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     backbone: BackboneSettings
     database: Path
     key_file: Path
-    runs: Path
+    runs_database: Path
     listen_host: str = "127.0.0.1"
     listen_port: int = 3000
     users: tuple[UserFile, ...] = ()

@@ -3,6 +3,9 @@
 Belongs here: the programming model, the driver of a run, the engines that execute tasks inside a site. Never
 here: where objects lie and how they are copied (the store), what a site is (sites).
 
+What programs use: `task`, `constraint`, `on_failure`, the directions, `wait_on`, `barrier`, `open_file`,
+`wait_on_file`, `delete_object`, `delete_file`, `TaskFailedError`.
+
 Names are imported when they are first used: workers, which import parts of this package, start in a few
 milliseconds.
 """
@@ -11,19 +14,138 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from continuum.workflow.constraints import constraint
+    from continuum.workflow.directions import (
+        COLLECTION_FILE_IN,
+        COLLECTION_IN,
+        COMMUTATIVE,
+        CONCURRENT,
+        DICTIONARY_IN,
+        FILE_IN,
+        FILE_INOUT,
+        FILE_OUT,
+        IN,
+        INOUT,
+        OUT,
+    )
+    from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
+    from continuum.workflow.driver import Driver
     from continuum.workflow.executors import LocalExecutor
+    from continuum.workflow.failures import TaskFailedError
+    from continuum.workflow.futures import Future
+    from continuum.workflow.journals import (
+        RunSummary,
+        find_folder,
+        list_summaries,
+        read_records,
+        read_summary,
+    )
+    from continuum.workflow.programming import on_failure, task, use_run
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+    from continuum.workflow.running import Run
+    from continuum.workflow.runs import RunEntry, RunRegistry, list_runs
     from continuum.workflow.serving import ServiceLoad, TaskService
-
-__all__ = ["DriverConnection", "LocalExecutor", "RemoteExecutor", "ServiceLoad", "TaskService"]
+    from continuum.workflow.sessions import RunOptions, Session
+    from continuum.workflow.synchronising import (
+        barrier,
+        delete_file,
+        delete_object,
+        open_file,
+        wait_on,
+        wait_on_file,
+    )
 
 _HOMES = {
+    "COLLECTION_FILE_IN": "directions",
+    "COLLECTION_IN": "directions",
+    "COMMUTATIVE": "directions",
+    "CONCURRENT": "directions",
+    "DICTIONARY_IN": "directions",
+    "FILE_IN": "directions",
+    "FILE_INOUT": "directions",
+    "FILE_OUT": "directions",
+    "IN": "directions",
+    "INOUT": "directions",
+    "OUT": "directions",
+    "Driver": "driver",
     "DriverConnection": "remoting",
+    "Future": "futures",
     "LocalExecutor": "executors",
     "RemoteExecutor": "remoting",
+    "Run": "running",
+    "RunEntry": "runs",
+    "RunOptions": "sessions",
+    "RunRegistry": "runs",
+    "RunSummary": "journals",
     "ServiceLoad": "serving",
+    "Session": "sessions",
+    "TaskFailedError": "failures",
     "TaskService": "serving",
+    "barrier": "synchronising",
+    "constraint": "constraints",
+    "delete_file": "synchronising",
+    "delete_object": "synchronising",
+    "draw_dot": "drawing",
+    "draw_svg": "drawing",
+    "find_folder": "journals",
+    "list_runs": "runs",
+    "list_summaries": "journals",
+    "on_failure": "programming",
+    "open_file": "synchronising",
+    "picture_of": "drawing",
+    "read_records": "journals",
+    "read_summary": "journals",
+    "task": "programming",
+    "use_run": "programming",
+    "wait_on": "synchronising",
+    "wait_on_file": "synchronising",
 }
+
+__all__ = [
+    "COLLECTION_FILE_IN",
+    "COLLECTION_IN",
+    "COMMUTATIVE",
+    "CONCURRENT",
+    "DICTIONARY_IN",
+    "FILE_IN",
+    "FILE_INOUT",
+    "FILE_OUT",
+    "IN",
+    "INOUT",
+    "OUT",
+    "Driver",
+    "DriverConnection",
+    "Future",
+    "LocalExecutor",
+    "RemoteExecutor",
+    "Run",
+    "RunEntry",
+    "RunOptions",
+    "RunRegistry",
+    "RunSummary",
+    "ServiceLoad",
+    "Session",
+    "TaskFailedError",
+    "TaskService",
+    "barrier",
+    "constraint",
+    "delete_file",
+    "delete_object",
+    "draw_dot",
+    "draw_svg",
+    "find_folder",
+    "list_runs",
+    "list_summaries",
+    "on_failure",
+    "open_file",
+    "picture_of",
+    "read_records",
+    "read_summary",
+    "task",
+    "use_run",
+    "wait_on",
+    "wait_on_file",
+]
 
 
 def __getattr__(name: str) -> Any:

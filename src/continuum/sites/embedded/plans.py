@@ -224,7 +224,7 @@ def _hub_settings(settings: EmbeddedSettings) -> HubSettings:
         backbone=_backbone_settings(settings, "hub"),
         database=home / "hub" / "continuum.sqlite",
         key_file=home / "hub" / "sealing.key",
-        runs=home / "runs",
+        runs_database=home / "hub" / "runs.sqlite",
         listen_port=settings.hub_port,
         users=(
             UserFile(name="admin", role=Role.ADMIN, file=home / "credentials.json"),
