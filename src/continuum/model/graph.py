@@ -150,6 +150,8 @@ class Graph(Recovery):
         for produced in outputs:
             size += produced.size_bytes
             self._produced(task, produced)
+        for read in task.reads:
+            _note_copy(read.same_as or read, task.site)
         record = stories.Finished(
             at=at,
             task=task_id,
@@ -335,6 +337,12 @@ class Graph(Recovery):
             return
         task.problem = _problem(task, "site_lost", message)
         self._after_failure(task, task.problem, at)
+
+
+def _note_copy(datum: Datum, site: str) -> None:
+    """Who has read a published datum has a copy of it now (which it may lose again without a word)."""
+    if datum.published is not None and site not in datum.sites and site not in datum.replicas:
+        datum.replicas = (*datum.replicas, site)
 
 
 def _find_write(task: Task, datum_id: str) -> Datum | None:

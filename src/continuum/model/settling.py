@@ -92,7 +92,8 @@ class Settlement:
             return
         if datum.sites or not datum.is_external:
             name = None if datum.is_external else datum.published
-            self.commands.drop.append((datum.id, datum.sites, name))
+            copies = tuple(site for site in datum.replicas if site not in datum.sites)
+            self.commands.drop.append((datum.id, datum.sites + copies, name))
         datum.sites = ()
         if not datum.is_external:
             datum.state = _DROPPED

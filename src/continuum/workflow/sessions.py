@@ -1,0 +1,377 @@
+"""A run from its beginning to its end: connecting, waiting for other runs, driving, announcing, tidying up.
+
+`Session` is what `continuum run` opens around a program. With a continuum the tasks run at its sites; a
+local one runs them on this machine, and uses the continuum's store if there is one. Whatever happens, closing
+a session leaves a summary, the picture of the graph and no processes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.placement import Links, Strategy, parse_strategy
+from continuum.model.tasks import Problem
+from continuum.sites import Home, Sites, list_sites
+from continuum.store import Locate, LocatorClient, ObjectClient
+from continuum.workflow import journals
+from continuum.workflow.coding import archive_modules
+from continuum.workflow.dispatching import SiteSettings
+from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
+from continuum.workflow.driver import Driver, Found
+from continuum.workflow.executors import LocalExecutor
+from continuum.workflow.journals import Journal, RunSummary, read_records, write_atomically
+from continuum.workflow.looping import spawn
+from continuum.workflow.messages import Executor, ObjectName, RunSpec
+from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+from continuum.workflow.running import Run
+from continuum.workflow.runs import ANNOUNCE_EVERY_S, RunEntry, announce_run, wait_for_runs
+from continuum.workflow.summaries import summarise
+
+log = logging.getLogger(__name__)
+
+BUCKET = "continuum-runs"
+LOCAL = "local"
+IDENTITY = "driver"
+ASK_TIMEOUT_S = 15.0
+MOST_RECORDS_DRAWN = 200_000
+_SAFE = re.compile(r"[^a-z0-9]+")
+
+Tell = Callable[[str], None]
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a program is to be run. Empty `name`: the program's; empty `site`: the first of the continuum.
+
+    `computing_units` (local runs only; 0: all) is how many tasks run at once.
+    """
+
+    name: str = ""
+    site: str = ""
+    is_local: bool = False
+    placement: str = "data"
+    after: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    draws_graph: bool = True
+    computing_units: int = 0
+
+
+class Session:
+    """One run of one program. Use it in `with`; `end` says how the program ended."""
+
+    def __init__(
+        self,
+        home: Home,
+        program: Path,
+        arguments: Sequence[str],
+        options: RunOptions,
+        *,
+        tell: Tell = lambda _: None,
+    ) -> None:
+        self.home = home
+        self.options = options
+        self.run_id = new_run_id(options.name or program.stem)
+        self.folder = home.runs() / self.run_id
+        self._program = program
+        self._tell = tell
+        self._arguments = tuple(arguments)
+        self._connection: DriverConnection | None = None
+        self._announcing: Future[None] | None = None
+        self._driver: Driver | None = None
+        self._journal = Journal(None)
+        self._state = journals.WAITING
+        self._exit_status = 0
+        self._reason = ""
+        self._problems: tuple[Problem, ...] = ()
+        self._started_at = time.time()
+        self._ended_at = 0.0
+
+    # ---- beginning ----
+
+    def open(self) -> Run:
+        """Get everything ready and return the run. Raises `ContinuumError`; then nothing is left open."""
+        code = archive_modules(self._program)
+        self._connect()
+        try:
+            self._journal = _open_journal(self.folder)
+            self._write_summary()
+            self._begin_announcing()
+            self._wait_for_others()
+            self._start_driver(code)
+        except BaseException as problem:
+            self.end(journals.FAILED, 1, reason=str(problem) or type(problem).__name__)
+            self.close()
+            raise
+        self._state = journals.RUNNING
+        self._write_summary()
+        return Run(self.driver)
+
+    @property
+    def driver(self) -> Driver:
+        """The driver of the run."""
+        if self._driver is None:
+            raise UnavailableError("the run has not started")
+        return self._driver
+
+    def _connect(self) -> None:
+        try:
+            connection = _connection_of(self.home, self.options.site)
+            connection.open()
+        except (NotFoundError, UnavailableError):
+            if not self.options.is_local or self.options.after:
+                raise
+            log.info("no continuum is up: the run has no store")
+        else:
+            self._connection = connection
+
+    def _wait_for_others(self) -> None:
+        if self.options.after and self._connection is not None:
+            backbone = self._connection.backbone
+            waiting = self._connection.loop.run(wait_for_runs(backbone, self.options.after, tell=self._tell))
+            try:
+                waiting.result()
+            except BaseException:
+                waiting.cancel()
+                raise
+
+    def _start_driver(self, code: bytes) -> None:
+        spec = RunSpec(
+            run_id=self.run_id,
+            application=str(self._program),
+            code=code,
+            objects=ObjectName(bucket=BUCKET, key=self.run_id),
+            environment=self.options.environment,
+            arguments=self._arguments,
+        )
+        known = self._known_sites()
+        executors = self._executors(known)
+        strategy = parse_strategy(self.options.placement, [executor.site for executor in executors])
+        self._driver = Driver(
+            spec,
+            executors,
+            self._journal,
+            home=LOCAL if self.options.is_local else self.options.site,
+            strategy=Strategy() if self.options.is_local else strategy,
+            links=Links(known.links if known else ()),
+            sites=_settings_of(known),
+            locate=self._locate if self._connection is not None else None,
+        )
+        self._driver.start()
+
+    def _known_sites(self) -> Sites | None:
+        if self._connection is None:
+            return None
+        return self._connection.wait(list_sites(self._connection.backbone), ASK_TIMEOUT_S)
+
+    def _executors(self, known: Sites | None) -> list[Executor]:
+        if self.options.is_local:
+            units = self.options.computing_units or None
+            log_file = self.folder / "output.log"
+            objects = _objects_of(self.home, "") if self._connection is not None else None
+            return [LocalExecutor(LOCAL, computing_units=units, objects=objects, log_file=log_file)]
+        assert known is not None  # noqa: S101 - without a connection there is no way here
+        assert self._connection is not None  # noqa: S101
+        reachable = [site for site in known.sites if site.is_reachable]
+        if not reachable:
+            raise UnavailableError("no site of the continuum answers", hint="`continuum status` tells why")
+        if self.options.site and self.options.site not in [site.name for site in reachable]:
+            raise UnavailableError(
+                f"the site {self.options.site} does not answer", hint="`continuum site list` shows all"
+            )
+        return [
+            RemoteExecutor(self._connection, site.name, computing_units=site.report.capacity.computing_units)
+            for site in reachable
+        ]
+
+    def _locate(self, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]) -> None:
+        assert self._connection is not None  # noqa: S101 - given to the driver only then
+        spawn(self._connection.loop, _locate(LocatorClient(self._connection.backbone), names, then))
+
+    # ---- announcing ----
+
+    def _begin_announcing(self) -> None:
+        if self._connection is not None:
+            self._announcing = spawn(self._connection.loop, self._announce_for_ever())
+
+    async def _announce_for_ever(self) -> None:
+        while True:
+            await self._announce()
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+
+    async def _announce(self) -> None:
+        assert self._connection is not None  # noqa: S101 - runs in its loop
+        try:
+            await announce_run(self._connection.backbone, self._entry())
+        except ContinuumError as problem:
+            log.debug("the hub was not told of the run: %s", problem)
+
+    def _entry(self) -> RunEntry:
+        summary = self.summary()
+        return RunEntry(
+            run_id=summary.run_id,
+            name=summary.name,
+            application=summary.application,
+            state=summary.state,
+            started_at=summary.started_at,
+            ended_at=summary.ended_at,
+            home_site=summary.home_site,
+            tasks=summary.task_count,
+            moved_bytes=summary.moved_bytes,
+            reason=summary.reason,
+        )
+
+    # ---- the end ----
+
+    def end(
+        self, state: str, exit_status: int, *, reason: str = "", problems: Sequence[Problem] = ()
+    ) -> None:
+        """Say how the program ended."""
+        self._state, self._exit_status, self._reason = state, exit_status, reason
+        self._problems = tuple(problems)
+        self._ended_at = time.time()
+
+    def close(self) -> None:
+        """End the executors, write summary and picture, tell the hub, disconnect. Idempotent."""
+        if self._driver is not None:
+            self._driver.close()
+        self._journal.close()
+        self._write_summary()
+        if self._driver is not None and self.options.draws_graph:
+            self._draw()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._part(connection)
+
+    def _part(self, connection: DriverConnection) -> None:
+        if self._announcing is not None:
+            self._announcing.cancel()
+        last = [announce_run(connection.backbone, self._entry())]
+        if self._driver is not None:
+            last.append(_remove_objects(connection.objects, self.run_id))
+        for work in last:
+            try:
+                connection.wait(work, ASK_TIMEOUT_S)
+            except ContinuumError as problem:
+                log.warning("%s", problem)
+        connection.close()
+
+    def summary(self) -> RunSummary:
+        """Return the run in short, as it is now."""
+        head = RunSummary(
+            run_id=self.run_id,
+            name=self.options.name or self._program.stem,
+            application=str(self._program),
+            arguments=self._arguments,
+            state=self._state,
+            started_at=self._started_at,
+            ended_at=self._ended_at,
+            exit_status=self._exit_status,
+            home_site=LOCAL if self.options.is_local else self.options.site,
+            placement=self.options.placement,
+            driver_pid=os.getpid(),
+            reason=self._reason[:2000],
+            problems=self._problems,
+        )
+        return summarise(head, self._driver) if self._driver is not None else head
+
+    def _write_summary(self) -> None:
+        self._journal.folder = self.folder if self.folder.is_dir() else None
+        self._journal.write_summary(self.summary())
+
+    def _draw(self) -> None:
+        records = []
+        for record in read_records(self.folder):
+            records.append(record)
+            if len(records) > MOST_RECORDS_DRAWN:
+                self._tell("the graph is too large to be drawn")
+                return
+        picture = picture_of(records)
+        title = f"{self.run_id}: {self._program.name}"
+        write_atomically(self.folder / "graph.dot", draw_dot(picture, title).encode())
+        write_atomically(self.folder / "graph.svg", draw_svg(picture, title).encode())
+
+    def __enter__(self) -> Run:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def new_run_id(name: str) -> str:
+    """Return an id that tells the name and the time, and is nobody else's."""
+    slug = _SAFE.sub("-", name.lower()).strip("-")[:40] or "run"
+    return f"{slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _open_journal(folder: Path) -> Journal:
+    try:
+        return Journal(folder)
+    except OSError as problem:
+        raise UnavailableError(
+            f"the journal of the run cannot be written in {folder}: {problem.strerror}",
+            hint="free some space, or use another home: --home or $CONTINUUM_HOME",
+        ) from problem
+
+
+def _connection_of(home: Home, site: str) -> DriverConnection:
+    settings = home.backbone_settings(IDENTITY)
+    return DriverConnection(settings, home.identity(IDENTITY), _objects_of(home, site))
+
+
+def _objects_of(home: Home, site: str) -> ObjectClient:
+    sites = home.continuum().sites
+    address = next((each for each in sites if each.name == site), None) if site else sites[0]
+    if address is None:
+        known = ", ".join(each.name for each in sites)
+        raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {known}")
+    access_key, secret_key = home.credentials()
+    ca_file = home.ca_file if address.gateway_url.startswith("https:") else None
+    return ObjectClient(address.gateway_url, access_key, secret_key, ca_file)
+
+
+def _settings_of(known: Sites | None) -> dict[str, SiteSettings]:
+    return {
+        site.name: SiteSettings(
+            memory_bytes=site.report.capacity.memory_bytes,
+            architecture=site.report.capacity.architecture,
+            software=frozenset(site.report.capacity.software),
+        )
+        for site in (known.sites if known else ())
+    }
+
+
+async def _locate(
+    locator: LocatorClient, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]
+) -> None:
+    try:
+        objects = tuple((name.bucket, name.key) for name in names)
+        located: Any = await locator.ask(Locate(objects=objects))
+    except ContinuumError as problem:
+        then([Found(problem=f"s3://{name.bucket}/{name.key}: {problem}") for name in names])
+        return
+    then(
+        [
+            Found(location.size_bytes, location.sites)
+            if location.exists
+            else Found(problem=f"there is no object s3://{name.bucket}/{name.key}")
+            for name, location in zip(names, located.locations, strict=True)
+        ]
+    )
+
+
+async def _remove_objects(objects: ObjectClient, run_id: str) -> None:
+    """Remove what the driver itself put into the store; sites have removed theirs."""
+    with contextlib.suppress(NotFoundError):
+        for info in await objects.list(BUCKET, f"{run_id}/"):
+            await objects.delete(BUCKET, info.key)
