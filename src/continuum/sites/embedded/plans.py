@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 
 from continuum.backbone import BackboneSettings
-from continuum.model.objects import Role, Store
+from continuum.model.objects import Role
 from continuum.model.policies import Policy
 from continuum.model.sites import Link, SiteKind
 from continuum.security import IdentityFiles, identity_files
 from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
 from continuum.sites.embedded import nats, seaweedfs
-from continuum.sites.embedded.seaweedfs import StoreSecrets
+from continuum.sites.embedded.seaweedfs import PlannedStore, StoreSecrets
 from continuum.sites.homes import Continuum, SiteAddress
 from continuum.sites.hubs import HubSettings, UserFile
 from continuum.sites.supervision.plans import (
@@ -25,7 +25,6 @@ from continuum.sites.supervision.plans import (
     PlannedProcess,
     ReadyLine,
     ReadyPort,
-    ReadyStore,
 )
 from continuum.store import GatewaySettings
 
@@ -91,7 +90,7 @@ def plan(settings: EmbeddedSettings) -> Plan:
         ),
         processes=(
             _backbone(settings),
-            *(_store(settings, site) for site in sites),
+            *(_store(settings, site).process for site in sites),
             _hub(settings),
             *(_gateway(settings, site) for site in sites),
             *(_agent(settings, site) for site in sites),
@@ -153,29 +152,20 @@ def _backbone(settings: EmbeddedSettings) -> PlannedProcess:
     )
 
 
-def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
+def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
     name = f"store.{site.name}"
-    files = _identity(settings, name)
-    ports = _store_ports(settings, site)
-    return PlannedProcess(
+    return seaweedfs.plan_store(
         name=name,
-        argv=seaweedfs.command(
-            settings.weed,
-            folder=settings.home / "sites" / site.name / "store",
-            ports=ports,
-            socket_folder=settings.run_folder,
-            name=name,
-            identities_file=_store_identities_file(settings, site),
-            certificate_file=files.certificate_file,
-            key_file=files.key_file,
-        ),
-        environment=settings.environment | seaweedfs.environment(site.store),
-        folder=settings.home,
-        probe=ReadyStore(seaweedfs.socket_path(settings.run_folder, name), ports["master"]),
-        # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
-        # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
-        stop_s=1.0,
-        ports=tuple(ports.values()),
+        site=site.name,
+        bucket=seaweedfs.BUCKET,
+        folder=settings.home / "sites" / site.name,
+        socket_folder=settings.run_folder,
+        weed=settings.weed,
+        ports={port: settings.ports[f"{name}.{port}"] for port in seaweedfs.PORT_NAMES},
+        secrets=site.store,
+        identity=_identity(settings, name),
+        ca_pem=settings.ca_pem,
+        inherited=settings.environment,
     )
 
 
@@ -249,9 +239,7 @@ def _hub_settings(settings: EmbeddedSettings) -> HubSettings:
 
 def _site_files(settings: EmbeddedSettings, site: EmbeddedSite) -> tuple[PlannedFile, ...]:
     return (
-        PlannedFile(
-            path=_store_identities_file(settings, site), data=seaweedfs.format_identities(site.store)
-        ),
+        _store(settings, site).file,
         PlannedFile(
             path=_site_file(settings, site, "gateway"),
             data=format_document(_gateway_settings(settings, site)),
@@ -263,18 +251,9 @@ def _site_files(settings: EmbeddedSettings, site: EmbeddedSite) -> tuple[Planned
 
 
 def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> GatewaySettings:
-    name = f"store.{site.name}"
+    store = _store(settings, site)
     identity = _identity(settings, f"gateway.{site.name}")
     is_release = settings.profile == "release"
-    own = Store(
-        name=name,
-        site=site.name,
-        endpoint=f"unix:{seaweedfs.socket_path(settings.run_folder, name)}",
-        region=seaweedfs.REGION,
-        bucket=seaweedfs.BUCKET,
-        access_key=site.store.site_access_key,
-        secret_key=site.store.site_secret_key,
-    )
     return GatewaySettings(
         site=site.name,
         gateway=f"gateway.{site.name}",
@@ -283,14 +262,8 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         tls_key_file=identity.key_file if is_release else None,
         profile=settings.profile,
         backbone=_backbone_settings(settings, f"gateway.{site.name}"),
-        own_store=own,
-        peer_store=msgspec.structs.replace(
-            own,
-            endpoint=f"https://127.0.0.1:{_store_ports(settings, site)['s3']}",
-            access_key=site.store.peer_access_key,
-            secret_key=site.store.peer_secret_key,
-            ca_pem=settings.ca_pem,
-        ),
+        own_store=store.own,
+        peer_store=store.peer,
         policy=Policy(site.policy),
     )
 
@@ -327,14 +300,6 @@ def _backbone_settings(settings: EmbeddedSettings, name: str) -> BackboneSetting
 def _gateway_url(settings: EmbeddedSettings, site: EmbeddedSite) -> str:
     scheme = "https" if settings.profile == "release" else "http"
     return f"{scheme}://127.0.0.1:{site.gateway_port}"
-
-
-def _store_ports(settings: EmbeddedSettings, site: EmbeddedSite) -> dict[str, int]:
-    return {name: settings.ports[f"store.{site.name}.{name}"] for name in seaweedfs.PORT_NAMES}
-
-
-def _store_identities_file(settings: EmbeddedSettings, site: EmbeddedSite) -> Path:
-    return settings.home / "sites" / site.name / "store-identities.json"
 
 
 def _site_file(settings: EmbeddedSettings, site: EmbeddedSite, part: str) -> Path:

@@ -5,7 +5,6 @@ site's folder, authority and identities. Everything else is written anew from th
 """
 
 import os
-import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +14,10 @@ import msgspec
 from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.policies import Policy
 from continuum.model.sites import SiteKind, parse_site_name
-from continuum.security import create_identity, write_private
-from continuum.sites.documents import format_document, read_document
+from continuum.security import create_identity
 from continuum.sites.embedded import ports as port_choice
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
-from continuum.sites.embedded.seaweedfs import PORT_NAMES, StoreSecrets
+from continuum.sites.embedded.seaweedfs import PORT_NAMES, ensure_secrets
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 
@@ -69,7 +67,7 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         nats_server=nats_server,
         weed=weed,
         ca_pem=home.ca_file.read_text(),
-        environment=_environment(os.environ, home),
+        environment=inherit_environment(os.environ, home),
     )
 
 
@@ -177,37 +175,14 @@ def _describe_sites(
             gateway_port=port,
             computing_units=units,
             memory_bytes=memory,
-            store=_store_secrets(home, name),
+            store=ensure_secrets(home.site_folder(name) / "store-secrets.json"),
             policy=policy or Policy.WRITE_LOCAL.value,
         )
         for name, port in zip(names, gateway_ports, strict=True)
     )
 
 
-def _store_secrets(home: Home, site: str) -> StoreSecrets:
-    path = home.site_folder(site) / "store-secrets.json"
-    if path.exists():
-        return read_document(path, StoreSecrets)
-    made = StoreSecrets(
-        site_access_key=_access_key(),
-        site_secret_key=secrets.token_urlsafe(30),
-        peer_access_key=_access_key(),
-        peer_secret_key=secrets.token_urlsafe(30),
-        tokens=(_token(), _token(), _token(), _token()),
-    )
-    write_private(path, format_document(made))
-    return made
-
-
-def _access_key() -> str:
-    return secrets.token_hex(10).upper()
-
-
-def _token() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _environment(inherited: Mapping[str, str], home: Home) -> dict[str, str]:
+def inherit_environment(inherited: Mapping[str, str], home: Home) -> dict[str, str]:
     """Return what every process inherits: ours without credentials of other services, and our TLS
     settings.
     """

@@ -9,12 +9,17 @@ Not protected: the internal gRPC ports on loopback are open to other users of th
 """
 
 import hashlib
+import secrets as chance
 from pathlib import Path
 
 import msgspec
 
+from continuum.model.objects import Store
+from continuum.security import IdentityFiles, write_private
+from continuum.sites.documents import format_document, read_document
 from continuum.sites.embedded.nats import SUITES
 from continuum.sites.supervision.folders import MAX_SOCKET_NAME_BYTES
+from continuum.sites.supervision.plans import PlannedFile, PlannedProcess, ReadyStore
 
 PORT_NAMES = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc")
 REGION = "us-east-1"
@@ -23,6 +28,25 @@ BUCKET = "continuum"
 VOLUME_SIZE_MB = 1024
 MAX_VOLUMES = 1000
 MIN_FREE_SPACE = "256MiB"
+_FLAGS = (
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-filer",
+    "-s3",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-master.telemetry=false",
+    "-master.peers=none",  # alone: no election, which would make the volumes come 5 s late at times
+    f"-master.volumeSizeLimitMB={VOLUME_SIZE_MB}",
+    f"-volume.max={MAX_VOLUMES}",
+    f"-volume.minFreeSpace={MIN_FREE_SPACE}",
+    "-volume.preStopSeconds=0",
+    "-filer.exposeDirectoryData=false",
+    "-filer.disableDirListing=true",
+    "-s3.iam=false",
+    "-s3.autoCreateBucket=false",
+    "-s3.allowDeleteBucketNotEmpty=false",
+)
 
 
 class StoreSecrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +62,7 @@ class StoreSecrets(msgspec.Struct, frozen=True, kw_only=True):
         return f"StoreSecrets(site_access_key={self.site_access_key!r})"
 
 
-def format_identities(secrets: StoreSecrets) -> bytes:
+def format_identities(secrets: StoreSecrets, bucket: str) -> bytes:
     """Return the S3 configuration file (JSON): who may come with which keys and do what."""
     return msgspec.json.format(
         msgspec.json.encode(
@@ -49,7 +73,7 @@ def format_identities(secrets: StoreSecrets) -> bytes:
                         "peers",
                         secrets.peer_access_key,
                         secrets.peer_secret_key,
-                        tuple(f"{action}:{BUCKET}" for action in ("Read", "Write", "List")),
+                        tuple(f"{action}:{bucket}" for action in ("Read", "Write", "List")),
                     ),
                 ]
             }
@@ -57,46 +81,94 @@ def format_identities(secrets: StoreSecrets) -> bytes:
     )
 
 
-def command(
-    weed: Path,
+def ensure_secrets(path: Path) -> StoreSecrets:
+    """Return the secrets that `path` holds; new ones, written there, if there are none."""
+    if path.exists():
+        return read_document(path, StoreSecrets)
+    made = StoreSecrets(
+        site_access_key=chance.token_hex(10).upper(),
+        site_secret_key=chance.token_urlsafe(30),
+        peer_access_key=chance.token_hex(10).upper(),
+        peer_secret_key=chance.token_urlsafe(30),
+        tokens=(_token(), _token(), _token(), _token()),
+    )
+    write_private(path, format_document(made))
+    return made
+
+
+def _token() -> str:
+    return chance.token_urlsafe(32)
+
+
+class PlannedStore(msgspec.Struct, frozen=True, kw_only=True):
+    """A store to be: its process, the file that process needs, and how it is reached.
+
+    `own` is the store as its site reaches it, `peer` as other sites do.
+    """
+
+    process: PlannedProcess
+    file: PlannedFile
+    own: Store
+    peer: Store
+
+
+def plan_store(
     *,
-    folder: Path,
-    ports: dict[str, int],
-    socket_folder: Path,
     name: str,
-    identities_file: Path,
-    certificate_file: Path,
-    key_file: Path,
-) -> tuple[str, ...]:
-    """Return the command line of the server. `ports` has the names of `PORT_NAMES`."""
-    return (
-        str(weed),
-        "-logtostderr=true",
-        "server",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-dir={folder}",
-        "-filer",
-        "-s3",
+    site: str,
+    bucket: str,
+    folder: Path,
+    socket_folder: Path,
+    weed: Path,
+    ports: dict[str, int],
+    secrets: StoreSecrets,
+    identity: IdentityFiles,
+    ca_pem: str,
+    inherited: dict[str, str],
+) -> PlannedStore:
+    """Plan the store `name` with its data below `folder`. `ports` has the names of `PORT_NAMES`."""
+    identities_file = folder / "store-identities.json"
+    s3_socket = socket_path(socket_folder, name)
+    own = Store(
+        name=name,
+        site=site,
+        endpoint=f"unix:{s3_socket}",
+        region=REGION,
+        bucket=bucket,
+        access_key=secrets.site_access_key,
+        secret_key=secrets.site_secret_key,
+    )
+    flags = (
+        f"-dir={folder / 'store'}",
         *(f"-{_port_flag(port_name)}={ports[port_name]}" for port_name in PORT_NAMES),
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-master.telemetry=false",
-        "-master.peers=none",  # alone: no election, which would make the volumes come 5 s late at times
-        f"-master.volumeSizeLimitMB={VOLUME_SIZE_MB}",
-        f"-volume.max={MAX_VOLUMES}",
-        f"-volume.minFreeSpace={MIN_FREE_SPACE}",
-        "-volume.preStopSeconds=0",
         f"-filer.localSocket={socket_path(socket_folder, name, 'filer')}",
-        "-filer.exposeDirectoryData=false",
-        "-filer.disableDirListing=true",
-        f"-s3.localSocket={socket_path(socket_folder, name)}",
+        f"-s3.localSocket={s3_socket}",
         f"-s3.config={identities_file}",
-        f"-s3.cert.file={certificate_file}",
-        f"-s3.key.file={key_file}",
-        "-s3.iam=false",
-        "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
+        f"-s3.cert.file={identity.certificate_file}",
+        f"-s3.key.file={identity.key_file}",
+    )
+    process = PlannedProcess(
+        name=name,
+        argv=(str(weed), "-logtostderr=true", "server", *_FLAGS, *flags),
+        environment=inherited | environment(secrets),
+        folder=folder,
+        probe=ReadyStore(s3_socket, ports["master"]),
+        # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
+        # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
+        stop_s=1.0,
+        ports=tuple(ports.values()),
+    )
+    return PlannedStore(
+        process=process,
+        file=PlannedFile(path=identities_file, data=format_identities(secrets, bucket)),
+        own=own,
+        peer=msgspec.structs.replace(
+            own,
+            endpoint=f"https://127.0.0.1:{ports['s3']}",
+            access_key=secrets.peer_access_key,
+            secret_key=secrets.peer_secret_key,
+            ca_pem=ca_pem,
+        ),
     )
 
 

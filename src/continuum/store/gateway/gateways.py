@@ -68,6 +68,7 @@ class Gateway:
             gateway=settings.gateway,
             store=settings.peer_store or settings.own_store,
             max_versions=limits.versions,
+            users=settings.users,
         )
         await self._patiently(locations.open, deadline)
         self._peers = peers = Peers(settings.own_store, locations, limits)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,12 +59,20 @@ class Locations:
     """`await open()`, ask, `await close()`."""
 
     def __init__(
-        self, backbone: Backbone, *, site: str, gateway: str, store: Store, max_versions: int
+        self,
+        backbone: Backbone,
+        *,
+        site: str,
+        gateway: str,
+        store: Store,
+        max_versions: int,
+        users: Sequence[User] = (),
     ) -> None:
         self._backbone = backbone
         self._locator = LocatorClient(backbone)
         self._introduction = OpenSession(site=site, gateway=gateway, store=store)
         self._memory = Memory(max_versions)
+        self._given_users = {user.access_key: user for user in users}
         self._uploads: Recent[str, tuple[Upload, float]] = Recent(MAX_UPLOADS)
         self._parts: Recent[tuple[str, int], tuple[str, dict[str, str]]] = Recent(MAX_PARTS)
         self._asked: dict[tuple[str, str], tuple[Question, asyncio.Task[Any]]] = {}
@@ -185,7 +193,8 @@ class Locations:
 
     def recall_user(self, access_key: str) -> User | None:
         """Return a user if they are known for certain without asking."""
-        return self._memory.find_user(access_key, time.monotonic())
+        given = self._given_users.get(access_key)
+        return given or self._memory.find_user(access_key, time.monotonic())
 
     async def look_up(self, bucket: str, key: str, version_id: str = "") -> Version:
         """Return a version. Raises `NoSuchBucketError`, `NoSuchKeyError`, `UnavailableError`."""

@@ -12,7 +12,7 @@ import msgspec
 
 from continuum.backbone import BackboneSettings
 from continuum.model.errors import InvalidInputError
-from continuum.model.objects import Store
+from continuum.model.objects import Store, User
 from continuum.model.policies import Policy
 
 PROFILES = ("development", "release")
@@ -50,11 +50,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a gateway needs to know.
 
-    `gateway` is its name in the locator's sessions and logs (`gateway.edge`). `own_store` is the store of
-    the site as this gateway reaches it (`unix:/path` or a URL; its bucket is created if missing),
-    `peer_store` the same store as gateways of other sites reach it (None: as this one does). Both have the
-    same `name`. With `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share
-    the port; each has a session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host.
+    `gateway` is its name in the locator's sessions and logs (`gateway.edge`). `own_store` is the store of the
+    site as this gateway reaches it (`unix:/path` or a URL; its bucket is created if missing), `peer_store`
+    the same store as gateways of other sites reach it (None: as this one does). Both have the same `name`.
+    `users` are let in besides those that the locator knows (Sky Store's one pair of keys). With
+    `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share the port; each has a
+    session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host.
     """
 
     site: str
@@ -68,6 +69,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     own_store: Store
     peer_store: Store | None = None
     policy: Policy = Policy.WRITE_LOCAL
+    users: tuple[User, ...] = ()
     processes: int = 1
     region: str = "us-east-1"
     domain: str = ""

@@ -277,7 +277,7 @@ class StoreClient:
                 await raise_reply(exchange)
             return
         try:
-            await self._call("PUT", bucket=bucket)
+            await self._call("PUT", bucket=bucket, body=_bucket_configuration(self.store.region))
         except StoreReplyError as problem:
             if problem.code != "BucketAlreadyOwnedByYou":
                 raise
@@ -403,6 +403,16 @@ def _stored_part(item: ET.Element) -> StoredPart:
 
 def _tls(ca_pem: str, ca_file: Path | None) -> ssl.SSLContext:
     return client_context(ca_file, ca_pem=ca_pem)
+
+
+def _bucket_configuration(region: str) -> bytes:
+    """Return the body that makes a bucket in `region`; S3's oldest region is asked for by saying nothing."""
+    if region == "us-east-1":
+        return b""
+    return (
+        '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<LocationConstraint>{escape(region)}</LocationConstraint></CreateBucketConfiguration>"
+    ).encode()
 
 
 def _md5(data: bytes) -> str:
