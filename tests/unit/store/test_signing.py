@@ -1,5 +1,6 @@
 """SigV4 against AWS's published vectors, and against botocore as the oracle."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
@@ -460,6 +461,23 @@ def test_metadata_that_is_not_ascii_is_verified_as_it_was_on_the_wire():
     headers = {"host": "h", "x-amz-meta-a": "Zürich\xa0東".encode().decode("latin-1")}
     headers |= sign("GET", "/", "", headers, access_key="a", secret_key="s", region="r", now=AWS_NOW)
     verify_request("GET", "/", "", headers, secret_key="s")
+
+
+latin1 = st.text(st.characters(max_codepoint=255), max_size=80)
+mutations = st.sampled_from(
+    [GOOD, presigned_query(), "AWS4-HMAC-SHA256 ", "X-Amz-Signature=", "Credential=a/b"]
+)
+
+
+@given(st.lists(st.one_of(mutations, latin1), max_size=4).map("".join), st.binary(max_size=80), st.booleans())
+def test_no_bytes_make_parsing_or_verifying_fail_in_another_way(text, path, in_query):
+    query = text.encode("latin-1") if in_query else b""
+    headers = signed_get(authorization="" if in_query else text)
+    with contextlib.suppress(S3Error):
+        authorization = parse_authorization("GET", path, query, headers)
+        if authorization is not None:
+            request = {"method": "GET", "raw_path": path, "raw_query": query, "headers": headers}
+            verify(authorization, AWS_SECRET_KEY, **request, now=AWS_NOW)
 
 
 def test_secrets_stay_out_of_reprs():

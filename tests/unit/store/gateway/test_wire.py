@@ -227,6 +227,20 @@ def test_dates_of_conditions_that_cannot_be_read_are_left_out():
     }
 
 
+wild_headers = st.dictionaries(
+    st.sampled_from(
+        ["content-length", "expires", "if-modified-since", "x-amz-storage-class", "x-amz-meta-a", "range"]
+    ),
+    st.text(st.characters(max_codepoint=255), max_size=20),
+)
+
+
+@given(wild_headers, st.sampled_from(["GetObject", "PutObject", "CopyObject", "CreateMultipartUpload"]))
+def test_no_headers_make_reading_fail_in_another_way(headers, operation):
+    with contextlib.suppress(S3Error):
+        parse_input(operation, route("GET", b"/bucket/key", b"", {}), headers)
+
+
 # ---- XML bodies ----
 
 DELETE = route("POST", b"/bucket", b"delete", {})
