@@ -5,6 +5,7 @@ reads the journal later can rebuild every story and the picture of the graph fro
 the epoch, UTC.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -148,6 +149,42 @@ Record = (
 def story_of(task_id: int, records: Iterable[Record]) -> list[Record]:
     """Return the records that concern one task, in order."""
     return [record for record in records if getattr(record, "task", None) == task_id]
+
+
+class FunctionShare(msgspec.Struct, frozen=True, kw_only=True):
+    """What one function did at one site. `reason` is the one given most often for placing it there."""
+
+    function: str
+    site: str
+    tasks: int
+    mean_s: float
+    moved_bytes: int
+    reason: str
+
+
+def by_function(records: Iterable[Record]) -> list[FunctionShare]:
+    """Return who did what where, in the order of the functions' first calls."""
+    functions: dict[int, str] = {}
+    finished: dict[tuple[str, str], list[Finished]] = {}
+    reasons: dict[tuple[str, str], Counter[str]] = {}
+    for record in records:
+        if isinstance(record, Submitted):
+            functions[record.task] = record.function
+        elif isinstance(record, Placed):
+            reasons.setdefault((functions[record.task], record.site), Counter())[record.reason] += 1
+        elif isinstance(record, Finished):
+            finished.setdefault((functions[record.task], record.site), []).append(record)
+    return [
+        FunctionShare(
+            function=function,
+            site=site,
+            tasks=len(ends),
+            mean_s=sum(end.run_s for end in ends) / len(ends),
+            moved_bytes=sum(end.moved_bytes for end in ends),
+            reason=reasons[function, site].most_common(1)[0][0],
+        )
+        for (function, site), ends in finished.items()
+    ]
 
 
 def tell(records: Iterable[Record]) -> list[str]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         read_summary,
     )
     from continuum.workflow.programming import on_failure, task, use_run
+    from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs
@@ -88,6 +89,7 @@ _HOMES = {
     "draw_dot": "drawing",
     "draw_svg": "drawing",
     "find_folder": "journals",
+    "install_pycompss": "pycompss",
     "list_runs": "runs",
     "list_summaries": "journals",
     "on_failure": "programming",
@@ -134,6 +136,7 @@ __all__ = [
     "draw_dot",
     "draw_svg",
     "find_folder",
+    "install_pycompss",
     "list_runs",
     "list_summaries",
     "on_failure",
@@ -147,9 +150,11 @@ __all__ = [
     "wait_on_file",
 ]
 
+_RENAMED = {"install_pycompss": "install"}
+
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return getattr(import_module(f"{__name__}.{home}"), _RENAMED.get(name, name))

@@ -29,6 +29,7 @@ from continuum.workflow.engines.pages import Page
 from continuum.workflow.engines.printing import TaskOutput
 from continuum.workflow.folders import DataFolder
 from continuum.workflow.messages import TaskSpec
+from continuum.workflow.pycompss import install as install_pycompss
 
 RECEIVE_BYTES = 256 * 1024
 MAX_WAIT_S = 0.001
@@ -154,6 +155,7 @@ def run_worker(
     sys.argv = [settings.application, *settings.arguments]
     if settings.code:
         sys.path.insert(0, settings.code)
+    install_pycompss()
     data = DataFolder([Path(place) for place in settings.places])
     directory = Path(settings.directory) if settings.directory else data.work / f"worker-{name}"
     directory.mkdir(exist_ok=True)

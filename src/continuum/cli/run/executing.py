@@ -1,0 +1,129 @@
+"""Executing a program in this process as `python` would, as the main module, with its tasks in a run."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+import msgspec
+
+from continuum.model.errors import ContinuumError
+from continuum.model.tasks import Problem
+from continuum.workflow import Run, TaskFailedError, install_pycompss, use_run
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a program ended: `succeeded`, `failed` or `cancelled`, and with which exit status."""
+
+    state: str
+    exit_status: int
+    reason: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def execute(run: Run, program: Path, arguments: Sequence[str]) -> Outcome:
+    """Run `program` as `__main__` and wait for its tasks. Its errors are printed as `python` prints them.
+
+    Raises `KeyboardInterrupt` as it comes.
+    """
+    install_pycompss()
+    code = _compile(program)
+    if code is None:
+        return Outcome("failed", 1, "the program has a syntax error")
+    module = ModuleType("__main__")
+    module.__file__ = str(program)
+    module.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    sys.modules["__main__"] = module
+    sys.argv = [str(program), *arguments]
+    sys.path[0] = str(program.resolve().parent)
+    try:
+        with use_run(run):
+            status, outcome = _execute(code, module)
+            if outcome is None:
+                outcome = _finish(run, status)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if outcome.state != "succeeded":
+        run.driver.cancel("the program has ended")
+    return outcome
+
+
+def _compile(program: Path) -> object | None:
+    try:
+        return compile(program.read_bytes(), str(program), "exec")
+    except (SyntaxError, ValueError):
+        traceback.print_exc(limit=0)
+        return None
+
+
+def _execute(code: object, module: ModuleType) -> tuple[int, Outcome | None]:
+    try:
+        exec(code, module.__dict__)  # type: ignore[arg-type]  # noqa: S102 - this is what the user asks for
+    except SystemExit as ending:
+        status = _status_of(ending)
+        return status, None if status == 0 else Outcome("failed", status, f"the program ended with {status}")
+    except KeyboardInterrupt:
+        raise
+    except TaskFailedError as problem:
+        _print_failure(problem, "the program did not deal with a failed task")
+        return 1, Outcome("failed", 1, problem.message, (problem.problem,))
+    except BaseException as problem:  # noqa: BLE001 - whatever the program raises ends it, as in python
+        _print_error(problem)
+        return 1, Outcome("failed", 1, "".join(traceback.format_exception_only(problem)).strip())
+    return 0, None
+
+
+def _finish(run: Run, status: int) -> Outcome:
+    """Wait for what the program did not wait for."""
+    try:
+        problems = run.finish()
+    except TaskFailedError as error:
+        problems = [error.problem]
+    except ContinuumError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return Outcome("failed", 1, error.message)
+    if not problems:
+        return Outcome("succeeded", status)
+    for problem in problems:
+        _print_failure(TaskFailedError.of(problem), "the program did not ask for the result of a failed task")
+    return Outcome("failed", status or 1, TaskFailedError.of(problems[0]).message, tuple(problems))
+
+
+def _status_of(ending: SystemExit) -> int:
+    if ending.code is None:
+        return 0
+    if isinstance(ending.code, int):
+        return ending.code
+    print(ending.code, file=sys.stderr)  # noqa: T201 - as python does
+    return 1
+
+
+def _print_failure(problem: TaskFailedError, what: str) -> None:
+    sys.stdout.flush()
+    lines = [f"error: {problem.message}"]
+    if problem.traceback:
+        lines += [f"  | {line}" for line in problem.traceback.rstrip().splitlines()]
+    if problem.__traceback__ is not None:
+        lines += ["where the program met it:", *_own_frames(problem.__traceback__)]
+    lines.append(f"hint:  {what}; the story: continuum run explain last {problem.task_id}")
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201
+
+
+def _print_error(problem: BaseException) -> None:
+    sys.stdout.flush()
+    if isinstance(problem, ContinuumError):
+        frames = _own_frames(problem.__traceback__)
+        print("\n".join([f"error: {problem}", *frames]), file=sys.stderr)  # noqa: T201
+        return
+    inner = problem.__traceback__.tb_next if problem.__traceback__ is not None else None
+    traceback.print_exception(type(problem), problem, inner)
+
+
+def _own_frames(trace: TracebackType | None) -> list[str]:
+    """Return the lines of the program that led there, without the platform's own."""
+    here = os.sep + "continuum" + os.sep
+    frames = [frame for frame in traceback.extract_tb(trace) if here not in frame.filename]
+    return [line.rstrip() for entry in traceback.format_list(frames) for line in entry.splitlines()]

@@ -1,0 +1,241 @@
+"""`continuum run list|show|explain|graph`: looking at runs, those of now and those of before."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from continuum.cli.asking import ask
+from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.model import stories
+from continuum.model.errors import NotFoundError, UnavailableError
+from continuum.model.stories import format_bytes, format_seconds
+from continuum.sites import Home
+from continuum.workflow import (
+    RunEntry,
+    RunSummary,
+    find_folder,
+    list_runs,
+    list_summaries,
+    read_records,
+    read_summary,
+)
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of a run, the beginning of it, its name, or `last`.")
+]
+_STYLES = {"succeeded": "green", "running": "cyan", "waiting": "yellow"}
+_LISTED = 50
+_WIDE = 240
+
+
+def _console() -> Console:
+    """Return a console that does not cut what goes into a file or to a program."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the runs on this continuum, newest last, wherever they were started."""
+    entries = _known_runs(open_home(home))
+    if as_json:
+        print_json(entries)
+        return
+    if not entries:
+        typer.echo("there are no runs yet: `continuum run app.py`")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "name", "state", "started (UTC)", "took", "tasks", "moved"):
+        table.add_column(heading, justify="right" if heading in {"took", "tasks", "moved"} else "left")
+    for entry in entries[-_LISTED:]:
+        table.add_row(
+            entry.run_id,
+            entry.name,
+            f"[{_STYLES.get(entry.state, 'red')}]{entry.state}[/]",
+            datetime.fromtimestamp(entry.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            format_seconds(entry.ended_at - entry.started_at) if entry.ended_at else "",
+            str(entry.tasks),
+            format_bytes(entry.moved_bytes) if entry.moved_bytes else "",
+        )
+    _console().print(table)
+
+
+def _known_runs(home: Home) -> list[RunEntry]:
+    """Return what the hub knows and what lies in this home, oldest first."""
+    found = {summary.run_id: _entry_of(summary) for summary in list_summaries(home.runs())}
+    try:
+        entries = ask(home, list_runs)
+    except (NotFoundError, UnavailableError):
+        entries = ()  # no continuum is up: what this home remembers
+    for entry in entries:
+        found.setdefault(entry.run_id, entry)
+    return sorted(found.values(), key=lambda entry: (entry.started_at, entry.run_id))
+
+
+def _entry_of(summary: RunSummary) -> RunEntry:
+    return RunEntry(
+        run_id=summary.run_id,
+        name=summary.name,
+        application=summary.application,
+        state=summary.state,
+        started_at=summary.started_at,
+        ended_at=summary.ended_at,
+        home_site=summary.home_site,
+        tasks=summary.task_count,
+        moved_bytes=summary.moved_bytes,
+        reason=summary.reason,
+    )
+
+
+def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show one run: its state, functions, sites and failures."""
+    folder = find_folder(open_home(home).runs(), run)
+    summary = read_summary(folder)
+    if as_json:
+        print_json(summary)
+        return
+    console = _console()
+    style = _STYLES.get(summary.state, "red")
+    console.print(f"[bold]{summary.run_id}[/] [{style}]{summary.state}[/]")
+    for heading, text in _lines(summary, str(folder)):
+        console.print(f"  {heading:<12} {text}", markup=False, soft_wrap=True)
+    _print_functions(console, summary)
+    _print_sites(console, summary)
+    for problem in summary.problems:
+        console.print(
+            f"\nfailed: task {problem.task_id} ({problem.function}): {problem.message}", markup=False
+        )
+        console.print(problem.traceback, style="dim", markup=False)
+
+
+def _lines(summary: RunSummary, folder: str) -> list[tuple[str, str]]:
+    took = format_seconds(summary.ended_at - summary.started_at) if summary.ended_at else "not ended"
+    lines = [
+        ("name", summary.name),
+        ("program", " ".join((summary.application, *summary.arguments))),
+        ("started", f"{datetime.fromtimestamp(summary.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("took", took),
+        ("placement", f"{summary.placement}, home site {summary.home_site or '-'}"),
+        ("moved", f"{format_bytes(summary.moved_bytes)} between sites"),
+        ("kept in", folder),
+    ]
+    if summary.reason:
+        lines.append(("reason", summary.reason))
+    return lines
+
+
+def _print_functions(console: Console, summary: RunSummary) -> None:
+    if not summary.functions:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("function")
+    states = sorted({state for function in summary.functions for state in function.tasks})
+    for state in states:
+        table.add_column(state, justify="right")
+    for function in summary.functions:
+        table.add_row(function.name, *(str(function.tasks.get(state, "")) for state in states))
+    console.print()
+    console.print(table)
+
+
+def _print_sites(console: Console, summary: RunSummary) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("site", "units", "tasks", "computed", "came from elsewhere"):
+        table.add_column(heading, justify="left" if heading == "site" else "right")
+    for site in summary.sites:
+        table.add_row(
+            f"{site.name} (lost)" if site.is_lost else site.name,
+            str(site.computing_units),
+            str(site.tasks),
+            format_seconds(site.run_s),
+            format_bytes(site.moved_bytes),
+        )
+    console.print()
+    console.print(table)
+
+
+def explain(
+    run: RunArgument,
+    task: Annotated[int | None, typer.Argument(metavar="[TASK]", help="Number of a task.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the story of a task, with the table that decided where it ran; without TASK, of each function."""
+    folder = find_folder(open_home(home).runs(), run)
+    if task is None:
+        _explain_functions(list(read_records(folder)), as_json=as_json)
+        return
+    story = stories.story_of(task, read_records(folder))
+    if not story:
+        raise NotFoundError(f"the run {folder.name} has no task {task}")
+    if as_json:
+        print_json(story)
+        return
+    console = _console()
+    for line, record in zip(stories.tell(story), story, strict=True):
+        console.print(line, markup=False, soft_wrap=True)
+        if isinstance(record, stories.Placed) and record.table:
+            console.print(_placement_table(record))
+        if isinstance(record, stories.Failed) and record.traceback:
+            console.print(record.traceback.rstrip(), style="dim", markup=False)
+
+
+def _placement_table(placed: stories.Placed) -> Table:
+    table = Table(box=None, pad_edge=True)
+    for heading in ("site", "to move", "moving", "waiting", "executing", "done in"):
+        table.add_column(heading, justify="left" if heading == "site" else "right")
+    for row in placed.table:
+        if row.excluded:
+            table.add_row(row.site, row.excluded, "", "", "", "")
+            continue
+        mark = "→ " if row.site == placed.site else "  "
+        times = (row.move_s, row.queue_s, row.run_s, row.total_s)
+        table.add_row(mark + row.site, format_bytes(row.move_bytes), *map(format_seconds, times))
+    return table
+
+
+def _explain_functions(records: list[stories.Record], *, as_json: bool) -> None:
+    rows = stories.by_function(records)
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("function", "site", "tasks", "mean time", "came from elsewhere", "most frequent reason"):
+        is_text = heading in {"function", "site", "most frequent reason"}
+        table.add_column(heading, justify="left" if is_text else "right")
+    for row in rows:
+        table.add_row(
+            row.function,
+            row.site,
+            str(row.tasks),
+            format_seconds(row.mean_s),
+            format_bytes(row.moved_bytes),
+            row.reason,
+        )
+    console = _console()
+    console.print(table)
+    for record in records:
+        if isinstance(record, stories.Failed | stories.SiteLost):
+            what = f"task {record.task}: " if isinstance(record, stories.Failed) else ""
+            line = f"{stories.format_time(record.at)}  {what}{stories.sentence(record)}"
+            console.print(line, markup=False, soft_wrap=True)
+    console.print("`continuum run explain RUN TASK` tells the story of one task", style="dim")
+
+
+def graph(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Tell where the picture of a run's graph is, as SVG and DOT; draw it now if it is not there."""
+    from continuum.workflow import draw_dot, draw_svg, picture_of  # noqa: PLC0415 - only here
+
+    folder = find_folder(open_home(home).runs(), run)
+    files: dict[str, Any] = {"svg": folder / "graph.svg", "dot": folder / "graph.dot"}
+    if not files["svg"].exists():
+        picture = picture_of(read_records(folder))
+        files["dot"].write_text(draw_dot(picture, folder.name))
+        files["svg"].write_text(draw_svg(picture, folder.name))
+    if as_json:
+        print_json({kind: str(path) for kind, path in files.items()})
+        return
+    for path in files.values():
+        typer.echo(path)

@@ -1,0 +1,184 @@
+"""`continuum run APP.py [ARGUMENTS]`: run a program whose task calls become a workflow."""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.run.executing import Outcome, execute
+from continuum.cli.run.progress import Progress, print_end
+from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.workflow import RunOptions, Session
+
+CANCELLED_STATUS = 130
+TERMINATED_STATUS = 143
+
+HELP_OF_PROGRAM = """
+Examples:
+
+* `continuum run app.py 10 20` - run app.py with its arguments over all sites
+
+* `continuum run --local app.py` - run it on this machine alone
+
+* `continuum run --placement edge app.py` - run every task at the site edge
+
+* `continuum run --name join --after first --after second join.py` - wait for two other runs first
+
+Other commands:
+
+* `continuum run list` - the runs on this continuum
+
+* `continuum run show RUN` - one run: its functions, sites, failures
+
+* `continuum run explain RUN [TASK]` - why tasks ran where they ran, and what became of them
+
+* `continuum run graph RUN` - where the picture of its graph is
+"""
+
+
+class ProgramCommand(TyperCommand):
+    """Shows itself as `continuum run`, which is what one types."""
+
+    def get_usage(self, ctx: Any) -> str:
+        """Return the usage without the hidden name."""
+        return str(super().get_usage(ctx)).replace("run program ", "run ")
+
+
+def program(  # noqa: PLR0917 - typer passes what the command line says
+    app: Annotated[Path, typer.Argument(metavar="APP.py", help="The program.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGUMENTS]...", help="Its arguments.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the run.", show_default="the program's name")
+    ] = "",
+    placement: Annotated[
+        str,
+        typer.Option(
+            "--placement",
+            help="data: where a task is done first, with its inputs moved there; load: data do not count; "
+            "or the name of a site, for all tasks.",
+        ),
+    ] = "data",
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", metavar="RUN", help="Wait until this run (name or id) has succeeded."),
+    ] = None,
+    site: Annotated[
+        str, typer.Option("--site", help="The run's home site: whose gateway the program itself uses.")
+    ] = "",
+    local: Annotated[
+        bool, typer.Option("--local", help="Run all tasks on this machine, also if no continuum is up.")
+    ] = False,
+    units: Annotated[
+        int,
+        typer.Option("--units", min=0, help="With --local: how many computing units.", show_default="all"),
+    ] = 0,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME=VALUE", help="A variable of the tasks' environment."),
+    ] = None,
+    graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a program. Calls of its tasks run in parallel, at the sites where they fit best.
+
+    PyCOMPSs programs run unmodified. What the program prints goes to standard output, all else to standard
+    error. The exit status is the program's; 1 if a task failed and the program did not deal with it, 130
+    after Ctrl-C.
+    """
+    if not app.is_file():
+        raise NotFoundError(f"there is no program {app}", hint="`continuum run list` lists runs")
+    options = RunOptions(
+        name=_check_name(name),
+        site=site,
+        is_local=local,
+        placement=placement,
+        after=tuple(after or ()),
+        environment=_parse_environment(env or []),
+        draws_graph=graph,
+        computing_units=units,
+    )
+    if not os.environ.get("CONTINUUM_DEBUG"):
+        logging.basicConfig(
+            level=logging.ERROR if quiet else logging.WARNING, format="continuum: %(message)s"
+        )
+    progress = Progress(is_quiet=quiet)
+    session = Session(open_home(home), app, arguments or (), options, tell=progress.tell)
+    outcome = _run(session, app, arguments or [], progress)
+    if not quiet:
+        print_end(session.summary(), session.folder, outcome)
+    if as_json:
+        print_json(session.summary())
+    raise typer.Exit(outcome.exit_status)
+
+
+def _run(session: Session, app: Path, arguments: list[str], progress: Progress) -> Outcome:
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        run = session.open()
+        progress.start(session.driver)
+        outcome = execute(run, app, arguments)
+    except KeyboardInterrupt as interrupt:
+        outcome = Outcome("cancelled", _status_of(interrupt), reason="cancelled by the user")
+    finally:
+        progress.stop()
+        _end_at_once_on_signals()
+    session.end(outcome.state, outcome.exit_status, reason=outcome.reason, problems=outcome.problems)
+    if outcome.state == "cancelled":
+        progress.tell("cancelled; ending the run (once more to end at once)")
+    session.close()
+    return outcome
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a run as Ctrl-C does, with its own exit status."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _status_of(interrupt: KeyboardInterrupt) -> int:
+    return TERMINATED_STATUS if isinstance(interrupt, _Terminated) else CANCELLED_STATUS
+
+
+def _end_at_once_on_signals() -> None:
+    def end(number: int, _: FrameType | None) -> None:
+        os._exit(CANCELLED_STATUS if number == signal.SIGINT else TERMINATED_STATUS)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+
+
+def _check_name(name: str) -> str:
+    if name and (len(name) > 100 or not name.isprintable() or "/" in name):  # noqa: PLR2004 - as in the help
+        raise InvalidInputError(
+            f"{name!r} cannot name a run", hint="at most 100 printable characters, no slash"
+        )
+    return name
+
+
+def _parse_environment(pairs: list[str]) -> dict[str, str]:
+    environment = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInputError(f"--env {pair} says nothing", hint="write --env NAME=VALUE")
+        environment[name] = value
+    return environment
+
+
+def flush_output() -> None:
+    """Let what the program printed come before what is said about it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
