@@ -161,13 +161,18 @@ class Session:
             spec,
             executors,
             self._journal,
-            home=LOCAL if self.options.is_local else self.options.site,
+            home=self._home_site(),
             strategy=Strategy() if self.options.is_local else strategy,
             links=Links(known.links if known else ()),
             sites=_settings_of(known),
             locate=self._locate if self._connection is not None else None,
         )
         self._driver.start()
+
+    def _home_site(self) -> str:
+        if self.options.is_local:
+            return LOCAL
+        return self.options.site or self.home.continuum().sites[0].name
 
     def _known_sites(self) -> Sites | None:
         if self._connection is None:
@@ -277,7 +282,7 @@ class Session:
             started_at=self._started_at,
             ended_at=self._ended_at,
             exit_status=self._exit_status,
-            home_site=LOCAL if self.options.is_local else self.options.site,
+            home_site=self._home_site(),
             placement=self.options.placement,
             driver_pid=os.getpid(),
             reason=self._reason[:2000],
