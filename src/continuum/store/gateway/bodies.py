@@ -29,6 +29,9 @@ class ClientGoneError(Exception):
     """The client closed its connection, or said nothing for too long, before its request was complete."""
 
 
+_NOTHING = CountedBody(0)
+
+
 class RequestBody:
     """The body that a client sends. `start` gives it a sink; what came before is kept, and the client waits
     meanwhile."""
@@ -37,7 +40,7 @@ class RequestBody:
 
     def __init__(self, source: Source, length: int | None, *, expects_continue: bool) -> None:
         self._source = source
-        self._framing = ChunkedBody() if length is None else CountedBody(length)
+        self._framing = ChunkedBody() if length is None else CountedBody(length) if length else _NOTHING
         self._pieces: list[bytes] = []
         self._problem: Exception | None = None
         self._sink: Sink | None = None

@@ -52,6 +52,9 @@ class Server(Protocol):
     def forget(self, connection: "Connection") -> None:
         """The connection is gone."""
 
+    def shorten(self, request: Request, connection: "Connection") -> bool:
+        """Take the short way to a reply, if there is one; `answer` or `start` of the connection follows."""
+
     async def handle(self, request: Request) -> Reply:
         """Answer a request; never raises but for cancellation."""
 
@@ -78,13 +81,14 @@ class Connection(asyncio.Protocol):
         self._is_lingering = False
         self._is_lost = False
         self._is_tls = False
+        self._is_busy = False
         self._task: asyncio.Task[None] | None = None
         self._progress_at = self._loop.time()
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way."""
-        return self._task is None
+        return not self._is_busy
 
     # ---- called by the event loop ----
 
@@ -110,12 +114,12 @@ class Connection(asyncio.Protocol):
         """Bytes came from the client."""
         if self._is_lingering:
             return
-        if self._task is not None or not self._buffer:  # a head that trickles in makes no progress
+        if self._is_busy or not self._buffer:  # a head that trickles in makes no progress
             self._progress_at = self._loop.time()
         body = self._body
         if body is not None and not body.is_complete:
             self._receive_body(body, data)
-        elif self._task is not None:
+        elif self._is_busy:
             self._buffer += data
             if len(self._buffer) > self._limits.header_bytes:
                 self.pause()
@@ -127,7 +131,7 @@ class Connection(asyncio.Protocol):
         TLS."""
         body = self._body
         self._keep_alive = False
-        return self._task is not None and body is not None and body.is_complete and not self._is_tls
+        return self._is_busy and body is not None and body.is_complete and not self._is_tls
 
     def pause_writing(self) -> None:
         """The client takes no more for now."""
@@ -175,7 +179,9 @@ class Connection(asyncio.Protocol):
             self._receive_body(body, rest)
         if self._is_lingering:
             return
-        self._task = self._loop.create_task(self._answer(request))
+        self._is_busy = True
+        if not self._server.shorten(request, self):
+            self.start(request)
 
     def _receive_body(self, body: RequestBody, data: bytes) -> None:
         try:
@@ -183,10 +189,10 @@ class Connection(asyncio.Protocol):
         except FramingError as problem:
             body.fail(problem)
             self._keep_alive = False
-            if self._task is None:
+            if not self._is_busy:
                 self._refuse(problem)
         else:
-            if body.is_complete and self._task is None and self._head is None:
+            if body.is_complete and not self._is_busy and self._head is None:
                 self._go_on()  # the rest of a body that nobody wanted was read and thrown away
 
     def _refuse(self, problem: FramingError) -> None:
@@ -197,14 +203,21 @@ class Connection(asyncio.Protocol):
         self._write(reply.body)
         self._linger(unread=True)
 
-    async def _answer(self, request: Request) -> None:
-        reply = await self._server.handle(request)
-        if self._is_lost:
-            if reply.stream is not None:
-                reply.stream.abort()
-            self._task = None
+    def start(self, request: Request) -> None:
+        """Have the request handled in a task of its own."""
+        self._task = self._loop.create_task(self._handle(request))
+
+    async def _handle(self, request: Request) -> None:
+        self.answer(request, await self._server.handle(request))
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Send the reply, if the client is still there."""
+        if not self._is_lost:
+            self._send(request, reply)
             return
-        self._send(request, reply)
+        self._rest()
+        if reply.stream is not None:
+            reply.stream.abort()
 
     # ---- replies ----
 
@@ -258,7 +271,7 @@ class Connection(asyncio.Protocol):
         whole one."""
         log.warning("a reply was cut off: %s", problem)
         self._reply_body = None
-        self._task = None
+        self._rest()
         self.abort()
 
     def _drop_reply(self) -> None:
@@ -268,7 +281,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """The reply is out."""
-        self._task = self._head = None
+        self._rest()
+        self._head = None
         body = self._body
         if self._is_lost:
             return
@@ -289,7 +303,7 @@ class Connection(asyncio.Protocol):
         """Close; with unread bytes on the way let the client read the reply first, for closing would reset
         it."""
         self._is_lingering = True
-        self._task = None
+        self._rest()
         if not unread:
             self._transport.close()
             return
@@ -297,6 +311,11 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         self.resume()
         self._loop.call_later(LINGER_S, self._transport.close)
+
+    def _rest(self) -> None:
+        """No request is under way."""
+        self._is_busy = False
+        self._task = None
 
     def _write(self, data: bytes) -> None:
         if not self._is_lost:
@@ -327,7 +346,7 @@ class Connection(asyncio.Protocol):
         """Cut off a client that keeps a connection open and does nothing with it."""
         waited_s = now - self._progress_at
         limits = self._limits
-        if self._task is None and self._reply_body is None:
+        if not self._is_busy and self._reply_body is None:
             body_left = self._body is not None and not self._body.is_complete
             limit_s = limits.header_s if self._buffer or body_left else limits.idle_s
             if waited_s > limit_s:
@@ -342,7 +361,7 @@ class Connection(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Close the connection unless a request is under way."""
         self._keep_alive = False
-        if self._task is None and self._reply_body is None:
+        if not self._is_busy and self._reply_body is None:
             self._transport.close()
 
     def abort(self) -> None:

@@ -18,6 +18,7 @@ from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
 from continuum.store.gateway.serving import GatewayServer
 from continuum.store.gateway.settings import GatewaySettings, check
+from continuum.store.gateway.shortening import ShortWay
 
 log = logging.getLogger(__name__)
 
@@ -86,16 +87,20 @@ class Gateway:
             copier=self._copier,
             discarding=self._discarding,
         )
-        await self._listen(Handler(context, domain=settings.domain))
+        await self._listen(
+            Handler(context, domain=settings.domain), ShortWay(context, domain=settings.domain)
+        )
         collector = Collector(peers.own, locations, self.counts, every_s=limits.collect_every_s)
         self._collecting = asyncio.create_task(collector.run())
 
-    async def _listen(self, handler: Handler) -> None:
+    async def _listen(self, handler: Handler, short_way: ShortWay) -> None:
         settings = self.settings
         tls = None
         if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
             tls = server_context(settings.tls_certificate_file, settings.tls_key_file)
-        self._server = GatewayServer(handler.handle, handler.refuse, settings.limits, self.counts)
+        self._server = GatewayServer(
+            handler.handle, short_way.take, handler.refuse, settings.limits, self.counts
+        )
         self.port = await self._server.listen(
             settings.listen_host, settings.listen_port, tls=tls, shared=self._shared_port
         )

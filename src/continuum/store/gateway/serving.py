@@ -22,11 +22,13 @@ class GatewayServer:
     def __init__(
         self,
         handle: Callable[[Request], Awaitable[Reply]],
+        shorten: Callable[[Request, Connection], bool],
         refuse: Callable[[FramingError, str], Reply],
         limits: Limits,
         counts: Counts,
     ) -> None:
         self._handle = handle
+        self._shorten = shorten
         self.refuse = refuse
         self.limits = limits
         self.is_stopping = False
@@ -70,6 +72,10 @@ class GatewayServer:
         self._counts.connections = len(self._connections)
         if not self._connections:
             self._empty.set()
+
+    def shorten(self, request: Request, connection: Connection) -> bool:
+        """Take the short way to a reply, if there is one."""
+        return self._shorten(request, connection)
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request."""

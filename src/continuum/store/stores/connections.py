@@ -1,10 +1,12 @@
 """A connection to a store: HTTP/1.1 over TCP, TLS or a unix socket, kept open between exchanges.
 
-httptools reads heads (and chunked bodies, which only small replies have); bytes of a body with a length
-bypass it and are only counted.
+Of a reply's head only what frames the body is read here, in one search; the rest is parsed when somebody
+asks for it. Bytes of a body with a length are only counted; httptools decodes chunked bodies, which only
+small replies have.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,18 +17,36 @@ from continuum.store.stores.exchanges import Exchange, StoreProtocolError, Store
 MAX_REPLY_HEAD_BYTES = 64 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?=[ \r]|$)")
+_FRAMING_HEADERS = re.compile(
+    rb"\r\n(content-length|transfer-encoding|connection)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)",
+    re.IGNORECASE,
+)
 
 
-class _ReplyHead:
-    """Collects what httptools finds in the head of a reply."""
+class _Framing:
+    """What the head of a reply says of its body and of the connection."""
 
-    __slots__ = ("headers",)
+    __slots__ = ("is_chunked", "is_last", "length")
 
-    def __init__(self) -> None:
-        self.headers: dict[str, str] = {}
+    def __init__(self, head: bytes) -> None:
+        self.length: int | None = None
+        self.is_chunked = False
+        self.is_last = False
+        for name, value in _FRAMING_HEADERS.findall(head):
+            field = name.lower()
+            if field == b"content-length":
+                self._take_length(value)
+            elif field == b"transfer-encoding":
+                self.is_chunked = b"chunked" in value.lower()
+            else:
+                self.is_last = b"close" in value.lower()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+    def _take_length(self, value: bytes) -> None:
+        length = int(value) if value.isdigit() else -1
+        if length < 0 or self.length not in {None, length}:
+            raise ValueError("its reply has an unclear length")
+        self.length = length
 
 
 class _ChunkedBody:
@@ -186,46 +206,47 @@ class StoreConnection(asyncio.Protocol):
                 self._fail(exchange, "its reply has an endless head")
             return
         self._buffer = b""
-        collected = _ReplyHead()
-        parser = httptools.HttpResponseParser(collected)
-        try:
-            parser.feed_data(data[: end + 4])
-        except httptools.HttpParserError as problem:
-            self._fail(exchange, f"its reply is not HTTP: {problem}")
+        head, rest = data[:end], data[end + len(_END_OF_HEAD) :]
+        status_line = _STATUS_LINE.match(head)
+        if status_line is None:
+            self._fail(exchange, "its reply is not HTTP")
             return
-        rest = data[end + 4 :]
-        status = parser.get_status_code()
+        status = int(status_line[2])
         if status < 200:  # noqa: PLR2004 - an interim reply, such as 100 Continue
             if rest:
                 self._receive_head(exchange, rest)
             return
-        self._keep_alive = parser.should_keep_alive()
-        self._begin_body(exchange, status, collected.headers, rest)
+        self._begin_body(exchange, status, head, rest, is_old=status_line[1] == b"0")
 
-    def _begin_body(self, exchange: Exchange, status: int, headers: dict[str, str], rest: bytes) -> None:
+    def _begin_body(self, exchange: Exchange, status: int, head: bytes, rest: bytes, *, is_old: bool) -> None:
+        try:
+            framing = _Framing(head)
+        except ValueError as problem:
+            self._fail(exchange, str(problem))
+            return
+        self._keep_alive = not (framing.is_last or is_old)
         if exchange.method == "HEAD" or status in _NO_BODY:
-            exchange.begin_reply(status, headers, 0)
+            exchange.begin_reply(status, head, 0)
             self._finish(exchange)
-            return
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            self._begin_chunked(exchange, status, headers, rest)
-            return
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
+        elif framing.is_chunked:
+            self._begin_chunked(exchange, status, head, rest)
+        elif framing.length is None:
             self._fail(exchange, "its reply has no length")
             return
-        self._left = int(length)
-        self._in_body = True
-        exchange.begin_reply(status, headers, self._left)
-        if rest or not self._left:
-            self._receive_body(exchange, rest)
+        else:
+            self._left = framing.length
+            self._in_body = True
+            exchange.begin_reply(status, head, self._left)
+            if rest or not self._left:
+                self._receive_body(exchange, rest)
+        exchange.announce()
 
-    def _begin_chunked(self, exchange: Exchange, status: int, headers: dict[str, str], rest: bytes) -> None:
+    def _begin_chunked(self, exchange: Exchange, status: int, head: bytes, rest: bytes) -> None:
         body = _ChunkedBody()
         parser = httptools.HttpResponseParser(body)
         parser.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         self._chunked = (parser, body)
-        exchange.begin_reply(status, headers, None)
+        exchange.begin_reply(status, head, None)
         if rest:
             self._receive_chunked(exchange, self._chunked, rest)
 

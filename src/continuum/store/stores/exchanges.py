@@ -68,6 +68,16 @@ class Wire(Protocol):
         """Read on."""
 
 
+def parse_headers(raw_head: bytes) -> dict[str, str]:
+    """Return the headers in the head of a reply, lower-case names; of one given twice the last counts."""
+    headers: dict[str, str] = {}
+    for line in raw_head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name:
+            headers[name.lower()] = value.strip()
+    return headers
+
+
 class Gatherer:
     """A sink that keeps a small body in memory: XML and errors, never objects of unknown size."""
 
@@ -109,17 +119,18 @@ class Exchange:
     __slots__ = (
         "_connection",
         "_head",
+        "_headers",
         "_pieces",
         "_problem",
         "_sink",
         "_waiter",
         "body_left",
         "bytes_received",
-        "headers",
         "is_complete",
         "length",
         "method",
         "on_over",
+        "raw_head",
         "source",
         "status",
     )
@@ -133,11 +144,12 @@ class Exchange:
         self._waiter: asyncio.Future[None] | None = None
         self.body_left = body_bytes
         self.bytes_received = 0
-        self.headers: dict[str, str] = {}
+        self._headers: dict[str, str] | None = None
         self.is_complete = False
         self.length: int | None = None
         self.method = method
         self.on_over: Callable[[], None] | None = None
+        self.raw_head = b""
         self.source: Source | None = None
         self.status = 0
 
@@ -145,6 +157,13 @@ class Exchange:
     def is_over(self) -> bool:
         """Whether the store needs no more of the request: it replied, or it is gone."""
         return self._connection is None or self.status != 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the reply, lower-case names. Read when they are asked for: most are not."""
+        if self._headers is None:
+            self._headers = parse_headers(self.raw_head)
+        return self._headers
 
     # ---- the request ----
 
@@ -167,7 +186,8 @@ class Exchange:
 
     async def reply(self) -> "Exchange":
         """Wait for the head of the reply. Raises `StoreUnavailableError` or `StoreProtocolError`."""
-        self.flush_head()
+        if self._head:
+            self.flush_head()
         if self.status == 0 and self._problem is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -227,10 +247,9 @@ class Exchange:
 
     # ---- called by the connection ----
 
-    def begin_reply(self, status: int, headers: dict[str, str], length: int | None) -> None:
-        """The head of the reply is there."""
-        self.status, self.headers, self.length = status, headers, length
-        self._wake()
+    def begin_reply(self, status: int, raw_head: bytes, length: int | None) -> None:
+        """The head of the reply is there; `announce` follows when what came with it is taken."""
+        self.status, self.raw_head, self.length = status, raw_head, length
 
     def deliver(self, data: bytes) -> None:
         """Bytes of the body are there."""
@@ -252,11 +271,12 @@ class Exchange:
         """The connection is gone before the reply was complete."""
         self._connection = None
         self._problem = self._problem or problem
-        self._wake()
+        self.announce()
         if self._sink is not None:
             self._sink.fail(self._problem)
 
-    def _wake(self) -> None:
+    def announce(self) -> None:
+        """Tell who waits that the reply began or failed."""
         if self.on_over is not None:
             self.on_over()
         if self._waiter is not None and not self._waiter.done():

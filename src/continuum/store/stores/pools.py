@@ -96,16 +96,23 @@ class Pool:
         """How many connections carry an exchange."""
         return len(self._open) - len(self._idle)
 
+    def find_idle(self) -> StoreConnection | None:
+        """Return a kept connection if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_lost:
+                return connection
+        return None
+
     async def take(self, *, fresh: bool = False) -> StoreConnection:
         """Return a connection that nobody uses. Raises `StoreUnavailableError`.
 
         A `fresh` one is newly made: for the second try, when the store had closed a kept one just before it
         was used.
         """
-        while not fresh and self._idle:
-            connection = self._idle.pop()
-            if not connection.is_lost:
-                return connection
+        kept = None if fresh else self.find_idle()
+        if kept is not None:
+            return kept
         loop = asyncio.get_running_loop()
         if self._closed or not self._breaker.allow(loop.time()):
             raise StoreUnavailableError(f"the store {self._name} does not answer")

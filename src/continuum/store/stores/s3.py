@@ -27,6 +27,7 @@ from continuum.store.signing import encode_path, encode_query, sign
 from continuum.store.stores.breakers import Breaker
 from continuum.store.stores.connections import StoreConnection
 from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
+from continuum.store.stores.heads import PlainHeads
 from continuum.store.stores.pools import Pool, PoolLimits, parse_endpoint
 
 MAX_XML_BYTES = 16 * 1024 * 1024
@@ -88,6 +89,7 @@ class StoreClient:
         address = parse_endpoint(store.endpoint)
         context = _tls(store.ca_pem, ca_file) if address.is_tls else None
         self._host = address.host_header
+        self._plain_heads = PlainHeads(store, address.host_header)
         self._pool = Pool(
             address, context, limits or PoolLimits(), self.breaker, store.name or store.endpoint
         )
@@ -179,6 +181,16 @@ class StoreClient:
                 raise
         connection = await self._pool.take(fresh=True)
         return await _send(connection, method, head, body)
+
+    def begin_get(self, key: str, bucket: str) -> Exchange | None:
+        """Start reading a whole object at once if a kept connection is free; `on_over` hears of its reply."""
+        connection = self._pool.find_idle()
+        if connection is None:
+            return None
+        head = self._plain_heads.format(encode_path(f"/{bucket}/{key}"), time.time())
+        exchange = connection.begin("GET", head, 0)
+        exchange.flush_head()
+        return exchange
 
     async def _call(
         self,
