@@ -12,11 +12,11 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -45,10 +45,14 @@ BUCKET = "continuum-runs"
 LOCAL = "local"
 IDENTITY = "driver"
 ASK_TIMEOUT_S = 15.0
+PATIENCE_S = 12.0  # a hub that is started again answers within about two
+ASK_AGAIN_S = 0.2
+REPORTING_S = 5.0
 MOST_RECORDS_DRAWN = 200_000
 _SAFE = re.compile(r"[^a-z0-9]+")
 
 Tell = Callable[[str], None]
+Answer = TypeVar("Answer")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +181,8 @@ class Session:
     def _known_sites(self) -> Sites | None:
         if self._connection is None:
             return None
-        return self._connection.wait(list_sites(self._connection.backbone), ASK_TIMEOUT_S)
+        expected = {site.name for site in self.home.continuum().sites}
+        return self._connection.wait(_sites_of(self._connection, expected), 2 * PATIENCE_S)
 
     def _executors(self, known: Sites | None) -> list[Executor]:
         if self.options.is_local:
@@ -261,7 +266,8 @@ class Session:
     def _part(self, connection: DriverConnection) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
-        last = [announce_run(connection.backbone, self._entry())]
+        entry = self._entry()
+        last = [_patiently(lambda: announce_run(connection.backbone, entry))]
         if self._driver is not None:
             last.append(_remove_objects(connection.objects, self.run_id))
         for work in last:
@@ -356,12 +362,35 @@ def _settings_of(known: Sites | None) -> dict[str, SiteSettings]:
     }
 
 
+async def _patiently(ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Ask the hub; again while it does not answer: it may be being started again."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            return await ask()
+        except UnavailableError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def _sites_of(connection: DriverConnection, expected: set[str]) -> Sites:
+    """Return the sites; a hub that has just started knows them only after they have reported."""
+    deadline = asyncio.get_running_loop().time() + REPORTING_S
+    while True:
+        known = await _patiently(lambda: list_sites(connection.backbone))
+        reachable = {site.name for site in known.sites if site.is_reachable}
+        if expected <= reachable or asyncio.get_running_loop().time() > deadline:
+            return known
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
 async def _locate(
     locator: LocatorClient, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]
 ) -> None:
     try:
         objects = tuple((name.bucket, name.key) for name in names)
-        located: Any = await locator.ask(Locate(objects=objects))
+        located: Any = await _patiently(lambda: locator.ask(Locate(objects=objects)))
     except ContinuumError as problem:
         then([Found(problem=f"s3://{name.bucket}/{name.key}: {problem}") for name in names])
         return
