@@ -4,7 +4,7 @@ Belongs here: everything that makes or checks a proof. Never here: what an ident
 objects or tasks; that is decided where it is done.
 """
 
-from continuum.security.authorities import Authority, Purpose, name_of, role_of
+from continuum.security.authorities import LOOPBACK_NAMES, Authority, Purpose, name_of, role_of
 from continuum.security.identities import (
     IdentityFiles,
     create_identity,
@@ -24,6 +24,7 @@ from continuum.security.tls import MODERN_SUITES, client_context, server_context
 from continuum.security.writing import write_private
 
 __all__ = [
+    "LOOPBACK_NAMES",
     "MODERN_SUITES",
     "Authority",
     "IdentityFiles",

@@ -121,6 +121,16 @@ def role_of(certificate: x509.Certificate) -> str:
     return ""
 
 
+def hosts_of(certificate: x509.Certificate) -> set[str]:
+    """Return the names and addresses that a leaf holds for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return {*names.get_values_for_type(x509.DNSName), *map(str, addresses)}
+
+
 def name_of(certificate: x509.Certificate) -> str:
     """Return the subject's common name; empty if there is none."""
     attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

@@ -17,6 +17,7 @@ from continuum.security.authorities import (
     LOOPBACK_NAMES,
     Authority,
     Purpose,
+    hosts_of,
     is_due_for_renewal,
     private_pem,
     public_pem,
@@ -83,7 +84,8 @@ def create_identity(
         (Purpose.TLS, files.certificate_file, files.key_file),
         (Purpose.SIGNING, files.signing_certificate_file, files.signing_key_file),
     ):
-        if key_file.exists() and _is_good(certificate_file, authority, role):
+        wanted_hosts = hosts if purpose is Purpose.TLS else ()
+        if key_file.exists() and _is_good(certificate_file, authority, role, wanted_hosts):
             continue
         certificate, key = authority.issue(name, role, purpose, hosts=hosts)
         write_private(key_file, private_pem(key))
@@ -97,7 +99,7 @@ def write_openssl_settings(path: Path) -> Path:
     return path
 
 
-def _is_good(certificate_file: Path, authority: Authority, role: str) -> bool:
+def _is_good(certificate_file: Path, authority: Authority, role: str, hosts: tuple[str, ...]) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -105,5 +107,6 @@ def _is_good(certificate_file: Path, authority: Authority, role: str) -> bool:
     return (
         authority.has_issued(certificate)
         and role_of(certificate) == role
+        and set(hosts) <= hosts_of(certificate)
         and not is_due_for_renewal(certificate, dt.datetime.now(dt.UTC))
     )

@@ -12,13 +12,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from continuum.sites.agents import AgentSettings
     from continuum.sites.documents import format_document, read_document
-    from continuum.sites.embedded.preparing import UpOptions
+    from continuum.sites.embedded.nats import format_backbone_configuration
+    from continuum.sites.embedded.ports import choose_free_ports, find_port_holder, is_port_free
+    from continuum.sites.embedded.preparing import UpOptions, inherit_environment
+    from continuum.sites.embedded.seaweedfs import (
+        STORE_PORT_NAMES,
+        PlannedStore,
+        ensure_store_secrets,
+        plan_store,
+    )
     from continuum.sites.embedded.starting import run_in_foreground, start
     from continuum.sites.homes import Continuum, Credentials, Home, SiteAddress
     from continuum.sites.hubs import HubSettings, UserFile, read_hub_settings
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
-    from continuum.sites.supervision.starting import Progress, StartFailedError
+    from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
+    from continuum.sites.supervision.plans import Plan, PlannedFile, PlannedProcess, ReadyLine, ReadyPort
+    from continuum.sites.supervision.starting import (
+        Progress,
+        StartFailedError,
+        run_daemon,
+        start_daemon,
+        supervise,
+    )
 
 _HOMES = {
     "AgentSettings": "agents",
@@ -28,25 +44,46 @@ _HOMES = {
     "Home": "homes",
     "HubSettings": "hubs",
     "KnownSite": "registry",
+    "Plan": "supervision.plans",
+    "PlannedFile": "supervision.plans",
+    "PlannedProcess": "supervision.plans",
+    "PlannedStore": "embedded.seaweedfs",
     "ProcessStatus": "supervision.controlling",
     "Progress": "supervision.starting",
+    "ReadyLine": "supervision.plans",
+    "ReadyPort": "supervision.plans",
     "Registry": "registry",
+    "STORE_PORT_NAMES": "embedded.seaweedfs",
     "SiteAddress": "homes",
     "Sites": "registry",
     "StartFailedError": "supervision.starting",
     "UpOptions": "embedded.preparing",
     "UserFile": "hubs",
+    "choose_free_ports": "embedded.ports",
+    "choose_run_folder": "supervision.folders",
+    "ensure_home": "supervision.folders",
+    "ensure_store_secrets": "embedded.seaweedfs",
+    "find_binary": "supervision.folders",
+    "find_port_holder": "embedded.ports",
     "find_status": "supervision.controlling",
-    "list_sites": "registry",
-    "read_hub_settings": "hubs",
+    "format_backbone_configuration": "embedded.nats",
     "format_document": "documents",
+    "inherit_environment": "embedded.preparing",
+    "is_port_free": "embedded.ports",
+    "list_sites": "registry",
+    "plan_store": "embedded.seaweedfs",
     "read_document": "documents",
+    "read_hub_settings": "hubs",
+    "run_daemon": "supervision.starting",
     "run_in_foreground": "embedded.starting",
     "start": "embedded.starting",
+    "start_daemon": "supervision.starting",
     "stop": "supervision.controlling",
+    "supervise": "supervision.starting",
 }
 
 __all__ = [
+    "STORE_PORT_NAMES",
     "AgentSettings",
     "Continuum",
     "ContinuumStatus",
@@ -54,22 +91,41 @@ __all__ = [
     "Home",
     "HubSettings",
     "KnownSite",
+    "Plan",
+    "PlannedFile",
+    "PlannedProcess",
+    "PlannedStore",
     "ProcessStatus",
     "Progress",
+    "ReadyLine",
+    "ReadyPort",
     "Registry",
     "SiteAddress",
     "Sites",
     "StartFailedError",
     "UpOptions",
     "UserFile",
+    "choose_free_ports",
+    "choose_run_folder",
+    "ensure_home",
+    "ensure_store_secrets",
+    "find_binary",
+    "find_port_holder",
     "find_status",
+    "format_backbone_configuration",
     "format_document",
+    "inherit_environment",
+    "is_port_free",
     "list_sites",
+    "plan_store",
     "read_document",
     "read_hub_settings",
+    "run_daemon",
     "run_in_foreground",
     "start",
+    "start_daemon",
     "stop",
+    "supervise",
 ]
 
 

@@ -71,7 +71,7 @@ def permissions_of(identity: str) -> Permissions:
             return Permissions()
 
 
-def format_configuration(
+def format_backbone_configuration(
     *, port: int, server: IdentityFiles, identities: Iterable[str], host: str = "127.0.0.1", pid_file: Path
 ) -> str:
     """Return the text of nats-server's configuration file, which is JSON too."""

@@ -126,7 +126,7 @@ def _identities(settings: EmbeddedSettings) -> tuple[tuple[str, str], ...]:
 
 
 def _backbone_file(settings: EmbeddedSettings) -> PlannedFile:
-    text = nats.format_configuration(
+    text = nats.format_backbone_configuration(
         port=settings.ports["backbone"],
         server=_identity(settings, "backbone"),
         identities=[
@@ -161,7 +161,7 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
         folder=settings.home / "sites" / site.name,
         socket_folder=settings.run_folder,
         weed=settings.weed,
-        ports={port: settings.ports[f"{name}.{port}"] for port in seaweedfs.PORT_NAMES},
+        ports={port: settings.ports[f"{name}.{port}"] for port in seaweedfs.STORE_PORT_NAMES},
         secrets=site.store,
         identity=_identity(settings, name),
         ca_pem=settings.ca_pem,

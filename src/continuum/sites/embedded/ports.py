@@ -17,7 +17,7 @@ INTERNAL_PORTS = range(20_000, 32_000)
 _LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on `port` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -32,19 +32,19 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def choose_free(count: int, avoid: Collection[int] = ()) -> list[int]:
+def choose_free_ports(count: int, avoid: Collection[int] = ()) -> list[int]:
     """Return `count` different free ports, none of them in `avoid`."""
     candidates = random.sample(INTERNAL_PORTS, len(INTERNAL_PORTS))
     free: list[int] = []
     for port in candidates:
         if len(free) == count:
             return free
-        if port not in avoid and is_free(port):
+        if port not in avoid and is_port_free(port):
             free.append(port)
     raise UnavailableError(f"there are no {count} free ports between 20000 and 32000 on this machine")
 
 
-def find_holder(port: int) -> str:
+def find_port_holder(port: int) -> str:
     """Return who listens on `port`, as `name (pid 123)`; empty if that cannot be known."""
     inodes = set(_listening_inodes(port))
     if not inodes:

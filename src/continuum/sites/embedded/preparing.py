@@ -17,7 +17,7 @@ from continuum.model.sites import SiteKind, parse_site_name
 from continuum.security import create_identity
 from continuum.sites.embedded import ports as port_choice
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
-from continuum.sites.embedded.seaweedfs import PORT_NAMES, ensure_secrets
+from continuum.sites.embedded.seaweedfs import STORE_PORT_NAMES, ensure_store_secrets
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 
@@ -115,7 +115,7 @@ def _choose_outer_ports(
     _check_outer_ports(wanted)
     chosen = {port for port in wanted.values() if port}
     for key in (key for key, port in wanted.items() if port == 0):
-        wanted[key] = port_choice.choose_free(1, chosen)[0]
+        wanted[key] = port_choice.choose_free_ports(1, chosen)[0]
         chosen.add(wanted[key])
     return wanted["hub"], [wanted[f"gateway.{name}"] for name in names]
 
@@ -128,13 +128,13 @@ def _check_outer_ports(wanted: Mapping[str, int]) -> None:
         if port and port in seen:
             raise InvalidInputError(f"{seen[port]} and {key} cannot both listen on port {port}")
         seen[port] = key
-        if port and not port_choice.is_free(port):
+        if port and not port_choice.is_port_free(port):
             raise port_taken(key, port)
 
 
 def port_taken(owner: str, port: int) -> UnavailableError:
     """Return the error that says who holds the port of `owner`, and which option chooses another."""
-    holder = port_choice.find_holder(port)
+    holder = port_choice.find_port_holder(port)
     option = "--hub-port" if owner == "hub" else "--gateway-ports"
     return UnavailableError(
         f"port {port}, which {owner} needs, is in use" + (f" by {holder}" if holder else ""),
@@ -146,18 +146,18 @@ def _choose_inner_ports(
     before: Continuum | None, names: tuple[str, ...], taken: set[int], tell: Tell
 ) -> dict[str, int]:
     earlier = dict(before.ports) if before is not None else {}
-    needed = ["backbone", *(f"store.{name}.{port}" for name in names for port in PORT_NAMES)]
+    needed = ["backbone", *(f"store.{name}.{port}" for name in names for port in STORE_PORT_NAMES)]
     missing = []
     for key in needed:
         port = earlier.get(key)
-        if port is None or port in taken or not port_choice.is_free(port):
+        if port is None or port in taken or not port_choice.is_port_free(port):
             missing.append(key)
             if port is not None:
-                holder = port_choice.find_holder(port)
+                holder = port_choice.find_port_holder(port)
                 tell(f"port {port} of {key} is taken{f' by {holder}' if holder else ''}: chose another one")
         else:
             taken.add(port)
-    fresh = dict(zip(missing, port_choice.choose_free(len(missing), taken), strict=True))
+    fresh = dict(zip(missing, port_choice.choose_free_ports(len(missing), taken), strict=True))
     return earlier | fresh
 
 
@@ -175,7 +175,7 @@ def _describe_sites(
             gateway_port=port,
             computing_units=units,
             memory_bytes=memory,
-            store=ensure_secrets(home.site_folder(name) / "store-secrets.json"),
+            store=ensure_store_secrets(home.site_folder(name) / "store-secrets.json"),
             policy=policy or Policy.WRITE_LOCAL.value,
         )
         for name, port in zip(names, gateway_ports, strict=True)

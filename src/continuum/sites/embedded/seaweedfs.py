@@ -21,7 +21,7 @@ from continuum.sites.embedded.nats import SUITES
 from continuum.sites.supervision.folders import MAX_SOCKET_NAME_BYTES
 from continuum.sites.supervision.plans import PlannedFile, PlannedProcess, ReadyStore
 
-PORT_NAMES = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc")
+STORE_PORT_NAMES = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc")
 REGION = "us-east-1"
 BUCKET = "continuum"
 # Volumes are files that grow to 1 GiB; they take no space before data comes. 1,000 of them hold 1 TB.
@@ -81,7 +81,7 @@ def format_identities(secrets: StoreSecrets, bucket: str) -> bytes:
     )
 
 
-def ensure_secrets(path: Path) -> StoreSecrets:
+def ensure_store_secrets(path: Path) -> StoreSecrets:
     """Return the secrets that `path` holds; new ones, written there, if there are none."""
     if path.exists():
         return read_document(path, StoreSecrets)
@@ -126,7 +126,7 @@ def plan_store(
     ca_pem: str,
     inherited: dict[str, str],
 ) -> PlannedStore:
-    """Plan the store `name` with its data below `folder`. `ports` has the names of `PORT_NAMES`."""
+    """Plan the store `name` with its data below `folder`. `ports` has the names of `STORE_PORT_NAMES`."""
     identities_file = folder / "store-identities.json"
     s3_socket = socket_path(socket_folder, name)
     own = Store(
@@ -140,7 +140,7 @@ def plan_store(
     )
     flags = (
         f"-dir={folder / 'store'}",
-        *(f"-{_port_flag(port_name)}={ports[port_name]}" for port_name in PORT_NAMES),
+        *(f"-{_port_flag(port_name)}={ports[port_name]}" for port_name in STORE_PORT_NAMES),
         f"-filer.localSocket={socket_path(socket_folder, name, 'filer')}",
         f"-s3.localSocket={s3_socket}",
         f"-s3.config={identities_file}",
