@@ -3,11 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from continuum.cli.asking import ask
-from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import NotFoundError
 from continuum.sites import KnownSite, Sites, list_sites
 
@@ -32,7 +31,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         table.add_column(heading, justify="right" if is_number else "left")
     for each in known.sites:
         table.add_row(*_row(each))
-    Console(highlight=False).print(table)
+    open_console().print(table)
 
 
 @app.command()
@@ -56,7 +55,7 @@ def show(
 
 
 def _print(found: KnownSite, known: Sites) -> None:
-    console = Console(highlight=False)
+    console = open_console()
     report = found.report
     lines = {
         "state": _state(found),

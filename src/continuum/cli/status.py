@@ -3,10 +3,9 @@
 import time
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.sites import ContinuumStatus, ProcessStatus, find_status
 
 _STYLES = {"ready": "green", "up": "green", "starting": "yellow", "stopping": "yellow", "degraded": "red"}
@@ -27,7 +26,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print(found: ContinuumStatus) -> None:
-    console = Console(highlight=False)
+    console = open_console()
     style = _STYLES.get(found.state, "dim")
     console.print(f"{found.home}: [{style}]{found.state}[/]")
     if found.died:
@@ -53,9 +52,16 @@ def _row(process: ProcessStatus) -> tuple[str, ...]:
         str(process.pid or ""),
         _duration(time.time() - process.ready_at) if is_ready else "",
         str(process.restarts or ""),
-        " ".join(map(str, process.ports)),
+        _ports(process.ports),
         process.last_failure,
     )
+
+
+def _ports(ports: tuple[int, ...]) -> str:
+    """Return the first port, and how many inner ones there are besides."""
+    if not ports:
+        return ""
+    return f"{ports[0]}" + (f" and {len(ports) - 1} inner" if len(ports) > 1 else "")
 
 
 def _duration(seconds: float) -> str:

@@ -32,7 +32,18 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         ),
     ] = "",
     policy: Annotated[
-        str, typer.Option(help="write_local, or copy_on_read: also keep what was read from elsewhere.")
+        str,
+        typer.Option(
+            help="write_local, or copy_on_read: also keep what was read from elsewhere.",
+            show_default="as before, else write_local",
+        ),
+    ] = "",
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="development, or release: gateways speak HTTPS only.",
+            show_default="as before, else development",
+        ),
     ] = "",
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the terminal; Ctrl-C stops everything.")
@@ -61,6 +72,7 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         hub_port=hub_port,
         gateway_ports=_ports(gateway_ports),
         policy=policy,
+        profile=profile,
     )
     display = Display(chosen, is_quiet=as_json)
     with display:

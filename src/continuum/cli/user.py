@@ -5,11 +5,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from continuum.cli.asking import ask
-from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.objects import Role, User
 from continuum.store import CreateUser, DeleteUser, ListUsers, LocatorClient, Users
 
@@ -79,7 +78,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     for each in users:
         added = f"{dt.datetime.fromtimestamp(each.created_at, dt.UTC):%Y-%m-%d %H:%M} UTC"
         table.add_row(each.name, each.role, each.access_key, added)
-    Console(highlight=False).print(table)
+    open_console().print(table)
 
 
 @app.command()

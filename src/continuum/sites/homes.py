@@ -28,8 +28,9 @@ class SiteAddress(msgspec.Struct, frozen=True, kw_only=True):
 class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     """A continuum as it was set up.
 
-    `profile` is `development` (plain HTTP gateways on loopback allowed) or `release`. `ports` are the
-    internal ports that were chosen at the first `up`, by name (`backbone`, `store.edge.s3`).
+    `policy` says where gateways put objects; `profile` is `development` (plain HTTP gateways on loopback
+    allowed) or `release`. `ports` are the internal ports that were chosen at the first `up`, by name
+    (`backbone`, `store.edge.s3`).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     backbone_url: str
     sites: tuple[SiteAddress, ...]
     profile: str
+    policy: str = "write_local"
     ports: dict[str, int] = {}
 
 

@@ -42,7 +42,6 @@ class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
     computing_units: int
     memory_bytes: int
     store: StoreSecrets
-    policy: str = "write_local"
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +55,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     run_folder: Path
     profile: str
+    policy: Policy
     sites: tuple[EmbeddedSite, ...]
     hub_port: int
     ports: dict[str, int]
@@ -114,6 +114,7 @@ def describe(settings: EmbeddedSettings) -> Continuum:
             for site in settings.sites
         ),
         profile=settings.profile,
+        policy=settings.policy.value,
         ports=settings.ports,
     )
 
@@ -264,7 +265,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         backbone=_backbone_settings(settings, f"gateway.{site.name}"),
         own_store=store.own,
         peer_store=store.peer,
-        policy=Policy(site.policy),
+        policy=settings.policy,
     )
 
 

@@ -58,7 +58,8 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         home=home.path,
         run_folder=run_folder,
         profile=_choose_profile(options, before),
-        sites=_describe_sites(home, names, gateway_ports, options.policy),
+        policy=_choose_policy(options, before),
+        sites=_describe_sites(home, names, gateway_ports),
         hub_port=hub_port,
         ports=ports
         | {"hub": hub_port}
@@ -93,6 +94,16 @@ def _choose_profile(options: UpOptions, before: Continuum | None) -> str:
     if profile not in {"development", "release"}:
         raise InvalidInputError(f"there is no profile {profile!r}", hint="development or release")
     return profile
+
+
+def _choose_policy(options: UpOptions, before: Continuum | None) -> Policy:
+    policy = options.policy or (before.policy if before is not None else Policy.WRITE_LOCAL)
+    try:
+        return Policy(policy)
+    except ValueError as problem:
+        raise InvalidInputError(
+            f"there is no policy {policy!r}", hint=f"one of {', '.join(Policy)}"
+        ) from problem
 
 
 def _choose_outer_ports(
@@ -161,11 +172,7 @@ def _choose_inner_ports(
     return earlier | fresh
 
 
-def _describe_sites(
-    home: Home, names: tuple[str, ...], gateway_ports: list[int], policy: str
-) -> tuple[EmbeddedSite, ...]:
-    if policy and policy not in set(Policy):
-        raise InvalidInputError(f"there is no policy {policy!r}", hint=f"one of {', '.join(Policy)}")
+def _describe_sites(home: Home, names: tuple[str, ...], gateway_ports: list[int]) -> tuple[EmbeddedSite, ...]:
     units = max(1, len(os.sched_getaffinity(0)) // len(names))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(names)
     return tuple(
@@ -176,7 +183,6 @@ def _describe_sites(
             computing_units=units,
             memory_bytes=memory,
             store=ensure_store_secrets(home.site_folder(name) / "store-secrets.json"),
-            policy=policy or Policy.WRITE_LOCAL.value,
         )
         for name, port in zip(names, gateway_ports, strict=True)
     )

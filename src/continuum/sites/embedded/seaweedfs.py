@@ -156,7 +156,7 @@ def plan_store(
         # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
         # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
         stop_s=1.0,
-        ports=tuple(ports.values()),
+        ports=(ports["s3"], *(port for key, port in ports.items() if key != "s3")),
     )
     return PlannedStore(
         process=process,

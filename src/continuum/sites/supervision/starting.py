@@ -72,6 +72,7 @@ def start_daemon(home: Home, command: Sequence[str], report: Report) -> None:
         except BaseException:
             _end(daemon)
             raise
+        daemon.returncode = 0  # it lives on without us: there is nothing to wait for
 
 
 def run_daemon(home: Home, make_plan: MakePlan, descriptor: int, *, hint: str) -> int:
