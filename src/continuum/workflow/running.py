@@ -174,6 +174,7 @@ class Run:
         datum = variable.renew(is_file=direction.is_file, name=writing.name)
         datum.previous = writing.before
         variable.written_by_task = True
+        variable.stamp = None
         published = self.files.object_of(variable) if direction.is_file else None
         datum.is_external = published is not None
         writes.append(datum)

@@ -379,8 +379,8 @@ async def _sites_of(connection: DriverConnection, expected: set[str]) -> Sites:
     deadline = asyncio.get_running_loop().time() + REPORTING_S
     while True:
         known = await _patiently(lambda: list_sites(connection.backbone))
-        reachable = {site.name for site in known.sites if site.is_reachable}
-        if expected <= reachable or asyncio.get_running_loop().time() > deadline:
+        reported = {site.name for site in known.sites}
+        if expected <= reported or asyncio.get_running_loop().time() > deadline:
             return known
         await asyncio.sleep(ASK_AGAIN_S)
 

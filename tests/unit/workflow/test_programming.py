@@ -1,0 +1,272 @@
+"""Decorators: what they accept in all spellings, and what they refuse by name."""
+
+import importlib
+import sys
+
+import pytest
+
+from continuum.model.errors import InvalidInputError
+from continuum.model.tasks import Needs, OnFailure
+from continuum.workflow import (
+    COLLECTION_FILE_IN,
+    COLLECTION_IN,
+    FILE_IN,
+    FILE_OUT,
+    IN,
+    INOUT,
+    constraint,
+    install_pycompss,
+    on_failure,
+    task,
+)
+from continuum.workflow.directions import DEPTH, DIRECTION, FILE, TYPE, UNSUPPORTED, parse_direction
+from continuum.workflow.returning import parse_returns
+
+TWO = 2
+UNITS = 3
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        (1, 1),
+        (0, 0),
+        (2, 2),
+        ("2", 2),
+        ("TWO", 2),
+        (int, 1),
+        (list, 1),
+        (object, 1),
+        ((int, str), 2),
+        ([int, int, int], 3),
+        ({}, 1),
+    ],
+)
+def test_returns_is_understood_in_every_spelling(given, count):
+    assert parse_returns(given, test_returns_is_understood_in_every_spelling).count == count
+
+
+@pytest.mark.parametrize("given", ["three", True, -1])
+def test_returns_that_says_nothing_is_refused(given):
+    with pytest.raises(InvalidInputError):
+        parse_returns(given, test_returns_that_says_nothing_is_refused)
+
+
+def nothing():
+    pass
+
+
+def early(x):
+    if x:
+        return
+    str(x)
+
+
+def one(x):
+    return x
+
+
+def sometimes(x):
+    if x:
+        return x
+    return None
+
+
+def pair(x):
+    if x:
+        return x, 1
+    return 2, x
+
+
+def mixed(x):
+    if x:
+        return x, 1
+    return x
+
+
+def annotated(x) -> tuple[int, str]:
+    return x
+
+
+def annotated_none(x) -> None:
+    return x
+
+
+def annotated_many(x) -> tuple[int, ...]:
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "count"),
+    [
+        (nothing, 0),
+        (early, 0),
+        (one, 1),
+        (sometimes, 1),
+        (pair, 2),
+        (mixed, 1),
+        (annotated, 2),
+        (annotated_none, 0),
+        (annotated_many, 1),
+    ],
+)
+def test_without_returns_the_function_itself_tells(function, count):
+    assert parse_returns(None, function).count == count
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "is_file"),
+    [
+        (IN, "IN", False),
+        ({TYPE: FILE_IN}, "FILE_IN", True),
+        ({TYPE: FILE, DIRECTION: INOUT}, "FILE_INOUT", True),
+        ({DIRECTION: INOUT}, "INOUT", False),
+        ({"Type": COLLECTION_IN, "Depth": 2}, "COLLECTION_IN", False),
+        ({TYPE: COLLECTION_FILE_IN, DEPTH: 2}, "COLLECTION_FILE_IN", True),
+        ({TYPE: FILE_OUT, "keep_rename": False}, "FILE_OUT", True),
+    ],
+)
+def test_directions_are_understood_in_the_long_form_too(given, name, is_file):
+    direction = parse_direction("x", given)
+    assert (direction.name, direction.is_file) == (name, is_file)
+
+
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
+def test_a_direction_that_is_not_supported_is_refused_by_its_name(name):
+    with pytest.raises(InvalidInputError, match=f"{name} .parameter x. is not supported yet"):
+        parse_direction("x", UNSUPPORTED[name])
+
+
+@pytest.mark.parametrize(
+    "given", [{TYPE: FILE, "prefix": "-f"}, {TYPE: COLLECTION_IN, DIRECTION: INOUT}, 3, {DEPTH: 0}]
+)
+def test_a_direction_that_means_nothing_is_refused(given):
+    with pytest.raises(InvalidInputError):
+        parse_direction("x", given)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"is_replicated": True}, "is_replicated"),
+        ({"isReplicated": True}, "is_replicated"),
+        ({"numba": True}, "numba"),
+        ({"cache_returns": True}, "cache_returns"),
+        ({"colour": "red"}, "no option colour"),
+        ({"on_failure": "PANIC"}, "PANIC"),
+        ({"time_out": "soon"}, "time_out"),
+    ],
+)
+def test_an_option_that_is_not_supported_is_refused_by_its_name(options, says):
+    def function():
+        pass
+
+    with pytest.raises(InvalidInputError, match=says):
+        task(**options)(function).failing  # noqa: B018 - looked at on the first call
+
+
+def test_a_task_needs_a_plain_function():
+    with pytest.raises(InvalidInputError, match="@classmethod goes above @task"):
+        task()(classmethod(nothing))
+    with pytest.raises(InvalidInputError, match="needs a function"):
+        task()(3)
+
+    async def coroutine():
+        pass
+
+    with pytest.raises(InvalidInputError, match="coroutine"):
+        task()(coroutine)
+
+
+@pytest.mark.parametrize(
+    ("options", "needs"),
+    [
+        ({"computing_units": 2}, Needs(computing_units=2)),
+        ({"computing_units": "2"}, Needs(computing_units=2)),
+        ({"computingUnits": "2"}, Needs(computing_units=2)),
+        ({"ComputingUnits": 2}, Needs(computing_units=2)),
+        ({"computing_units": "$UNITS_OF_TEST"}, Needs(computing_units=5)),
+        ({"computing_units": "${UNITS_OF_TEST}"}, Needs(computing_units=5)),
+        ({"computing_units": "UNITS"}, Needs(computing_units=3)),
+        ({"processors": [{"ProcessorType": "CPU", "ComputingUnits": "4"}]}, Needs(computing_units=4)),
+        ({"memory_size": 1.5}, Needs(memory_bytes=1_500_000_000)),
+        ({"app_software": "casa, wsclean"}, Needs(software=("casa", "wsclean"))),
+        ({"site": "edge"}, Needs(site="edge")),
+        ({"is_local": True}, Needs(site="home")),
+        ({"processor_architecture": "arm64"}, Needs(architecture="arm64")),
+    ],
+)
+def test_constraints_are_understood_in_every_spelling(options, needs, monkeypatch):
+    monkeypatch.setenv("UNITS_OF_TEST", "5")
+    assert constraint(**options)(task()(one)).needs_of((1,), {}) == needs
+
+
+def test_a_constraint_may_name_a_parameter():
+    function = constraint(computing_units="x")(task()(one))
+    assert function.needs_of((4,), {}).computing_units == 4
+    assert function.needs_of((), {"x": 2}).computing_units == 2
+
+
+def test_a_constraint_below_the_task_counts_too():
+    assert task()(constraint(computing_units=2)(lambda: None)).needs_of((), {}).computing_units == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"storage_size": 3}, {"wall_clock_limit": 2}, {"processors": [{"ProcessorType": "GPU"}]}]
+)
+def test_a_constraint_that_is_not_supported_is_refused_by_its_name(options):
+    name = "GPU" if "processors" in options else next(iter(options))
+    with pytest.raises(InvalidInputError, match=name):
+        constraint(**options)
+
+
+@pytest.mark.parametrize("value", ["many", -1, 1.5])
+def test_a_constraint_that_is_no_number_is_refused(value):
+    with pytest.raises(InvalidInputError):
+        constraint(computing_units=value)(task()(one)).needs_of((1,), {})
+
+
+def test_the_policy_comes_from_the_option_or_from_the_decorator():
+    assert task(on_failure="FAIL")(one).failing.policy is OnFailure.FAIL
+    assert task(onFailure="IGNORE")(one).failing.policy is OnFailure.IGNORE
+    decorated = on_failure(management="IGNORE", returns=7)(task()(one))
+    assert (decorated.failing.policy, decorated.failing.defaults) == (OnFailure.IGNORE, {"returns": 7})
+
+
+# ---- PyCOMPSs' names ----
+
+
+def test_every_module_of_pycompss_that_is_there_is_found_by_its_name():
+    install_pycompss()
+    for name in ("task", "parameter", "constraint", "api", "on_failure", "exceptions"):
+        module = importlib.import_module(f"pycompss.api.{name}")
+        assert module is importlib.import_module(f"continuum.workflow.pycompss.api.{name}")
+    from pycompss.functions.reduce import merge_reduce  # noqa: PLC0415
+
+    assert merge_reduce(max, [3, 1, 4, 1, 5]) == 5
+
+
+@pytest.mark.parametrize(
+    "module", ["binary", "mpi", "implement", "reduction", "container", "http", "software"]
+)
+def test_a_decorator_that_is_not_supported_is_refused_when_it_is_used(module):
+    decorator = getattr(importlib.import_module(f"pycompss.api.{module}"), module)
+    with pytest.raises(InvalidInputError, match=f"{module} of PyCOMPSs is not supported yet"):
+        decorator(binary="ls")
+
+
+@pytest.mark.parametrize(
+    "module", ["pycompss.streams", "pycompss.dds", "pycompss.interactive", "pycompss.api.magic"]
+)
+def test_a_module_that_is_not_supported_is_refused_when_it_is_imported(module):
+    sys.modules.pop(module, None)
+    with pytest.raises(InvalidInputError, match="is not supported yet"):
+        importlib.import_module(module)
+    with pytest.raises(ImportError):
+        importlib.import_module(module)
+
+
+def test_task_groups_are_refused_by_their_name():
+    api = importlib.import_module("pycompss.api.api")
+    with pytest.raises(InvalidInputError, match="TaskGroup"):
+        api.TaskGroup("a")
