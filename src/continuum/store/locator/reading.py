@@ -31,6 +31,14 @@ class Reader:
         self._connections: set[Connection] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="locator-reader")
 
+    def start(self) -> None:
+        """Open the first connection: while there is one, others can be opened even when the disk is full."""
+        self._open_inline()
+
+    def _open_inline(self) -> Connection:
+        self._inline = self._open()
+        return self._inline
+
     async def point(
         self,
         read: Callable[Concatenate[Connection, Parameters], Answer],
@@ -40,12 +48,11 @@ class Reader:
         """Execute a read of a few rows."""
         if not self._are_points_inline:
             return await self.scan(read, *args, **settings)
-        if self._inline is None:
-            self._inline = self._open()
+        connection = self._inline or self._open_inline()
         try:
-            return read(self._inline, *args, **settings)
+            return read(connection, *args, **settings)
         except IndexUnavailableError:
-            self._close(self._inline)
+            self._close(connection)
             self._inline = None
             raise
 

@@ -90,6 +90,7 @@ class Locator:
             lease_s=self._settings.lease_s,
             old_leases_s=old_leases_s,
         )
+        self._reader.start()
         self._writer.start()
         self._reconciler.start()
         for kind, handler in self._handlers().items():
@@ -104,7 +105,8 @@ class Locator:
         try:
             is_new = not connection.row(users.LIST_USERS) and not connection.row(sessions.LIST_STORES)
             self._sealer = Sealer.open(self._settings.key_file, is_new=is_new)
-            sessions.list_stores(connection, self._sealer)  # fails if the key is another one's
+            sessions.list_stores(connection, self._sealer)  # these fail if the key is another one's
+            users.list_users(connection, self._sealer)
             live = sessions.list_live_sessions(connection)
             with connection.writing():
                 before_s = sessions.record_start(

@@ -32,9 +32,9 @@ def find_user_by_name(connection: Connection, sealer: Sealer, name: str) -> User
     return _user(row, sealer) if row else None
 
 
-def list_users(connection: Connection) -> Users:
-    """Return all users in the order of their names, without secrets."""
-    return Users(users=tuple(_user(row, None) for row in connection.rows(LIST_USERS)))
+def list_users(connection: Connection, sealer: Sealer | None = None) -> Users:
+    """Return all users in the order of their names; without secrets if there is no sealer to open them."""
+    return Users(users=tuple(_user(row, sealer) for row in connection.rows(LIST_USERS)))
 
 
 def create_user(connection: Connection, sealer: Sealer, user: User) -> User:
