@@ -11,8 +11,8 @@ change, so it is given to who
 locator.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
 from continuum.model.objects import Bucket, User, Version
@@ -83,7 +83,8 @@ class Memory:
         self._versions: Recent[tuple[str, str], Version] = Recent(max_versions)
         self._buckets: Recent[str, Bucket] = Recent(MAX_BUCKETS)
         self._users: Recent[str, User] = Recent(MAX_USERS)
-        self._questions: set[Question] = set()
+        self._questions: defaultdict[str, defaultdict[str, set[Question]]]
+        self._questions = defaultdict(lambda: defaultdict(set))
         self._lease_until = 0.0
 
     # ---- the lease ----
@@ -108,8 +109,8 @@ class Memory:
         self._versions.clear()
         self._buckets.clear()
         self._users.clear()
-        for question in self._questions:
-            question.is_stale = True
+        for bucket in self._questions.values():
+            _mark_all(bucket)
 
     # ---- remembering ----
 
@@ -129,13 +130,13 @@ class Memory:
         """A question about a key (empty: the bucket; for users the bucket is empty, the key their access
         key) goes out."""
         question = Question(bucket, key)
-        self._questions.add(question)
+        self._questions[bucket][key].add(question)
         return question
 
     def answer(self, question: Question, answer: Version | Bucket | User | None) -> None:
         """The question was answered (None: not found, or it failed); remember the answer unless it may be
         old."""
-        self._questions.discard(question)
+        self._drop(question)
         if question.is_stale or answer is None:
             return
         if isinstance(answer, Version):
@@ -153,7 +154,7 @@ class Memory:
         kept: which came last is known to the locator only.
         """
         is_stale = question.is_stale
-        self._questions.discard(question)
+        self._drop(question)
         self.invalidate([(question.bucket, question.key)])
         if published is not None and not is_stale:
             self._versions.put((question.bucket, question.key), published)
@@ -179,6 +180,25 @@ class Memory:
                 self._versions.drop(place)
 
     def _mark(self, bucket: str, key: str) -> None:
-        for question in self._questions:
-            if question.bucket == bucket and (not key or question.key == key):
-                question.is_stale = True
+        if bucket not in self._questions:
+            return
+        asked = self._questions[bucket]
+        if not key:
+            _mark_all(asked)
+        for question in asked.get(key, ()):
+            question.is_stale = True
+
+    def _drop(self, question: Question) -> None:
+        """The question is not under way any more."""
+        asked = self._questions[question.bucket]
+        asked[question.key].discard(question)
+        if not asked[question.key]:
+            del asked[question.key]
+        if not asked:
+            del self._questions[question.bucket]
+
+
+def _mark_all(asked: Mapping[str, set[Question]]) -> None:
+    for questions in asked.values():
+        for question in questions:
+            question.is_stale = True

@@ -12,6 +12,7 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import WriteConditions, matches_etag
 from continuum.store.gateway.locations import PhysicalKey
 from continuum.store.locator.messages import Commit
+from continuum.store.stores.exchanges import StoreUnreachableError
 
 
 def make_version_id() -> str:
@@ -42,6 +43,8 @@ def removed_on_failure(call: Call, physical: PhysicalKey) -> Iterator[None]:
     discarding = call.context.discarding
     try:
         yield
+    except StoreUnreachableError:
+        raise  # nothing was written
     except UncertainError:
         discarding.leave(physical)
         raise

@@ -9,64 +9,87 @@ reply fails and the client's connection is cut.
 import asyncio
 import logging
 
-from continuum.model.errors import ContinuumError
+from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Replica, Version
 from continuum.model.policies import order_replicas
-from continuum.store.errors import S3Error
 from continuum.store.gateway.bodies import ClientGoneError
+from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
 from continuum.store.stores.exchanges import Exchange, Sink, StoreProtocolError
 
 log = logging.getLogger(__name__)
 
-_NOT_FOUND = 404
 
-
-class VanishedError(ContinuumError):
-    """The bytes of a version are nowhere: it was replaced since it was looked up, or they are lost."""
+class UnreadableError(UnavailableError):
+    """None of the replicas that are known gives the bytes: their stores are down, or the version was
+    replaced since it was looked up, or it has further replicas by now."""
 
 
 class ReplicaSource:
-    """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`."""
+    """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`.
 
-    __slots__ = ("_peers", "_tried", "length", "start", "version")
+    Each store is tried once. When those that are known are used up the locator is asked once more: others
+    may have been made since.
+    """
 
-    def __init__(self, version: Version, peers: Peers, start: int, length: int) -> None:
+    __slots__ = ("_asked_again", "_locations", "_peers", "_tried", "length", "start", "version")
+
+    def __init__(
+        self, version: Version, peers: Peers, locations: Locations, *, start: int, length: int
+    ) -> None:
         self.version = version
         self.start = start
         self.length = length
         self._peers = peers
+        self._locations = locations
         self._tried: set[str] = set()
+        self._asked_again = False
 
     async def open(self, offset: int = 0) -> tuple[Exchange, Replica]:
-        """Open the first replica that answers, `offset` bytes into the wanted part; each is tried once.
+        """Open the first replica that answers, `offset` bytes into the wanted part. Raises
+        `UnreadableError`."""
+        found = await self._try_all(offset)
+        if found is None and await self._ask_again():
+            found = await self._try_all(offset)
+        if found is None:
+            raise UnreadableError("No store that holds the object can be reached now.")
+        return found
 
-        Raises `VanishedError` if all that answered said that there is no such object, else `S3Error`
-        `ServiceUnavailable`.
-        """
+    async def _ask_again(self) -> bool:
+        """Whether the same version has replicas that were not known."""
+        if self._asked_again:
+            return False
+        self._asked_again = True
+        version = self.version
+        self._locations.forget(version.bucket, version.key)
+        try:
+            current = await self._locations.look_up(version.bucket, version.key)
+        except ContinuumError:
+            return False
+        if current.version_id != version.version_id:
+            return False
+        self.version = current
+        return current.replicas != version.replicas
+
+    async def _try_all(self, offset: int) -> tuple[Exchange, Replica] | None:
         peers, version = self._peers, self.version
         if any(peers.find(replica.store) is None for replica in version.replicas):
             await peers.refresh(at_most_every_s=1.0)
-        replicas = order_replicas(version, peers.own.store.name, peers.unavailable(), peers.known)
-        vanished = 0
-        for replica in replicas:
+        for replica in order_replicas(version, peers.own.store.name, peers.unavailable(), peers.known):
             if replica.store in self._tried:
                 continue
             self._tried.add(replica.store)
             try:
                 return await self._open(replica, offset), replica
             except ContinuumError as problem:
-                vanished += getattr(problem, "status", 0) == _NOT_FOUND
                 log.warning("cannot read from %s: %s", replica.store, problem.message)
-        if vanished and vanished == len(replicas):
-            raise VanishedError("no store has the object any more")
-        raise S3Error("ServiceUnavailable", "No store that holds the object can be reached now.")
+        return None
 
     async def _open(self, replica: Replica, offset: int) -> Exchange:
         client = self._peers.find(replica.store)
         if client is None:
-            raise S3Error("ServiceUnavailable")
+            raise UnreadableError(f"{replica.store} is not known here")
         whole = offset == 0 and self.length == self.version.size_bytes
         first, last = self.start + offset, self.start + self.length - 1
         exchange = await client.get(

@@ -1,4 +1,4 @@
-"""The short way of the most frequent request: GET of a whole object when everything is at hand.
+"""The short way of the most frequent request: GET of a small object when everything is at hand.
 
 User, version and a free connection to the own store are known without asking anybody, so the request goes
 on to the store in the callback that received it, and the reply's head goes to the client in the callback
@@ -10,12 +10,12 @@ beginning; so there is one place where errors are worded.
 import time
 from functools import partial
 
-from continuum.model.objects import Role, User, Version
+from continuum.model.objects import Replica, Role, User, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import format_attributes
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.connections import Connection, Request
-from continuum.store.gateway.operations.reads import SOURCE_SITE_HEADER
+from continuum.store.gateway.operations.reads import SMALL_BYTES, SOURCE_SITE_HEADER
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import route
 from continuum.store.signing import parse_authorization, verify
@@ -42,16 +42,22 @@ class ShortWay:
             version = self._find(request)
         except S3Error:
             return False
-        if version is None or len(version.replicas) != 1 or not version.size_bytes:
+        if version is None or not 0 < version.size_bytes <= SMALL_BYTES or not request.body.is_complete:
             return False
-        replica = version.replicas[0]
-        if replica.store != self._own or not request.body.is_complete:
+        replica = self._find_own(version)
+        if replica is None:
             return False
         exchange = self._context.own.begin_get(replica.key, replica.bucket)
         if exchange is None:
             return False
         exchange.on_over = partial(self._answer, request, connection, version, exchange)
         return True
+
+    def _find_own(self, version: Version) -> Replica | None:
+        for replica in version.replicas:
+            if replica.store == self._own:
+                return replica
+        return None
 
     def _find(self, request: Request) -> Version | None:
         """Return the version that the request asks for, if it is signed by a user who may read it. Raises

@@ -23,6 +23,10 @@ class StoreUnavailableError(UnavailableError):
     code = "StoreUnavailable"
 
 
+class StoreUnreachableError(StoreUnavailableError):
+    """A store cannot be reached: nothing of the request was sent."""
+
+
 class StoreProtocolError(ContinuumError):
     """A store answered with something that is not HTTP, or cut its reply short."""
 

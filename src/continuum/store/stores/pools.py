@@ -16,7 +16,7 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.store.stores.breakers import Breaker
 from continuum.store.stores.connections import StoreConnection
-from continuum.store.stores.exchanges import StoreUnavailableError
+from continuum.store.stores.exchanges import StoreUnreachableError
 
 WATCH_EVERY_S = 0.5
 
@@ -105,7 +105,7 @@ class Pool:
         return None
 
     async def take(self, *, fresh: bool = False) -> StoreConnection:
-        """Return a connection that nobody uses. Raises `StoreUnavailableError`.
+        """Return a connection that nobody uses. Raises `StoreUnreachableError`.
 
         A `fresh` one is newly made: for the second try, when the store had closed a kept one just before it
         was used.
@@ -115,7 +115,7 @@ class Pool:
             return kept
         loop = asyncio.get_running_loop()
         if self._closed or not self._breaker.allow(loop.time()):
-            raise StoreUnavailableError(f"the store {self._name} does not answer")
+            raise StoreUnreachableError(f"the store {self._name} does not answer")
         if len(self._open) + self._connecting < self._limits.connections:
             return await self._connect()
         return await self._wait_for_turn(loop)
@@ -128,7 +128,7 @@ class Pool:
                 connection = await asyncio.shield(turn)
         except TimeoutError:
             self._give_up(turn)
-            raise StoreUnavailableError(f"the store {self._name} is too busy") from None
+            raise StoreUnreachableError(f"the store {self._name} is too busy") from None
         except asyncio.CancelledError:
             self._give_up(turn)
             raise
@@ -155,7 +155,7 @@ class Pool:
         except (OSError, TimeoutError) as problem:
             self._breaker.fail(loop.time())
             self._serve_next(None)
-            raise StoreUnavailableError(
+            raise StoreUnreachableError(
                 f"the store {self._name} cannot be reached: {problem or 'no answer in time'}"
             ) from problem
         finally:

@@ -22,7 +22,7 @@ from continuum.store.gateway.publishing import (
     removed_on_failure,
 )
 from continuum.store.gateway.ranges import parse_range
-from continuum.store.gateway.reading import ReadStream, ReplicaSource, VanishedError
+from continuum.store.gateway.reading import ReadStream, ReplicaSource
 from continuum.store.gateway.replies import Reply
 from continuum.store.locator.messages import NoSuchKeyError
 from continuum.store.stores.s3 import StoreReplyError
@@ -138,12 +138,8 @@ async def _open(call: Call, version: Version, start: int, length: int) -> ReadSt
     if not length:
         return None
     context = call.context
-    source = ReplicaSource(version, context.peers, start, length)
-    try:
-        exchange, replica = await source.open()
-    except VanishedError as problem:
-        context.locations.forget(version.bucket, version.key)
-        raise S3Error("ServiceUnavailable", problem.message) from problem
+    source = ReplicaSource(version, context.peers, context.locations, start=start, length=length)
+    exchange, replica = await source.open()
     return ReadStream(source, exchange, replica, context.peers, context.counts)
 
 

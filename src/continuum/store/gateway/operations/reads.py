@@ -8,11 +8,14 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import check_read
 from continuum.store.gateway.operations.answers import read_input
 from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
-from continuum.store.gateway.reading import ReadStream, ReplicaSource, VanishedError
+from continuum.store.gateway.reading import ReadStream, ReplicaSource, UnreadableError
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.wire import parse_reply_header
 from continuum.store.locator.messages import NoSuchKeyError
 
+SMALL_BYTES = (
+    256 * 1024
+)  # not worth to be continued from another replica if the own store fails in the middle
 SOURCE_SITE_HEADER = "x-continuum-source-site"
 
 _PARTIAL = 206
@@ -82,13 +85,11 @@ async def get_object(call: Call) -> Reply:
     version = await _find(call)
     try:
         return await _read(call, version)
-    except VanishedError:
-        call.context.locations.forget(call.bucket, call.key)
-    again = await _find(call)
-    try:
-        return await _read(call, again)
-    except VanishedError as problem:
-        raise S3Error("ServiceUnavailable", problem.message) from problem
+    except UnreadableError:
+        again = await _find(call)  # the source asked again already, so this is what there is now
+        if again.version_id == version.version_id:
+            raise
+    return await _read(call, again)
 
 
 async def _find(call: Call) -> Version:
@@ -128,12 +129,12 @@ async def _read(call: Call, version: Version) -> Reply:
     if not length:
         headers[SOURCE_SITE_HEADER] = context.site
         return Reply(status=selection.status, headers=headers)
-    source = ReplicaSource(version, context.peers, selection.start, length)
+    source = ReplicaSource(version, context.peers, context.locations, start=selection.start, length=length)
     exchange, replica = await source.open()
     site = context.peers.site_of(replica.store)
     headers[SOURCE_SITE_HEADER] = site
     own = context.own.store.name
-    if replica.store == own and len(version.replicas) == 1:
+    if replica.store == own and length <= SMALL_BYTES:
         context.counts.count_read(site, length)
         return Reply(status=selection.status, headers=headers, stream=exchange, length=length)
     whole = length == version.size_bytes
