@@ -78,12 +78,8 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
     with display:
         run = run_in_foreground if foreground else start
         run(chosen, options, display.report)
-    if foreground:
-        return
-    if as_json:
+    if as_json and not foreground:
         print_json(find_status(chosen))
-    else:
-        display.tell_ready()
 
 
 class Display:
@@ -115,10 +111,10 @@ class Display:
             self._show(progress.process, progress.state)
         if progress.ready and not self._is_ready:
             self._is_ready = True
+            self._is_live = False
             self._live.stop()
-            if self._is_live:
-                self.tell_ready()
-                self._is_live = False
+            if not self._is_quiet:
+                self._tell_ready()
 
     def _show(self, process: str, state: str) -> None:
         is_news = self._states.get(process) != state
@@ -136,10 +132,8 @@ class Display:
             text.append(f"{state}\n", "dim")
         return text
 
-    def tell_ready(self) -> None:
+    def _tell_ready(self) -> None:
         """Say what there is now and what to do with it."""
-        if self._is_quiet or (not self._is_live and self._console.is_terminal):
-            return
         described = self._home.continuum()
         print_ = self._console.print
         print_(f"[green]up[/] after {time.monotonic() - self._began:.1f} s: {len(described.sites)} sites")

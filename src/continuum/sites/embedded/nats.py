@@ -68,7 +68,7 @@ def permissions_of(identity: str) -> Permissions:
                 publish=("registry.list", "runs.>", *_USER_ADMINISTRATION, "locator.list_buckets")
             )
         case _:
-            return Permissions()
+            return Permissions(publish_never=(">",))  # nothing allowed would mean everything to nats-server
 
 
 def format_backbone_configuration(

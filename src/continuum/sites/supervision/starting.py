@@ -17,7 +17,7 @@ import msgspec
 
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.sites.homes import Home
-from continuum.sites.supervision.folders import carry_out, choose_run_folder, ensure_private, explain_os_error
+from continuum.sites.supervision.folders import carry_out, explain_os_error
 from continuum.sites.supervision.plans import Plan
 from continuum.sites.supervision.processes import ProcessFailedError, SupervisedProcess
 from continuum.sites.supervision.supervising import Lock, Supervisor
@@ -94,9 +94,7 @@ def supervise(home: Home, make_plan: MakePlan, report: Report, *, hint: str) -> 
     `make_plan` is given a function that tells a person something. `hint` is for whoever finds the lock held.
     Raises `StartFailedError` or another `ContinuumError`; then nothing runs.
     """
-    run_folder = choose_run_folder(home.path)
-    ensure_private(run_folder)
-    lock = Lock(run_folder, hint=hint)
+    lock = Lock(home.path, hint=hint)
     lock.acquire()
     try:
         _supervise(home, make_plan, report)

@@ -10,6 +10,7 @@ lock on `supervisor.pid` keeps a second supervisor away from the same home for a
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from continuum.sites.supervision.controlling import (
     control_socket,
     pid_file,
 )
+from continuum.sites.supervision.folders import choose_run_folder, ensure_private
 from continuum.sites.supervision.plans import Plan
 from continuum.sites.supervision.processes import State, SupervisedProcess
 
@@ -36,32 +38,46 @@ Tell = Callable[[SupervisedProcess], None]
 class Lock:
     """The right to supervise a home, held until `release` or the end of this process."""
 
-    def __init__(self, run_folder: Path, *, hint: str) -> None:
-        self._path = pid_file(run_folder)
+    def __init__(self, home: Path, *, hint: str) -> None:
+        self._home = home
+        self._path = pid_file(choose_run_folder(home))
         self._hint = hint
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
         """Take the lock. Raises `ConflictError` if another supervisor has it."""
+        ensure_private(self._path.parent)
         file = self._path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
             file.close()
             raise ConflictError(
-                f"another supervisor runs, or is starting, what is in {self._path.parent.parent}",
+                f"another supervisor runs, or is starting, what is in {self._home}",
                 hint=self._hint,
             ) from problem
+        if not self._is_the_file_at_the_path(file):  # its former holder has just removed it
+            file.close()
+            self.acquire()
+            return
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()}\n")
         file.flush()
         self._file = file
 
+    def _is_the_file_at_the_path(self, file: IO[str]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Give the lock back; an empty file tells that the end was orderly."""
         if self._file is not None:
             self._file.truncate(0)
+            if not self._path.is_relative_to(self._home):  # a folder under /tmp, for a home with a long path
+                shutil.rmtree(self._path.parent, ignore_errors=True)
             self._file.close()
             self._file = None
 
