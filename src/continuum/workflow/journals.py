@@ -166,7 +166,7 @@ def find_folder(runs: Path, wanted: str) -> Path:
     if RUN_ID.fullmatch(wanted) and (runs / wanted / "run.json").is_file():
         return runs / wanted
     for summary in reversed(list_summaries(runs)):
-        if wanted in {summary.name, "last"} or wanted == "last" or summary.run_id.startswith(wanted):
+        if wanted in {summary.name, "last"} or (wanted and summary.run_id.startswith(wanted)):
             return runs / summary.run_id
     raise NotFoundError(f"there is no run called {wanted!r}", hint="`continuum run list` shows all")
 

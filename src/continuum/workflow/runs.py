@@ -110,9 +110,13 @@ class RunRegistry:
 
     async def stop(self) -> None:
         """Close the database."""
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.dispose)
-            self._engine = None
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Close the database."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
 
     def open(self) -> None:
         """Open the database, and make the table if it is not there."""
