@@ -16,6 +16,7 @@ from litestar import Litestar, Request, Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath
 
 import continuum
 from continuum.hub.authenticating import Authenticator
@@ -53,7 +54,7 @@ def make_application(services: Services, authenticator: Authenticator) -> Litest
         return services.sites()
 
     @get("/api/v1/sites/{name:str}", summary="One site")
-    async def site(name: str) -> SiteView:
+    async def site(name: FromPath[str]) -> SiteView:
         return services.get_site(name)
 
     @get("/api/v1/buckets", summary="The buckets of the name space")
