@@ -36,7 +36,11 @@ class Port:
                 return found
             found.add(picked[0])
 
-    def _try(self, version: ssl.TLSVersion, ciphers: str) -> tuple[str, str] | None:
+    def accepts_group(self, group: str) -> bool:
+        """Tell whether the port agrees on a key in `group` (OpenSSL's name of a curve)."""
+        return self._try(ssl.TLSVersion.TLSv1_3, "ALL", group) is not None
+
+    def _try(self, version: ssl.TLSVersion, ciphers: str, group: str = "") -> tuple[str, str] | None:
         """Return (suite, version) of a handshake, or None if it was refused."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -48,6 +52,8 @@ class Port:
             context.set_ciphers(ciphers)
         except ssl.SSLError:
             return None  # nothing is left to offer
+        if group:
+            context.set_ecdh_curve(group)
         if self._identity is not None:
             context.load_cert_chain(self._identity.certificate_file, self._identity.key_file)
         with socket.create_connection(("127.0.0.1", self._number), timeout=5) as connection:
