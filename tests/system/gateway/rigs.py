@@ -19,7 +19,16 @@ from plain_store import PlainStore
 
 from continuum.backbone import Backbone
 from continuum.model.objects import Store, User
-from continuum.store import GatewaySettings, Limits, Locator, LocatorSettings, ObjectClient, StoreClient
+from continuum.store import (
+    DeleteUser,
+    GatewaySettings,
+    Limits,
+    Locator,
+    LocatorClient,
+    LocatorSettings,
+    ObjectClient,
+    StoreClient,
+)
 from continuum.store.gateway.gateways import Gateway
 from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 
@@ -192,6 +201,10 @@ class Rig:
     async def add_user(self, name: str) -> User:
         """Return a user who is a member."""
         return await self.locator.ensure_user(name, "member")
+
+    async def delete_user(self, name: str) -> None:
+        """Take a user's keys away."""
+        await LocatorClient(self._backbone).ask(DeleteUser(name=name))
 
     def settings(self, name: str, **changes: Any) -> GatewaySettings:
         site = self.sites[name]

@@ -10,6 +10,7 @@ at a time per version.
 import asyncio
 import logging
 import time
+from collections import deque
 
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Version
@@ -24,12 +25,30 @@ from continuum.store.stores.s3 import raise_reply
 log = logging.getLogger(__name__)
 
 MAX_COPIES = 32
-MAX_WAITING_BYTES = 1024 * 1024
+MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all copies together: what the own store has not taken yet
 _OK = 200
 
 
 class CopyDroppedError(ContinuumError):
     """The copy was given up; the reason is in the message."""
+
+
+class Waiting:
+    """How many bytes of all copies wait for the own store, and how many may."""
+
+    def __init__(self, limit_bytes: int = MAX_WAITING_BYTES) -> None:
+        self.left_bytes = limit_bytes
+
+    def take(self, size_bytes: int) -> bool:
+        """Whether there is room for so many more; then they count."""
+        if size_bytes > self.left_bytes:
+            return False
+        self.left_bytes -= size_bytes
+        return True
+
+    def give_back(self, size_bytes: int) -> None:
+        """They wait no longer."""
+        self.left_bytes += size_bytes
 
 
 class Copier:
@@ -41,13 +60,14 @@ class Copier:
         self._discarding = discarding
         self._counts = counts
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting = Waiting()
 
     def begin(self, version: Version) -> "Copy | None":
         """Return a sink for the version's bytes; None if this version is being copied already or too much
         is going on."""
         if version.version_id in self._running or len(self._running) >= MAX_COPIES:
             return None
-        copy = Copy(version.size_bytes)
+        copy = Copy(version.size_bytes, self._waiting)
         task = asyncio.create_task(self._run(version, copy))
         self._running[version.version_id] = task
         task.add_done_callback(lambda _: self._running.pop(version.version_id, None))
@@ -110,9 +130,10 @@ class Copy:
     """A sink that passes a body on to the own store as fast as that takes it, and gives up when it is too
     slow."""
 
-    def __init__(self, size_bytes: int) -> None:
+    def __init__(self, size_bytes: int, room: Waiting) -> None:
         self._left = size_bytes
-        self._waiting: list[bytes] = []
+        self._room = room
+        self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._exchange: Exchange | None = None
         self._is_full = False
@@ -128,11 +149,11 @@ class Copy:
         self._left -= len(data)
         if self._exchange is not None and not self._is_full and not self._waiting:
             self._exchange.write(data)
-        else:
+        elif self._room.take(len(data)):
             self._waiting.append(data)
             self._waiting_bytes += len(data)
-            if self._waiting_bytes > MAX_WAITING_BYTES:
-                self.drop("the own store is too slow for it")
+        else:
+            self.drop("the own store is too slow for it")
         self._settle()
 
     def end(self) -> None:
@@ -172,8 +193,9 @@ class Copy:
 
     def _drain(self) -> None:
         while self._waiting and self._exchange is not None and not self._is_full:
-            piece = self._waiting.pop(0)
+            piece = self._waiting.popleft()
             self._waiting_bytes -= len(piece)
+            self._room.give_back(len(piece))
             self._exchange.write(piece)
 
     def _settle(self) -> None:
@@ -187,12 +209,14 @@ class Copy:
     def drop(self, reason: str) -> None:
         """Give the copy up."""
         self._dropped = self._dropped or reason
-        self._waiting, self._waiting_bytes = [], 0
+        self._waiting.clear()
+        self._room.give_back(self._waiting_bytes)
+        self._waiting_bytes = 0
         if not self._settled.done():
             self._settled.set_exception(CopyDroppedError(reason))
 
     def close(self) -> None:
         """Nobody waits any more."""
-        if self._settled.done() and not self._settled.cancelled():
-            self._settled.exception()
-        self._dropped = self._dropped or "over"
+        if not self._settled.cancel() and not self._settled.cancelled():
+            self._settled.exception()  # it was known to whoever waited
+        self.drop("over")
