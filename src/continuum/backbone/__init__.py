@@ -13,4 +13,11 @@ from continuum.backbone.connections import (
     inbox_prefix,
 )
 
-__all__ = ["Backbone", "BackboneSettings", "BackboneUnavailableError", "Handler", "RemoteError", "inbox_prefix"]
+__all__ = [
+    "Backbone",
+    "BackboneSettings",
+    "BackboneUnavailableError",
+    "Handler",
+    "RemoteError",
+    "inbox_prefix",
+]
