@@ -8,7 +8,7 @@ tile is measured.
 import numpy as np
 
 SIDE_PX = 2048
-BEAM_SIGMA_PX = 1.3
+BEAM_SIGMA_PX = 1.0
 THRESHOLD_SIGMAS = 7.0  # noise alone reaches this once in 10^12 pixels
 SPACING_PX = 64
 BINS = 64
@@ -20,7 +20,7 @@ def planted_sources(number: int) -> list[tuple[int, int, float]]:
     per_side = SIDE_PX // SPACING_PX
     cells = chance.choice(per_side * per_side, size=int(chance.integers(20, 60)), replace=False)
     offsets = chance.integers(12, SPACING_PX - 12, size=(len(cells), 2))
-    brightness = chance.uniform(14.0, 60.0, size=len(cells))
+    brightness = chance.uniform(25.0, 90.0, size=len(cells))
     return [
         (int(cell // per_side * SPACING_PX + down), int(cell % per_side * SPACING_PX + right), float(bright))
         for cell, (down, right), bright in zip(cells, offsets, brightness, strict=True)
