@@ -95,6 +95,9 @@ def root_command() -> Any:
     return typer.main.get_command(cli)
 
 
+PROGRAM = "program"  # the hidden command that stands for `continuum run APP.py`
+
+
 def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield a command and all beneath it that are shown, each with its path."""
     yield path, command
@@ -102,14 +105,17 @@ def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         context = typer.Context(command)
         for name in command.list_commands(context):
             child = command.get_command(context, name)
-            if child is not None and not child.hidden:
+            if child is not None and name == PROGRAM:
+                yield (*path, "APP.py"), child
+            elif child is not None and not child.hidden:
                 yield from walk(child, (*path, name))
 
 
 def _command_section(path: tuple[str, ...], command: Any) -> str:
     context = typer.Context(command, info_name=" ".join(path))
     usage = command.collect_usage_pieces(context)
-    lines = [f"## {' '.join(path)}\n", f"`{' '.join([*path, *usage])}`\n"]
+    typed = path[:-1] if path[-1] == "APP.py" else path
+    lines = [f"## {' '.join(path)}\n", f"`{' '.join([*typed, *usage])}`\n"]
     if command.help:
         lines.append(_plain(command.help) + "\n")
     rows = [row for parameter in command.params if (row := _parameter_row(parameter, context))]
@@ -147,10 +153,7 @@ def s3_operations_page() -> str:
     from continuum.store.gateway.operations import OPERATIONS  # noqa: PLC0415
 
     model = Loader().load_service_model("s3", "service-2")
-    rows = [
-        f"| {name} | {'yes' if name in OPERATIONS else ''} |"
-        for name in sorted(model["operations"])
-    ]
+    rows = [f"| {name} | {'yes' if name in OPERATIONS else ''} |" for name in sorted(model["operations"])]
     count = sum(row.endswith("| yes |") for row in rows)
     return (
         "# S3 operations\n\n"
@@ -253,15 +256,19 @@ def check_command(words: list[str]) -> Iterator[str]:
     command, rest = root_command(), words[1:]
     while hasattr(command, "list_commands") and rest and not rest[0].startswith("-"):
         child = command.get_command(typer.Context(command), rest[0])
+        if child is None and PROGRAM in getattr(command, "commands", {}):
+            break
         if child is None:
             yield f"there is no command {rest[0]}"
             return
         command, rest = child, rest[1:]
+    if PROGRAM in getattr(command, "commands", {}):
+        command = command.commands[PROGRAM]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in rest:
+        if word.endswith(".py"):
+            return  # what follows belongs to the user's program
         if not word.startswith("-"):
-            if command.context_settings.get("ignore_unknown_options"):
-                return  # what follows belongs to the user's program
             continue
         if word.partition("=")[0] not in known | {"--help", "--"}:
             yield f"there is no option {word}"
