@@ -19,6 +19,7 @@ MAX_HEADERS = 200
 MAX_LENGTH_DIGITS = 18
 
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_VERSIONS = frozenset({"1.0", "1.1"})
 _CRLF = b"\r\n"
 _ONCE = frozenset({"host", "authorization", "content-length", "content-type", "range", "content-md5"})
 
@@ -66,7 +67,10 @@ class Head:
     def finish(self, parser: httptools.HttpRequestParser) -> None:
         """Work out what the head says of the request."""
         self.method = parser.get_method().decode("latin-1")
-        self.is_keep_alive = parser.should_keep_alive()
+        version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise FramingError(f"HTTP/{version} is not spoken here")
+        self.is_keep_alive = version == "1.1" and "close" not in self.headers.get("connection", "").lower()
         url = self._url
         if not url.startswith(b"/"):
             url = _strip_authority(url)
