@@ -7,9 +7,14 @@ Sessions and leases. A gateway process opens a session and renews it. While its 
 moment the gateway *sent* the renewal) everything it looked up may be served from its memory, because before a
 change is acknowledged to its writer, the locator has told every other session that looked the key up
 (`Invalidate`, acknowledged) or has waited until that session's lease ran out. This makes reads strongly
-consistent at no round trip (Gray and Cheriton, "Leases", SOSP 1989). A session whose lease ran out is fenced:
-its commits are refused (`SessionEndedError`), and what it left in its stores under its own prefix of physical
-keys is removed by the reconciler.
+consistent at no round trip (Gray and Cheriton, "Leases", SOSP 1989).
+
+The gateway's part of that promise: an answer is not kept, nor given to a reader who came later, if an
+`Invalidate` of the same thing arrived while it was asked for, and the same goes for what it commits itself;
+and everything is forgotten, also what is just being asked for, when the session ends or `hub_epoch` changes.
+
+A session that stays silent ends: its commits are refused (`SessionEndedError`), and what it left in its store
+under its own prefix of physical keys is removed by the collector.
 """
 
 import msgspec
@@ -246,6 +251,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     `if_none_match` true: only if the key has no object (`If-None-Match: *`). `if_match` not empty: only if
     the current ETag is this one; a missing object then is `NoSuchKeyError`. `upload_id` not empty: the
     version completes this upload, which ends with it.
+
+    `modified_at` and the replica's `created_at` are set by the locator: there is one clock, and a version is
+    later than the one that it replaces. The physical key begins with `session_id/`, unless it is the upload's.
     """
 
     session_id: str
