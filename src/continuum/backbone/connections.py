@@ -154,6 +154,7 @@ class Backbone:
         limit = timeout_s if timeout_s is not None else self._settings.request_timeout_s
         if not self._client.is_connected:
             raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
+        cancellations = _cancellations()
         try:
             answer = await self._client.request(subject, _encode(message), timeout=limit)
         except (TimeoutError, nats.errors.Error, OSError) as problem:
@@ -161,6 +162,10 @@ class Backbone:
                 f"no answer on {subject}: {type(problem).__name__}",
                 hint="is the continuum up? `continuum status` tells",
             ) from problem
+        if _cancellations() > cancellations:
+            # The client waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes
+            # at the same moment as the answer; whoever cancelled would wait for this task for ever.
+            raise asyncio.CancelledError
         return self._open_reply(answer.data, reply_type)
 
     def _open_reply(self, data: bytes, reply_type: type[Reply]) -> Reply:
@@ -273,6 +278,11 @@ class Backbone:
 
     async def _on_reconnect(self) -> None:
         log.info("%s has the backbone again", self._settings.name)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def inbox_prefix(name: str) -> str:
