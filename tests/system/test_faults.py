@@ -28,10 +28,12 @@ RUN_LIMIT_S = 90.0
 
 @contextlib.contextmanager
 def running_workflow(embedded: Any, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Run the program over the continuum; end it whatever happens."""
+    """Run the program over the continuum until its tasks are under way; end it whatever happens."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
     with (tmp_path / "run.out").open("w") as out, (tmp_path / "run.err").open("w") as err:
         process = subprocess.Popen(
-            [embedded.program("continuum"), "run", "--name", tmp_path.name, str(PROGRAM), str(TASKS)],
+            [embedded.program("continuum"), "run", "--name", tmp_path.name, str(PROGRAM), str(TASKS), str(marks)],
             env=embedded.environment(),
             stdout=out,
             stderr=err,

@@ -25,6 +25,7 @@ __all__ = ["Commands", "Graph", "ProducedDatum"]
 
 MAX_TRIES = 3
 MAX_INPUT_LOSSES = 5
+MAX_PUBLISH_FAILURES = 3  # then the site is taken to have lost the datum
 _TRY_AGAIN = "it is tried again"
 _IGNORED = "ignored: the run goes on with defaults"
 
@@ -298,8 +299,11 @@ class Graph(Recovery):
         if datum is None:
             return
         datum.publishing = ""
+        datum.publish_failures += 1
         if datum.producer is None and datum.state is _PENDING:
             self.missing(datum, problem, at)
+        elif datum.publish_failures < MAX_PUBLISH_FAILURES and datum.awaiting and site in datum.sites:
+            self._publish(datum)
         else:
             self._forget(datum, site)
             self._strand([datum], at)

@@ -21,6 +21,9 @@ from continuum.model.tasks import Datum, Needs, Task
 DATA, LOAD = "data", "load"
 GUESSED_RUN_S = 0.1
 EQUAL_WITHIN_S = 0.001
+# Beyond latency and bandwidth: one object through gateway and store and back takes this long where a site and
+# its store share a machine (measured on an embedded continuum); twice that if it must first be put there.
+OBJECT_S = 0.008
 DEFAULT_LINK = Link(source="", target="", bandwidth_bytes_per_s=1e9, latency_s=0.0002)
 
 
@@ -36,7 +39,9 @@ class Strategy(msgspec.Struct, frozen=True):
 
 
 class SiteLoad(msgspec.Struct, kw_only=True):
-    """A site as placement sees it now. `backlog_s` is the expected work placed there, in unit-seconds."""
+    """A site as placement sees it now. `backlog` counts the computing units that tasks placed there need,
+    by function: what they take is looked up when it is needed, as it becomes known while they wait.
+    """
 
     name: str
     computing_units: int
@@ -45,7 +50,7 @@ class SiteLoad(msgspec.Struct, kw_only=True):
     software: frozenset[str] = frozenset()
     is_home: bool = False
     is_lost: bool = False
-    backlog_s: float = 0.0
+    backlog: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -74,6 +79,14 @@ class History:
         """Return what one execution there is expected to take."""
         known = self._means.get((function, site)) or self._means.get((function, ""))
         return known[1] if known else GUESSED_RUN_S
+
+    def backlog_s(self, site: SiteLoad) -> float:
+        """Return the work that is placed at a site, in unit-seconds."""
+        work = 0.0
+        for function, units in site.backlog.items():
+            if units:
+                work += units * self.expected_s(function, site.name)
+        return work
 
 
 class Links:
@@ -165,7 +178,7 @@ def _estimate(task: Task, site: SiteLoad, history: History, links: Links) -> Row
         site=site.name,
         move_bytes=move_bytes,
         move_s=move_s,
-        queue_s=site.backlog_s / site.computing_units,
+        queue_s=history.backlog_s(site) / site.computing_units,
         run_s=history.expected_s(task.function, site.name),
     )
 
@@ -176,7 +189,8 @@ def _moving_s(datum: Datum, site: str, links: Links) -> float:
         link.latency_s + datum.size_bytes / link.bandwidth_bytes_per_s
         for link in (links.between(source, site) for source in sources)
     ]
-    return min(times) if times else 0.0
+    object_s = OBJECT_S if datum.published is not None else 2 * OBJECT_S
+    return object_s + min(times) if times else 0.0
 
 
 def _rank(

@@ -79,6 +79,7 @@ class Datum:
         "previous",
         "problem",
         "producer",
+        "publish_failures",
         "published",
         "publishing",
         "readers",
@@ -103,6 +104,7 @@ class Datum:
         self.published: Any = None
         self.is_external = False
         self.publishing = ""
+        self.publish_failures = 0
         self.producer: Task | None = None
         self.previous: Datum | None = None
         self.same_as: Datum | None = None
@@ -153,7 +155,6 @@ class Task:
         "after",
         "attempt",
         "defaults",
-        "expected_s",
         "failures",
         "followers",
         "function",
@@ -202,7 +203,6 @@ class Task:
         self.input_losses = 0
         self.recoveries = 0
         self.missing = 0
-        self.expected_s = 0.0
         self.tried: tuple[str, ...] = ()
         self.followers: list[Task] | None = None
         self.defaults: dict[int, bytes] | None = None

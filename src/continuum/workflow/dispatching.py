@@ -111,7 +111,6 @@ class Dispatcher:
         return choose_site(task, self._loads, self.history, links=self._links, strategy=self._strategy)
 
     def _enqueue(self, task: Task, decision: Decision, reason: str, at: float) -> None:
-        task.expected_s = decision.run_s
         self.sites[decision.site].enqueue(task)
         placed = stories.Placed(
             at=at,

@@ -342,6 +342,7 @@ class Driver:
 
     def _published(self, site: str, event: DatumPublished, at: float) -> None:
         if event.problem:
+            log.warning("%s could not be published from %s: %s", event.datum, site, event.problem)
             self.graph.unpublished(event.datum, site, event.problem, at)
         else:
             self.graph.published(event.datum, site, event.published, at)

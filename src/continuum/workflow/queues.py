@@ -83,11 +83,13 @@ class SiteQueue:
 
     def burden(self, task: Task) -> None:
         """A task is expected to run here."""
-        self.load.backlog_s += task.expected_s * task.needs.computing_units
+        backlog = self.load.backlog
+        backlog[task.function] = backlog.get(task.function, 0) + task.needs.computing_units
 
     def lighten(self, task: Task) -> None:
         """A task does not burden this site any more."""
-        self.load.backlog_s = max(0.0, self.load.backlog_s - task.expected_s * task.needs.computing_units)
+        backlog = self.load.backlog
+        backlog[task.function] = max(0, backlog.get(task.function, 0) - task.needs.computing_units)
 
     def settle_moving(self) -> None:
         """Let go of tasks whose inputs were moving here and that were called back."""
@@ -102,7 +104,7 @@ class SiteQueue:
     def lose(self) -> list[Task]:
         """The site is gone: forget all that it had; return the tasks that only waited for it."""
         self.load.is_lost = True
-        self.load.backlog_s = 0.0
+        self.load.backlog.clear()
         self.in_flight = 0
         self.specs.clear()
         self.functions.clear()

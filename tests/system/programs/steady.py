@@ -1,7 +1,11 @@
-"""Some seconds of small tasks whose result is known: the sum of squares."""
+"""Some seconds of small tasks whose result is known: the sum of squares.
+
+Each leaves a mark in a folder when it has run, so that whoever watches knows how far the run is.
+"""
 
 import sys
 import time
+from pathlib import Path
 
 from pycompss.api.api import compss_wait_on
 from pycompss.api.parameter import COLLECTION_IN
@@ -9,8 +13,9 @@ from pycompss.api.task import task
 
 
 @task(returns=int)
-def square(number):
+def square(number, marks):
     time.sleep(0.05)
+    Path(marks, str(number)).touch()
     return number * number
 
 
@@ -20,7 +25,7 @@ def total(numbers):
 
 
 def main():
-    squares = [square(number) for number in range(int(sys.argv[1]))]
+    squares = [square(number, sys.argv[2]) for number in range(int(sys.argv[1]))]
     sums = [total(squares[start : start + 10]) for start in range(0, len(squares), 10)]
     print("total", compss_wait_on(total(sums)))
 

@@ -47,8 +47,17 @@ def execute(run: Run, program: Path, arguments: Sequence[str]) -> Outcome:
         sys.stdout.flush()
         sys.stderr.flush()
     if outcome.state != "succeeded":
-        run.driver.cancel("the program has ended")
+        _keep(run)
     return outcome
+
+
+def _keep(run: Run) -> None:
+    """Stop what is not finished, and bring the files that are."""
+    run.driver.cancel("the program has ended")
+    try:
+        run.files.bring_all()
+    except (ContinuumError, OSError) as problem:
+        print(f"error: a file could not be brought: {problem}", file=sys.stderr)  # noqa: T201
 
 
 def _compile(program: Path) -> object | None:

@@ -253,7 +253,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     version completes this upload, which ends with it.
 
     `modified_at` and the replica's `created_at` are set by the locator: there is one clock, and a version is
-    later than the one that it replaces. The physical key begins with `session_id/`, unless it is the upload's.
+    later than the one that it replaces. The physical key begins with `session_id/` unless it is the upload's.
     """
 
     session_id: str

@@ -1,5 +1,6 @@
 """Lists from the real index against a naive model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,11 @@ def all_pages(index: Index, **question: object) -> list[ObjectPage]:
 
 
 @pytest.fixture
-def plain_index(tmp_path: Path) -> Index:
+def plain_index(tmp_path: Path) -> Iterator[Index]:
     """Without a transaction around: lists begin one of their own."""
-    return Index(tmp_path)
+    index = Index(tmp_path)
+    yield index
+    index.close()
 
 
 def refill(index: Index, keys: set[str], *, with_uploads: bool = False) -> None:

@@ -1,0 +1,3 @@
+"""A constant that a task's module imports."""
+
+PI = 3.0
