@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embedding import wait_until
 from s3_loads import Load, read_digest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -23,6 +24,7 @@ TASKS = 120
 EXPECTED = sum(number * number for number in range(TASKS))
 ACKNOWLEDGED_BEFORE = 20
 ACKNOWLEDGED_AFTER = 20
+MARKS_BEFORE = 5
 RUN_LIMIT_S = 90.0
 
 
@@ -33,13 +35,23 @@ def running_workflow(embedded: Any, tmp_path: Path) -> Iterator["subprocess.Pope
     marks.mkdir()
     with (tmp_path / "run.out").open("w") as out, (tmp_path / "run.err").open("w") as err:
         process = subprocess.Popen(
-            [embedded.program("continuum"), "run", "--name", tmp_path.name, str(PROGRAM), str(TASKS), str(marks)],
+            [
+                embedded.program("continuum"),
+                "run",
+                "--name",
+                tmp_path.name,
+                str(PROGRAM),
+                str(TASKS),
+                str(marks),
+            ],
             env=embedded.environment(),
             stdout=out,
             stderr=err,
             text=True,
         )
         try:
+            wait_until(lambda: len(list(marks.iterdir())) >= MARKS_BEFORE, RUN_LIMIT_S, "no task ran")
+            assert len(list(marks.iterdir())) < TASKS
             yield process
         finally:
             if process.poll() is None:
@@ -83,12 +95,13 @@ def test_what_was_acknowledged_survives_the_death_of(victim, embedded, tmp_path)
     bucket = "faults-" + victim.replace(".", "-")
     embedded.boto3_client("edge").create_bucket(Bucket=bucket)
     clients = [partial(embedded.boto3_client, site, attempts=8) for site in embedded.gateways]
-    with running_workflow(embedded, tmp_path) as process, Load(clients, bucket) as load:
+    with Load(clients, bucket) as load:
         wait_for_more(load, ACKNOWLEDGED_BEFORE)
-        embedded.kill(victim)
-        embedded.wait_until_ready()
-        wait_for_more(load, ACKNOWLEDGED_AFTER)
-        check_run(process, tmp_path, may_fail=False)
+        with running_workflow(embedded, tmp_path) as process:
+            embedded.kill(victim)
+            embedded.wait_until_ready()
+            wait_for_more(load, ACKNOWLEDGED_AFTER)
+            check_run(process, tmp_path, may_fail=False)
     check_books(load, bucket, clients)
 
 
@@ -98,12 +111,13 @@ def test_what_was_acknowledged_survives_the_death_of_the_supervisor_and_with_it_
     bucket = "faults-supervisor"
     embedded.boto3_client("edge").create_bucket(Bucket=bucket)
     clients = [partial(embedded.boto3_client, site, attempts=8) for site in embedded.gateways]
-    with running_workflow(embedded, tmp_path) as process, Load(clients, bucket) as load:
+    with Load(clients, bucket) as load:
         wait_for_more(load, ACKNOWLEDGED_BEFORE)
-        embedded.kill("supervisor")
-        embedded.up()
-        wait_for_more(load, ACKNOWLEDGED_AFTER)
-        check_run(process, tmp_path, may_fail=True)
+        with running_workflow(embedded, tmp_path) as process:
+            embedded.kill("supervisor")
+            embedded.up()
+            wait_for_more(load, ACKNOWLEDGED_AFTER)
+            check_run(process, tmp_path, may_fail=True)
     check_books(load, bucket, clients)
 
 
