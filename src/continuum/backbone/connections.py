@@ -163,8 +163,8 @@ class Backbone:
                 hint="is the continuum up? `continuum status` tells",
             ) from problem
         if _cancellations() > cancellations:
-            # The client waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes
-            # at the same moment as the answer; whoever cancelled would wait for this task for ever.
+            # The client waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
+            # comes at the same moment as the answer; whoever cancelled would wait for this task for ever.
             raise asyncio.CancelledError
         return self._open_reply(answer.data, reply_type)
 
