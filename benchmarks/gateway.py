@@ -29,13 +29,13 @@ from typing import Any
 
 import msgspec
 import uvloop
-from s3_load import Load, Result
-from s3_servers import LocatorServer, NatsServer, StoreServer, start_gateway
 
 from continuum.backbone import Backbone
 from continuum.model.objects import Replica, Store, User, Version
 from continuum.store import LocatorClient, ObjectClient
 from continuum.store.locator.messages import CloseSession, Commit, OpenSession, Session
+from s3_load import Load, Result
+from s3_servers import LocatorServer, NatsServer, StoreServer, start_gateway
 
 RESULTS = Path(__file__).parent / "results"
 MIB = 1024 * 1024

@@ -102,6 +102,10 @@ def _request(load: Load, path: str) -> bytes:
     return head + bytes(load.body_bytes) if load.body_bytes <= PIECE_BYTES else head
 
 
+def _length(head: bytes) -> int:
+    return int(head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
+
+
 class Client(asyncio.Protocol):
     """One connection."""
 
@@ -152,8 +156,7 @@ class Client(asyncio.Protocol):
             self._buffer = b""
             head = data[:end].lower()
             self._run.failures += head[9:12] != b"200"
-            start = head.find(b"\r\ncontent-length: ") + 18
-            self._left = int(head[start : head.find(b"\r\n", start) if b"\r\n" in head[start:] else None])
+            self._left = 0 if self._run.load.method == "HEAD" else _length(head)
             data = data[end + 4 :]
         self._left -= len(data)
         self._run.received_bytes += len(data)

@@ -157,11 +157,14 @@ class LocatorServer(Process):
         ready = self.folder / "user.json"
         self.launch([sys.executable, __file__, str(arguments), str(self.folder)], self.folder / "locator.log")
         deadline = time.monotonic() + START_S
+        self.user = await asyncio.to_thread(self._wait, ready, deadline)
+
+    def _wait(self, ready: Path, deadline: float) -> User:
         while not ready.exists():
             if time.monotonic() > deadline:
                 raise SystemExit((self.folder / "locator.log").read_text()[-2000:])
-            await asyncio.sleep(0.05)
-        self.user = msgspec.json.decode(ready.read_bytes(), type=User)
+            time.sleep(0.05)
+        return msgspec.json.decode(ready.read_bytes(), type=User)
 
 
 class GatewayServer:
