@@ -215,11 +215,8 @@ async def start_gateway(folder: Path, store: StoreServer, nats: NatsServer) -> G
     return GatewayServer(process, settings.listen_port)
 
 
-async def serve_locator(arguments: Path, folder: Path) -> None:
+async def serve_locator(settings: BackboneSettings, folder: Path) -> None:
     """Be the locator until killed."""
-    settings = msgspec.json.decode(
-        arguments.read_bytes(), type=BackboneSettings, dec_hook=lambda kind, value: kind(value)
-    )
     backbone = await Backbone.connect(settings, wait_s=START_S)
     locator = Locator(
         LocatorSettings(database_url=f"sqlite:///{folder}/index.sqlite", key_file=folder / "hub.key")
@@ -233,4 +230,9 @@ async def serve_locator(arguments: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve_locator(Path(sys.argv[1]), Path(sys.argv[2])))
+    decoded = msgspec.json.decode(
+        Path(sys.argv[1]).read_bytes(),
+        type=BackboneSettings,
+        dec_hook=lambda kind, value: kind(value),
+    )
+    uvloop.run(serve_locator(decoded, Path(sys.argv[2])))
