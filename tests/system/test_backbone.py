@@ -154,6 +154,41 @@ async def test_connections_and_services_come_back_after_the_server_was_killed(
     assert answer == Answer(number=8)
 
 
+async def test_closing_in_the_middle_of_a_reconnection_ends_in_bounded_time(server: Server) -> None:
+    for moment in range(8):
+        backbone = await Backbone.connect(server.settings("driver"), wait_s=10)
+        server.stop()
+        async with asyncio.timeout(10):
+            while backbone.is_connected:
+                await asyncio.sleep(0.01)
+        server.start()
+        await asyncio.sleep(0.01 * moment)
+        async with asyncio.timeout(5):
+            await backbone.close()
+
+
+async def test_a_connection_that_the_server_ends_for_an_error_is_replaced_with_its_services(
+    pair: tuple[Backbone, Backbone],
+) -> None:
+    asker, answerer = pair
+    kept = await answerer.serve("numbers.twice", Question, twice)
+    ended = await answerer.serve("numbers.thrice", Question, twice)
+    await ended.unsubscribe()
+    first = answerer._client
+    first._transport.write(b"NONSENSE\r\n")  # the server says -ERR, and nats-py closes for good
+    async with asyncio.timeout(10):
+        while answerer._client is first or not answerer.is_connected:
+            await asyncio.sleep(0.01)
+        await answerer.serve("numbers.new", Question, twice)  # a round trip: what was replayed has arrived
+    for subject in ("numbers.twice", "numbers.new"):
+        assert await asker.request(subject, Question(number=4), Answer) == Answer(number=8)
+    with pytest.raises(BackboneUnavailableError):
+        await asker.request("numbers.thrice", Question(number=1), Answer)
+    await kept.unsubscribe()
+    with pytest.raises(BackboneUnavailableError):
+        await asker.request("numbers.twice", Question(number=1), Answer)
+
+
 async def test_a_client_of_a_foreign_authority_is_refused(server: Server, tmp_path: Path) -> None:
     good = await Backbone.connect(server.settings("driver"), wait_s=10)
     await good.close()

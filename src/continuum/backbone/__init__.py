@@ -10,6 +10,7 @@ from continuum.backbone.connections import (
     BackboneUnavailableError,
     Handler,
     RemoteError,
+    Subscription,
     inbox_prefix,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "BackboneUnavailableError",
     "Handler",
     "RemoteError",
+    "Subscription",
     "inbox_prefix",
 ]

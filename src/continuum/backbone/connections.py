@@ -4,11 +4,12 @@ Messages are msgspec structs encoded as MessagePack and decoded strictly into th
 names. A reply starts with one byte: 0 for a result, 1 for an error. Delivery is at most once; who needs more
 uses `request`, which is acknowledged, and repeats it: every request of this project may be repeated safely.
 
-Connections are outbound only and come back by themselves; while the server is away a request raises
-`BackboneUnavailableError`.
+Connections are outbound only and come back by themselves, with what was subscribed; while the server is away
+a request raises `BackboneUnavailableError`.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from nats.aio.subscription import Subscription as ClientSubscription
 
 from continuum.model.errors import (
     AccessDeniedError,
@@ -40,6 +41,8 @@ Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 Handler = Callable[[Request], Awaitable[Any]]
 
+_CLOSE_S = 2.0
+_RETRY_S = 0.2
 _RESULT = b"\x00"
 _ERROR = b"\x01"
 _encode = msgspec.msgpack.Encoder().encode
@@ -81,7 +84,29 @@ class _WireError(msgspec.Struct, frozen=True, array_like=True):
     hint: str
 
 
+_Callback = Callable[[Msg], Awaitable[None]]
 _decode_error = msgspec.msgpack.Decoder(_WireError).decode
+
+
+class Subscription:
+    """What `serve` and `listen` return; it outlives the connection that it was made on."""
+
+    def __init__(self, backbone: "Backbone", subject: str, queue: str, callback: _Callback) -> None:
+        self._backbone = backbone
+        self._subject = subject
+        self._queue = queue
+        self._callback = callback
+        self._current: ClientSubscription | None = None
+
+    async def _begin(self, client: Client) -> None:
+        self._current = await client.subscribe(self._subject, queue=self._queue, cb=self._callback)
+
+    async def unsubscribe(self) -> None:
+        """Hear nothing more. Messages that have arrived are still handled."""
+        self._backbone._subscriptions.discard(self)
+        if self._current is not None and not self._backbone._client.is_closed:
+            with contextlib.suppress(nats.errors.Error):  # the connection is going; so is the subscription
+                await self._current.unsubscribe()
 
 
 class Backbone:
@@ -95,6 +120,8 @@ class Backbone:
         self._client = Client()
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
         self._handling: set[asyncio.Task[None]] = set()
+        self._subscriptions: set[Subscription] = set()
+        self._replacing: asyncio.Task[None] | None = None
         self._give_up_at = 0.0
         self._is_open = False
 
@@ -109,8 +136,12 @@ class Backbone:
         return backbone
 
     async def _open(self, wait_s: float) -> None:
-        settings = self._settings
         self._give_up_at = asyncio.get_running_loop().time() + wait_s
+        await self._connect()
+        self._is_open = True
+
+    async def _connect(self) -> None:
+        settings = self._settings
         try:
             await self._client.connect(
                 servers=[settings.url],
@@ -127,11 +158,11 @@ class Backbone:
                 error_cb=self._on_error,
                 disconnected_cb=self._on_disconnect,
                 reconnected_cb=self._on_reconnect,
+                closed_cb=self._on_close,
             )
         except BackboneUnavailableError:
-            await self._client.close()
+            await self._end_client()
             raise
-        self._is_open = True
 
     @property
     def name(self) -> str:
@@ -242,20 +273,37 @@ class Backbone:
             self._handling.add(task)
             task.add_done_callback(self._handling.discard)
 
-        subscription = await self._client.subscribe(subject, queue=queue, cb=start)
-        await self._client.flush()
+        subscription = Subscription(self, subject, queue, start)
+        try:
+            await subscription._begin(self._client)
+            await self._client.flush()
+        except (TimeoutError, nats.errors.Error, OSError) as problem:
+            raise BackboneUnavailableError(
+                f"cannot subscribe to {subject}: {type(problem).__name__}"
+            ) from problem
+        self._subscriptions.add(subscription)
         return subscription
 
     async def close(self) -> None:
         """Wait for handlers that run, send what is pending, and disconnect."""
-        if self._client.is_closed:
+        if not self._is_open:
             return
         if self._handling:
-            await asyncio.wait(self._handling, timeout=2.0)
+            await asyncio.wait(self._handling, timeout=_CLOSE_S)
         for task in self._handling:
             task.cancel()
         self._is_open = False
-        await self._client.close()
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.gather(self._replacing, return_exceptions=True)
+        await self._end_client()
+
+    async def _end_client(self) -> None:
+        """Close the client; one that is in the middle of a TLS handshake would wait for its end for ever."""
+        try:
+            await asyncio.wait_for(self._client.close(), _CLOSE_S)
+        except TimeoutError:
+            log.debug("%s left an unfinished connection to the backbone", self._settings.name)
 
     def _decoder(self, kind: Any) -> msgspec.msgpack.Decoder[Any]:
         decoder = self._decoders.get(kind)
@@ -275,6 +323,30 @@ class Backbone:
     async def _on_disconnect(self) -> None:
         if self._is_open and not self._client.is_closed:
             log.warning("%s lost the backbone; reconnecting", self._settings.name)
+
+    async def _on_close(self) -> None:
+        """The client gave up by itself, as it does after any protocol error: replace it."""
+        if self._is_open and self._replacing is None:
+            log.error("the backbone's server ended the connection of %s; making another", self._settings.name)
+            self._replacing = asyncio.ensure_future(self._replace())
+
+    async def _replace(self) -> None:
+        try:
+            while True:
+                self._client = Client()
+                try:
+                    await self._connect()
+                    for subscription in tuple(self._subscriptions):
+                        await subscription._begin(self._client)
+                except (ContinuumError, nats.errors.Error, OSError) as problem:
+                    log.debug("backbone: %r", problem)
+                    await self._end_client()
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    log.info("%s has the backbone again", self._settings.name)
+                    return
+        finally:
+            self._replacing = None
 
     async def _on_reconnect(self) -> None:
         log.info("%s has the backbone again", self._settings.name)

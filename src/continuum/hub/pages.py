@@ -88,10 +88,11 @@ def _links(view: SitesView) -> str:
 def _buckets(buckets: Sequence[BucketView]) -> str:
     rows = (
         (_text(bucket.name), _text(bucket.home), _text(bucket.owner), _instant(bucket.created_at))
-        for bucket in buckets[:MAX_ROWS]
+        for bucket in sorted(buckets, key=lambda bucket: bucket.created_at, reverse=True)[:MAX_ROWS]
     )
+    shown = f"the {MAX_ROWS} newest of {len(buckets)}" if len(buckets) > MAX_ROWS else f"{len(buckets)}"
     return _section(
-        f"Buckets ({len(buckets)})", ("bucket", "home", "owner", "created"), rows, "There are no buckets."
+        f"Buckets ({shown})", ("bucket", "home", "owner", "created"), rows, "There are no buckets."
     )
 
 

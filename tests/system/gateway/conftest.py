@@ -7,7 +7,7 @@ import pytest_asyncio
 from rigs import Rig
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     rig = Rig(tmp_path_factory.mktemp("gateways"))
     await rig.start()

@@ -127,6 +127,14 @@ def test_errors_become_statuses_with_their_hint(client: TestClient, services: Fi
     assert client.get("/api/v1/buckets", auth=keys).status_code == 503
 
 
+def test_the_page_shows_the_newest_buckets_and_says_how_many_there_are() -> None:
+    buckets = [BucketView(name=f"b{n:03}", owner="o", home="edge", created_at=n) for n in range(201)]
+    page = format_page(FixedServices().status(), SitesView(sites=(), links=()), buckets, ())
+    assert "the 200 newest of 201" in page
+    assert "b200" in page
+    assert "b000" not in page
+
+
 def test_the_api_describes_itself(client: TestClient) -> None:
     described = client.get("/schema/openapi.json").json()
     assert "/api/v1/sites/{name}" in described["paths"]

@@ -13,9 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nats.aio.subscription import Subscription
 
-from continuum.backbone import Backbone
+from continuum.backbone import Backbone, Subscription
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
