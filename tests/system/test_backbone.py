@@ -4,7 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -79,6 +79,14 @@ async def pair(server: Server) -> AsyncIterator[tuple[Backbone, Backbone]]:
     yield asker, answerer
     await asker.close()
     await answerer.close()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 async def twice(question: Question) -> Answer:
@@ -158,9 +166,7 @@ async def test_closing_in_the_middle_of_a_reconnection_ends_in_bounded_time(serv
     for moment in range(8):
         backbone = await Backbone.connect(server.settings("driver"), wait_s=10)
         server.stop()
-        async with asyncio.timeout(10):
-            while backbone.is_connected:
-                await asyncio.sleep(0.01)
+        await eventually(lambda lost=backbone: not lost.is_connected)
         server.start()
         await asyncio.sleep(0.01 * moment)
         async with asyncio.timeout(5):
@@ -176,10 +182,8 @@ async def test_a_connection_that_the_server_ends_for_an_error_is_replaced_with_i
     await ended.unsubscribe()
     first = answerer._client
     first._transport.write(b"NONSENSE\r\n")  # the server says -ERR, and nats-py closes for good
-    async with asyncio.timeout(10):
-        while answerer._client is first or not answerer.is_connected:
-            await asyncio.sleep(0.01)
-        await answerer.serve("numbers.new", Question, twice)  # a round trip: what was replayed has arrived
+    await eventually(lambda: answerer._client is not first and answerer.is_connected)
+    await answerer.serve("numbers.new", Question, twice)  # a round trip: what was replayed has arrived
     for subject in ("numbers.twice", "numbers.new"):
         assert await asker.request(subject, Question(number=4), Answer) == Answer(number=8)
     with pytest.raises(BackboneUnavailableError):

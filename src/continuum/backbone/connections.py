@@ -89,24 +89,19 @@ _decode_error = msgspec.msgpack.Decoder(_WireError).decode
 
 
 class Subscription:
-    """What `serve` and `listen` return; it outlives the connection that it was made on."""
+    """What `serve` and `listen` return. It outlives the connection that it was made on."""
 
-    def __init__(self, backbone: "Backbone", subject: str, queue: str, callback: _Callback) -> None:
-        self._backbone = backbone
-        self._subject = subject
-        self._queue = queue
-        self._callback = callback
-        self._current: ClientSubscription | None = None
-
-    async def _begin(self, client: Client) -> None:
-        self._current = await client.subscribe(self._subject, queue=self._queue, cb=self._callback)
+    def __init__(
+        self, subject: str, queue: str, callback: _Callback, end: "Callable[[Subscription], Awaitable[None]]"
+    ) -> None:
+        self.subject = subject
+        self.queue = queue
+        self.callback = callback
+        self._end = end
 
     async def unsubscribe(self) -> None:
         """Hear nothing more. Messages that have arrived are still handled."""
-        self._backbone._subscriptions.discard(self)
-        if self._current is not None and not self._backbone._client.is_closed:
-            with contextlib.suppress(nats.errors.Error):  # the connection is going; so is the subscription
-                await self._current.unsubscribe()
+        await self._end(self)
 
 
 class Backbone:
@@ -120,7 +115,7 @@ class Backbone:
         self._client = Client()
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
         self._handling: set[asyncio.Task[None]] = set()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: dict[Subscription, ClientSubscription] = {}
         self._replacing: asyncio.Task[None] | None = None
         self._give_up_at = 0.0
         self._is_open = False
@@ -273,16 +268,26 @@ class Backbone:
             self._handling.add(task)
             task.add_done_callback(self._handling.discard)
 
-        subscription = Subscription(self, subject, queue, start)
+        subscription = Subscription(subject, queue, start, self._unsubscribe)
         try:
-            await subscription._begin(self._client)
+            await self._begin(subscription)
             await self._client.flush()
         except (TimeoutError, nats.errors.Error, OSError) as problem:
             raise BackboneUnavailableError(
                 f"cannot subscribe to {subject}: {type(problem).__name__}"
             ) from problem
-        self._subscriptions.add(subscription)
         return subscription
+
+    async def _begin(self, subscription: Subscription) -> None:
+        self._subscriptions[subscription] = await self._client.subscribe(
+            subscription.subject, queue=subscription.queue, cb=subscription.callback
+        )
+
+    async def _unsubscribe(self, subscription: Subscription) -> None:
+        begun = self._subscriptions.pop(subscription, None)
+        if begun is not None and not self._client.is_closed:
+            with contextlib.suppress(nats.errors.Error):  # the connection is going; so is the subscription
+                await begun.unsubscribe()
 
     async def close(self) -> None:
         """Wait for handlers that run, send what is pending, and disconnect."""
@@ -337,7 +342,7 @@ class Backbone:
                 try:
                     await self._connect()
                     for subscription in tuple(self._subscriptions):
-                        await subscription._begin(self._client)
+                        await self._begin(subscription)
                 except (ContinuumError, nats.errors.Error, OSError) as problem:
                     log.debug("backbone: %r", problem)
                     await self._end_client()

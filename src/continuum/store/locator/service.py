@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-
 from continuum.backbone import Backbone, Subscription
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
