@@ -271,6 +271,9 @@ class Backbone:
         subscription = Subscription(subject, queue, start, self._unsubscribe)
         try:
             await self._begin(subscription)
+            # nats-py writes the first ping past its own buffer, where the subscription still waits: only the
+            # second one follows it on the wire, and its answer means that the server knows.
+            await self._client.flush()
             await self._client.flush()
         except (TimeoutError, nats.errors.Error, OSError) as problem:
             raise BackboneUnavailableError(
