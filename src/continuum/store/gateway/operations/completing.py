@@ -20,7 +20,7 @@ from continuum.store.gateway.checksums import (
 )
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.operations.answers import answer, read_input
-from continuum.store.gateway.operations.parts import find_upload, translate_upload_error
+from continuum.store.gateway.operations.parts import find_upload, group_parts, translate_upload_error
 from continuum.store.gateway.publishing import make_version_id, publish, refuse_early
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
@@ -83,26 +83,28 @@ def _check_order(chosen: Sequence[Mapping[str, Any]]) -> None:
         raise S3Error("InvalidPartOrder")
 
 
-async def _list_all(client: StoreClient, upload: Upload) -> dict[int, StoredPart]:
-    found: dict[int, StoredPart] = {}
+async def _list_all(client: StoreClient, upload: Upload) -> dict[int, list[StoredPart]]:
+    found: list[StoredPart] = []
     after, more = 0, True
     while more:
         parts, more = await client.list_parts(
             upload.physical_key, upload.store_upload_id, bucket=upload.physical_bucket, after=after
         )
-        found.update({part.number: part for part in parts})
+        found.extend(parts)
         more = more and bool(parts)
         after = parts[-1].number if parts else after
-    return found
+    return group_parts(found)
 
 
-def _check_parts(chosen: Sequence[Mapping[str, Any]], stored: Mapping[int, StoredPart]) -> list[int]:
+def _check_parts(
+    chosen: Sequence[Mapping[str, Any]], stored: Mapping[int, Sequence[StoredPart]]
+) -> list[int]:
     """Return the parts' sizes. Raises `S3Error`: `InvalidPart`, `EntityTooSmall`."""
     sizes: list[int] = []
     for position, part in enumerate(chosen, start=1):
         number, etag = part["PartNumber"], part["ETag"].strip().strip('"')
-        found = stored.get(number)
-        if found is None or found.etag != etag:
+        found = next((part for part in stored.get(number, ()) if part.etag == etag), None)
+        if found is None:
             raise S3Error("InvalidPart", extra={"PartNumber": str(number), "ETag": etag[:100]})
         if found.size_bytes < MIN_PART_BYTES and position < len(chosen):
             raise S3Error(

@@ -1,5 +1,6 @@
 """Parts of multipart uploads: they go straight to the upload's store, under that store's own upload id."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from continuum.model.errors import ContinuumError
@@ -59,6 +60,22 @@ async def upload_part(call: Call) -> Reply:
     return Reply(headers={"ETag": f'"{etag}"', **format_checksums(checksums, "")})
 
 
+def group_parts(parts: Iterable[StoredPart]) -> dict[int, list[StoredPart]]:
+    """Return for each number the parts that may be the last one sent.
+
+    SeaweedFS keeps a part that was sent again beside its successor, lists both in any order and dates them in
+    seconds: within one second either may be the newer, and the client's choice of an ETag decides.
+    """
+    groups: dict[int, list[StoredPart]] = {}
+    for part in parts:
+        group = groups.setdefault(part.number, [])
+        if group and part.modified > group[0].modified:
+            group.clear()
+        if not group or part.modified == group[0].modified:
+            group.append(part)
+    return groups
+
+
 def translate_upload_error(call: Call, problem: StoreReplyError) -> ContinuumError:
     """The upload's store knows best whether the upload goes on."""
     if problem.code == "NoSuchUpload":
@@ -91,7 +108,7 @@ async def list_parts(call: Call) -> Reply:
         "NextPartNumberMarker": parts[-1].number if parts else 0,
         "MaxParts": limit,
         "IsTruncated": more,
-        "Parts": [_part(call, upload, part) for part in parts],
+        "Parts": [_part(call, upload, group[-1]) for group in group_parts(parts).values()],
         "Initiator": who,
         "Owner": who,
         "StorageClass": "STANDARD",
