@@ -14,6 +14,7 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 
 MAX_KEY_BYTES = 1024
+NULL_VERSION = "null"  # S3's name for the version of a key that was written without versioning
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -60,13 +61,43 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         return f"Store(name={self.name!r}, site={self.site!r}, {where})"
 
 
+class Versioning(StrEnum):
+    """Whether a bucket keeps replaced and deleted versions. Once enabled it can be suspended, never unset."""
+
+    UNSET = ""
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+class Setting(StrEnum):
+    """What can be set for a bucket, by S3's own words but for the last. Each value is one document whose form
+    is the gateway's business."""
+
+    ACL = "acl"
+    CORS = "cors"
+    ENCRYPTION = "encryption"
+    LIFECYCLE = "lifecycle"
+    NOTIFICATION = "notification"
+    OBJECT_LOCK = "object-lock"
+    OWNERSHIP = "ownershipControls"
+    POLICY = "policy"
+    PUBLIC_ACCESS_BLOCK = "publicAccessBlock"
+    TAGGING = "tagging"
+    PLACEMENT = "placement"
+
+
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket of the one name space. `home` is the site through which it was created."""
+    """A bucket of the one name space. `home` is the site through which it was created.
+
+    `settings` maps a `Setting` to its document; what is not set is not there.
+    """
 
     name: str
     owner: str
     home: str
     created_at: float
+    versioning: Versioning = Versioning.UNSET
+    settings: dict[str, bytes] = {}
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +109,32 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class Attributes(msgspec.Struct, frozen=True, kw_only=True):
+    """What may change about a version after it was published, and is not its bytes.
+
+    `acl` is a document of the gateway (empty: private). `retention_mode` is `GOVERNANCE` or `COMPLIANCE`
+    until `retain_until`, or empty.
+    """
+
+    tags: dict[str, str] = {}
+    acl: bytes = b""
+    retention_mode: str = ""
+    retain_until: float = 0.0
+    legal_hold: bool = False
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """One immutable version of an object.
+    """One version of an object; all but its attributes and replicas is immutable.
 
     `etag` is without quotes. `headers` are the content headers that S3 gives back as they came (Content-Type,
     Cache-Control, Content-Disposition, Content-Encoding, Content-Language, Expires), lower-case names.
     `metadata` are the `x-amz-meta-` pairs without the prefix. `checksums` maps an algorithm in S3's header
     spelling (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`) to its base64 value. `checksum_type` is
-    `FULL_OBJECT` or `COMPOSITE`. `part_sizes` is empty unless the object came in parts.
+    `FULL_OBJECT` or `COMPOSITE`. `part_sizes` is empty unless the object came in parts. `owner` is who wrote
+    it. `is_null`: it was written while the bucket kept no versions, and S3 calls it `null`; the locator
+    decides. `encryption` is a document of the gateway about how the bytes in the stores are encrypted;
+    `size_bytes`, `part_sizes` and `etag` are those of the plain bytes. A delete marker has no bytes and no
+    replicas.
     """
 
     bucket: str
@@ -100,6 +149,16 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     checksum_type: str = ""
     part_sizes: tuple[int, ...] = ()
     replicas: tuple[Replica, ...] = ()
+    owner: str = ""
+    is_null: bool = True
+    is_delete_marker: bool = False
+    encryption: bytes = b""
+    attributes: Attributes = Attributes()
+
+    @property
+    def public_id(self) -> str:
+        """The version id that clients see."""
+        return NULL_VERSION if self.is_null else self.version_id
 
 
 def parse_bucket_name(text: str) -> str:

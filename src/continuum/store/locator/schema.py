@@ -89,6 +89,8 @@ buckets = Table(
     Column("owner", ByteOrderedText, nullable=False),
     Column("home", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("versioning", Text, nullable=False, server_default=text("''")),
+    Column("settings", LargeBinary),
     Index(None, "owner", "name"),
 )
 
@@ -107,6 +109,19 @@ versions = Table(
     Column("checksum_type", Text, nullable=False),
     Column("details", LargeBinary, nullable=False),
     Column("ended_at", Double),
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    Column("is_null", Integer, nullable=False, server_default=text("1")),
+    Column("is_delete_marker", Integer, nullable=False, server_default=text("0")),
+    Column("attributes", LargeBinary),
+)
+# The history of a key: its live versions, the newest first.
+Index(
+    "ix_versions_history",
+    versions.c.bucket,
+    versions.c.key,
+    versions.c.number.desc(),
+    sqlite_where=text("ended_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL"),
 )
 Index(
     "ix_versions_ended_at",
@@ -115,7 +130,7 @@ Index(
     postgresql_where=text("ended_at IS NOT NULL"),
 )
 
-# The name space: one row per key, in the order of listing.
+# The name space: one row per key whose newest version is not a delete marker, in the order of listing.
 objects = Table(
     "objects",
     metadata,

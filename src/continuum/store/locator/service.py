@@ -26,11 +26,13 @@ from continuum.store.locator.sealing import Sealer
 from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import (
     MAX_DELETES,
+    check_attributes,
     check_count,
     check_key,
     check_marker,
     check_name,
     check_place,
+    check_settings,
     check_store,
     check_upload,
     check_version,
@@ -160,13 +162,16 @@ class Locator:
             m.CreateBucket: self._create_bucket,
             m.GetBucket: self._get_bucket,
             m.ListBuckets: self._list_buckets,
+            m.ChangeBucket: self._change_bucket,
             m.DeleteBucket: self._delete_bucket,
             m.LookUp: self._look_up,
             m.Locate: self._locate,
             m.Commit: self._commit,
             m.Delete: self._delete,
             m.AddReplica: self._add_replica,
+            m.ChangeObject: self._change_object,
             m.ListObjects: self._list_objects,
+            m.ListVersions: self._list_versions,
             m.CreateUpload: self._create_upload,
             m.GetUpload: self._get_upload,
             m.AbortUpload: self._abort_upload,
@@ -264,6 +269,7 @@ class Locator:
     async def _create_bucket(self, request: m.CreateBucket) -> Bucket:
         check_name(request.owner, "an owner")
         check_name(request.home, "a home")
+        check_settings(request.settings)
         bucket = await self._writer.write(buckets.create_bucket, request, now=self._clock())
         await self._invalidator.tell([(request.name, "")])
         return bucket
@@ -275,6 +281,12 @@ class Locator:
 
     async def _list_buckets(self, request: m.ListBuckets) -> m.Buckets:
         return await self._reader.scan(buckets.list_buckets, request.owner)
+
+    async def _change_bucket(self, request: m.ChangeBucket) -> Bucket:
+        check_settings(request.settings)
+        bucket = await self._writer.write(buckets.change_bucket, request)
+        await self._invalidator.tell([(request.name, "")], but=request.session_id)
+        return bucket
 
     async def _delete_bucket(self, request: m.DeleteBucket) -> m.Empty:
         await self._writer.write(buckets.delete_bucket, request.name)
@@ -321,6 +333,18 @@ class Locator:
         await self._writer.write(objects.add_replica, request, now=self._clock())
         self._invalidator.hint(request.session_id, (request.bucket, request.key))
         return m.Empty()
+
+    async def _change_object(self, request: m.ChangeObject) -> Version:
+        check_key(request.key)
+        check_attributes(request)
+        version = await self._writer.write(objects.change_object, request, now=self._clock())
+        await self._invalidator.tell([(request.bucket, request.key)], but=request.session_id)
+        return version
+
+    async def _list_versions(self, request: m.ListVersions) -> m.VersionPage:
+        for text in (request.prefix, request.delimiter, request.key_marker, request.version_id_marker):
+            check_marker(text)
+        return await self._reader.scan(listing.list_versions, request)
 
     async def _list_objects(self, request: m.ListObjects) -> m.ObjectPage:
         for text in (request.prefix, request.delimiter, request.after):

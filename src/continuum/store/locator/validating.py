@@ -7,9 +7,9 @@ refused as `InvalidInputError`.
 from collections.abc import Mapping, Sized
 
 from continuum.model.errors import InvalidInputError
-from continuum.model.objects import MAX_KEY_BYTES, Role, Store, Version
+from continuum.model.objects import MAX_KEY_BYTES, Role, Setting, Store, Version
 from continuum.model.sites import parse_site_name
-from continuum.store.locator.messages import Upload
+from continuum.store.locator.messages import ChangeObject, Upload
 
 MAX_NAME_CHARACTERS = 256
 MAX_PEM_CHARACTERS = 65_536
@@ -17,7 +17,11 @@ MAX_PAIRS_BYTES = 16_384  # headers and metadata together; S3 allows 8 KiB of he
 MAX_PARTS = 10_000
 MAX_ITEMS = 10_000
 MAX_DELETES = 1_000
+MAX_SETTING_BYTES = 262_144
+MAX_ACL_BYTES = 32_768
 MAX_SIZE_BYTES = 2**53  # exact in every JSON reader
+
+_SETTINGS = frozenset(Setting)
 
 
 def check_key(key: str) -> None:
@@ -68,6 +72,24 @@ def check_upload(upload: Upload) -> None:
     if not upload.store_upload_id or len(upload.store_upload_id) > MAX_KEY_BYTES:
         raise InvalidInputError("the store's upload id is missing or too long")
     _check_pairs(upload.headers, upload.metadata)
+
+
+def check_settings(settings: Mapping[str, bytes]) -> None:
+    """Refuse settings that a bucket does not have, and documents without measure."""
+    for name, document in settings.items():
+        if name not in _SETTINGS:
+            raise InvalidInputError(f"a bucket has no setting {name[:40]!r}")
+        if len(document) > MAX_SETTING_BYTES:
+            raise InvalidInputError(f"the {name} of a bucket is larger than {MAX_SETTING_BYTES} bytes")
+
+
+def check_attributes(change: ChangeObject) -> None:
+    """Refuse attributes that are not well formed or without measure."""
+    _check_pairs(change.tags or {})
+    if len(change.acl or b"") > MAX_ACL_BYTES:
+        raise InvalidInputError(f"an access control list is larger than {MAX_ACL_BYTES} bytes")
+    if change.retention is not None and change.retention.mode not in {"", "GOVERNANCE", "COMPLIANCE"}:
+        raise InvalidInputError("a retention's mode is GOVERNANCE or COMPLIANCE")
 
 
 def check_place(store: str, bucket: str, key: str) -> None:

@@ -174,11 +174,13 @@ def test_a_missing_key_and_a_missing_bucket_are_told_apart(index: Index) -> None
         objects.look_up(index.connection, LookUp(bucket="nowhere", key="key"))
 
 
-def test_the_only_version_has_its_id_and_the_name_null(index: Index) -> None:
+def test_a_version_without_versioning_is_called_null_and_nothing_else(index: Index) -> None:
     version = index.put("key")
-    assert index.look_up("key", version.version_id) == index.look_up("key", "null") == version
-    with pytest.raises(NoSuchKeyError):
-        index.look_up("key", "another")
+    assert index.look_up("key", "null") == version
+    assert version.public_id == "null"
+    for other in (version.version_id, "another"):
+        with pytest.raises(NoSuchKeyError):
+            index.look_up("key", other)
 
 
 def add_replica(index: Index, etag: str, version_id: str, number: int = 1) -> None:

@@ -2,28 +2,40 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, literal, select
+import msgspec
+from sqlalchemy import bindparam, delete, insert, literal, select, update
 
-from continuum.model.objects import Bucket, parse_bucket_name
+from continuum.model.errors import ConflictError
+from continuum.model.objects import Bucket, Versioning, parse_bucket_name
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.messages import (
     BucketExistsError,
     BucketNotEmptyError,
     BucketOwnedByYouError,
     Buckets,
+    ChangeBucket,
     CreateBucket,
     NoSuchBucketError,
 )
-from continuum.store.locator.schema import buckets, objects, uploads
+from continuum.store.locator.schema import buckets, uploads, versions
 
 _ONE = literal(1)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 
 FIND_BUCKET = Statement(select(buckets).where(buckets.c.name == bindparam("name")))
 LIST_ALL = Statement(select(buckets).order_by(buckets.c.name))
 LIST_OWNED = Statement(select(buckets).where(buckets.c.owner == bindparam("owner")).order_by(buckets.c.name))
 INSERT_BUCKET = Statement(insert(buckets))
 DELETE_BUCKET = Statement(delete(buckets).where(buckets.c.name == bindparam("of_name")))
-HAS_OBJECTS = Statement(select(_ONE).where(objects.c.bucket == bindparam("bucket")).limit(_ONE))
+CHANGE_BUCKET = Statement(
+    update(buckets)
+    .where(buckets.c.name == bindparam("of_name"))
+    .values(versioning=bindparam("to_versioning"), settings=bindparam("to_settings"))
+)
+HAS_VERSIONS = Statement(
+    select(_ONE).where(versions.c.bucket == bindparam("bucket"), versions.c.ended_at.is_(None)).limit(_ONE)
+)
 HAS_UPLOADS = Statement(select(_ONE).where(uploads.c.bucket == bindparam("bucket")).limit(_ONE))
 
 
@@ -56,15 +68,49 @@ def create_bucket(connection: Connection, request: CreateBucket, *, now: float) 
         raise BucketExistsError(
             f"the bucket {request.name!r} belongs to somebody else", hint="choose another name"
         )
-    connection.run(INSERT_BUCKET, name=request.name, owner=request.owner, home=request.home, created_at=now)
-    return Bucket(name=request.name, owner=request.owner, home=request.home, created_at=now)
+    bucket = Bucket(
+        name=request.name,
+        owner=request.owner,
+        home=request.home,
+        created_at=now,
+        versioning=request.versioning,
+        settings=request.settings,
+    )
+    connection.run(
+        INSERT_BUCKET,
+        name=bucket.name,
+        owner=bucket.owner,
+        home=bucket.home,
+        created_at=now,
+        versioning=bucket.versioning.value,
+        settings=_encode(bucket.settings),
+    )
+    return bucket
+
+
+def change_bucket(connection: Connection, request: ChangeBucket) -> Bucket:
+    """Change what is set for a bucket. Raises `NoSuchBucketError`, `ConflictError`."""
+    bucket = require_bucket(connection, request.name)
+    versioning = bucket.versioning if request.versioning is None else request.versioning
+    if bucket.versioning and not versioning:
+        raise ConflictError("versioning can be suspended, not unset")
+    settings = bucket.settings | request.settings
+    for name in request.unset:
+        settings.pop(name, None)
+    connection.run(
+        CHANGE_BUCKET, of_name=request.name, to_versioning=versioning.value, to_settings=_encode(settings)
+    )
+    return msgspec.structs.replace(bucket, versioning=versioning, settings=settings)
 
 
 def delete_bucket(connection: Connection, name: str) -> None:
     """Delete an empty bucket. Raises `NoSuchBucketError`, `BucketNotEmptyError`."""
     require_bucket(connection, name)
-    if connection.row(HAS_OBJECTS, bucket=name):
-        raise BucketNotEmptyError(f"the bucket {name!r} holds objects", hint="delete them first")
+    if connection.row(HAS_VERSIONS, bucket=name):
+        raise BucketNotEmptyError(
+            f"the bucket {name!r} holds objects",
+            hint="delete them first, where versions are kept also the old ones and the delete markers",
+        )
     if connection.row(HAS_UPLOADS, bucket=name):
         raise BucketNotEmptyError(
             f"the bucket {name!r} holds unfinished multipart uploads", hint="complete or abort them first"
@@ -73,5 +119,12 @@ def delete_bucket(connection: Connection, name: str) -> None:
 
 
 def _bucket(row: tuple[Any, ...]) -> Bucket:
-    name, owner, home, created_at = row
-    return Bucket(name=name, owner=owner, home=home, created_at=created_at)
+    name, owner, home, created_at, versioning, settings = row
+    return Bucket(
+        name=name,
+        owner=owner,
+        home=home,
+        created_at=created_at,
+        versioning=Versioning(versioning),
+        settings=_decode(settings) if settings else {},
+    )

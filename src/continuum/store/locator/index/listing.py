@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, bindparam, select, tuple_
+from sqlalchemy import BigInteger, bindparam, exists, or_, select, tuple_
 
+from continuum.model.objects import NULL_VERSION
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.paging import (
@@ -16,8 +17,20 @@ from continuum.store.locator.index.paging import (
     first_after,
 )
 from continuum.store.locator.index.uploads import UPLOAD_COLUMNS, to_upload
-from continuum.store.locator.messages import ListObjects, ListUploads, ObjectEntry, ObjectPage, UploadPage
+from continuum.store.locator.index.versions import find_by_id, find_version
+from continuum.store.locator.messages import (
+    ListObjects,
+    ListUploads,
+    ListVersions,
+    ObjectEntry,
+    ObjectPage,
+    UploadPage,
+    VersionEntry,
+    VersionPage,
+)
 from continuum.store.locator.schema import objects, uploads, versions
+
+NEWEST = 2**62  # greater than the number of every version
 
 LIST_OBJECTS = Statement(
     select(
@@ -28,6 +41,7 @@ LIST_OBJECTS = Statement(
         versions.c.version_id,
         versions.c.checksum_algorithm,
         versions.c.checksum_type,
+        versions.c.owner,
     )
     .select_from(objects.join(versions, versions.c.number == objects.c.version))
     .where(
@@ -36,7 +50,38 @@ LIST_OBJECTS = Statement(
         objects.c.key < bindparam("end"),
     )
     .order_by(objects.c.key)
-    .limit(bindparam("count", type_=Integer))
+    .limit(bindparam("count", type_=BigInteger))
+)
+_NEWER = versions.alias("newer")
+LIST_VERSIONS = Statement(
+    select(
+        versions.c.key,
+        versions.c.version_id,
+        versions.c.number,
+        versions.c.is_null,
+        ~exists().where(
+            _NEWER.c.bucket == versions.c.bucket,
+            _NEWER.c.key == versions.c.key,
+            _NEWER.c.number > versions.c.number,
+            _NEWER.c.ended_at.is_(None),
+        ),
+        versions.c.is_delete_marker,
+        versions.c.etag,
+        versions.c.size_bytes,
+        versions.c.modified_at,
+        versions.c.owner,
+        versions.c.checksum_algorithm,
+        versions.c.checksum_type,
+    )
+    .where(
+        versions.c.bucket == bindparam("bucket"),
+        versions.c.ended_at.is_(None),
+        versions.c.key >= bindparam("start"),
+        versions.c.key < bindparam("end"),
+        or_(versions.c.key > bindparam("start"), versions.c.number < bindparam("below", type_=BigInteger)),
+    )
+    .order_by(versions.c.key, versions.c.number.desc())
+    .limit(bindparam("count", type_=BigInteger))
 )
 LIST_UPLOADS = Statement(
     select(uploads.c.key, *UPLOAD_COLUMNS)
@@ -46,7 +91,7 @@ LIST_UPLOADS = Statement(
         uploads.c.key < bindparam("end"),
     )
     .order_by(uploads.c.key, uploads.c.upload_id)
-    .limit(bindparam("count", type_=Integer))
+    .limit(bindparam("count", type_=BigInteger))
 )
 
 
@@ -72,6 +117,59 @@ def list_objects(connection: Connection, request: ListObjects) -> ObjectPage:
         common_prefixes=page.common_prefixes,
         next_after=page.last[0] if page.is_truncated else "",
     )
+
+
+def list_versions(connection: Connection, request: ListVersions) -> VersionPage:
+    """Return a page of a bucket's versions by (key, newest first). Raises `NoSuchBucketError`."""
+    end = end_of_prefix(request.prefix)
+
+    def fetch(position: Position, count: int) -> Sequence[Row]:
+        start, below = position
+        return connection.rows(
+            LIST_VERSIONS,
+            bucket=request.bucket,
+            start=start,
+            below=int(below or NEWEST),
+            end=end,
+            count=count,
+        )
+
+    with connection.reading():
+        require_bucket(connection, request.bucket)
+        page = collect(
+            fetch,
+            lambda row: (row[0], str(row[2])),
+            prefix=request.prefix,
+            delimiter=request.delimiter,
+            start=_start_of_versions(connection, request),
+            limit=max(0, min(request.max_keys, MAX_PAGE)),
+        )
+    entries = tuple(_version_entry(row) for row in page.rows)
+    is_inside = page.is_truncated and bool(entries) and page.last[0] == entries[-1].key
+    return VersionPage(
+        entries=entries,
+        common_prefixes=page.common_prefixes,
+        is_truncated=page.is_truncated,
+        next_key_marker=page.last[0] if page.is_truncated else "",
+        next_version_id_marker=entries[-1].version_id if is_inside else "",
+    )
+
+
+def _version_entry(row: Row) -> VersionEntry:
+    key, version_id, _, is_null, is_latest, is_delete_marker, *rest = row
+    return VersionEntry(
+        key, NULL_VERSION if is_null else version_id, bool(is_latest), bool(is_delete_marker), *rest
+    )
+
+
+def _start_of_versions(connection: Connection, request: ListVersions) -> Position:
+    if not request.version_id_marker or request.key_marker < request.prefix:
+        return choose_start(request.prefix, request.delimiter, request.key_marker), ""
+    if request.version_id_marker == NULL_VERSION:
+        row = find_version(connection, request.bucket, request.key_marker, NULL_VERSION)
+    else:
+        row = find_by_id(connection, request.version_id_marker)  # it may have been removed since
+    return request.key_marker, str(row.number) if row is not None else ""
 
 
 def list_uploads(connection: Connection, request: ListUploads) -> UploadPage:

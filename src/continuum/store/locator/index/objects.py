@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from continuum.model.errors import ConflictError, InvalidInputError
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Replica, Version, Versioning
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index import uploads as uploading
 from continuum.store.locator.index.buckets import require_bucket
@@ -25,11 +25,15 @@ from continuum.store.locator.index.versions import (
     end_version,
     find_by_id,
     find_current,
+    find_newest,
+    find_version,
     insert_replica,
     insert_version,
+    set_attributes,
 )
 from continuum.store.locator.messages import (
     AddReplica,
+    ChangeObject,
     Commit,
     Delete,
     Deleted,
@@ -40,11 +44,13 @@ from continuum.store.locator.messages import (
     Location,
     LookUp,
     NoSuchKeyError,
+    ObjectLockedError,
     PreconditionFailedError,
+    Retention,
 )
 from continuum.store.locator.schema import objects, replicas, stores, versions
 
-NULL_VERSION = "null"  # S3's name for the only version in a bucket without versioning
+GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
 STEP_S = 1e-6  # how much later than its predecessor a version is at least
 
 INSERT_OBJECT = Statement(insert(objects))
@@ -69,13 +75,23 @@ LOCATE = Statement(
 
 def look_up(connection: Connection, request: LookUp) -> Version:
     """Return the version asked for. Raises `NoSuchBucketError`, `NoSuchKeyError`."""
-    row = find_current(connection, request.bucket, request.key)
-    if row is None:
-        require_bucket(connection, request.bucket)
-        raise _no_such_key(request.bucket, request.key)
-    if not _is_meant(request.version_id, row):
-        raise NoSuchKeyError(f"{request.bucket}/{request.key} has no version {request.version_id!r}")
-    return row.version
+    return _require(connection, request.bucket, request.key, request.version_id).version
+
+
+def _require(connection: Connection, bucket: str, key: str, version_id: str) -> Row:
+    row = find_current(connection, bucket, key)
+    if row is not None and version_id in {"", row.version.public_id}:
+        return row
+    if version_id:
+        row = find_version(connection, bucket, key, version_id)
+    elif row is None:  # the newest may be a delete marker
+        row = find_newest(connection, bucket, key)
+    if row is not None:
+        return row
+    require_bucket(connection, bucket)
+    if version_id:
+        raise NoSuchKeyError(f"{bucket}/{key} has no version {version_id!r}")
+    raise _no_such_key(bucket, key)
 
 
 def locate(connection: Connection, request: Locate) -> Located:
@@ -97,16 +113,21 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     if known is not None:
         return _published_before(known, request)
     require_session(connection, request.session_id)
-    require_bucket(connection, request.version.bucket)
+    bucket = require_bucket(connection, request.version.bucket)
     current = find_current(connection, request.version.bucket, request.version.key)
     _check_preconditions(request, current)
     _check_replica(connection, request)
     at = now if current is None else max(now, current.version.modified_at + STEP_S)
     replica = msgspec.structs.replace(request.version.replicas[0], created_at=at)
-    version = msgspec.structs.replace(request.version, modified_at=at, replicas=(replica,))
+    version = msgspec.structs.replace(
+        request.version,
+        modified_at=at,
+        replicas=(replica,),
+        is_null=bucket.versioning is not Versioning.ENABLED,
+    )
     if request.upload_id:
         uploading.complete(connection, request.upload_id, version)
-    _publish(connection, version, current, now=now, grace_s=grace_s)
+    _publish(connection, bucket, version, current, now=now, grace_s=grace_s)
     return version
 
 
@@ -116,7 +137,9 @@ def _published_before(known: Row, request: Commit) -> Version:
     if same != (request.version.bucket, request.version.key, request.version.etag):
         raise ConflictError(f"the version id {request.version.version_id} belongs to another version")
     if known.is_ended:
-        return msgspec.structs.replace(request.version, modified_at=known.version.modified_at)
+        return msgspec.structs.replace(
+            request.version, modified_at=known.version.modified_at, is_null=known.version.is_null
+        )
     return known.version
 
 
@@ -155,41 +178,158 @@ def _check_kept(connection: Connection, replica: Replica) -> None:
 
 
 def _publish(
-    connection: Connection, version: Version, current: Row | None, *, now: float, grace_s: float
+    connection: Connection,
+    bucket: Bucket,
+    version: Version,
+    current: Row | None,
+    *,
+    now: float,
+    grace_s: float,
 ) -> None:
+    """Write a version or a delete marker as the newest of its key; end the null version that it replaces."""
+    replaced = _find_replaced(connection, bucket, version, current)
     number = insert_version(connection, version)
-    if current is None:
+    if version.is_delete_marker:
+        connection.run(DELETE_OBJECT, of_bucket=version.bucket, of_key=version.key)
+    elif current is None:
         connection.run(INSERT_OBJECT, bucket=version.bucket, key=version.key, version=number)
-        return
-    connection.run(UPDATE_OBJECT, of_bucket=version.bucket, of_key=version.key, to_version=number)
-    end_version(connection, current.number, now=now, grace_s=grace_s)
+    else:
+        connection.run(UPDATE_OBJECT, of_bucket=version.bucket, of_key=version.key, to_version=number)
+    if replaced is not None:
+        end_version(connection, replaced.number, now=now, grace_s=grace_s)
+
+
+def _find_replaced(
+    connection: Connection, bucket: Bucket, version: Version, current: Row | None
+) -> Row | None:
+    if not version.is_null:
+        return None
+    if current is not None and current.version.is_null:
+        return current
+    if not bucket.versioning:
+        return None
+    return find_version(connection, version.bucket, version.key, NULL_VERSION)
 
 
 def delete_objects(connection: Connection, request: Delete, *, now: float, grace_s: float) -> Deleted:
     """Delete objects of one bucket. Raises `NoSuchBucketError`; what concerns one item is in its result."""
     require_session(connection, request.session_id)
-    require_bucket(connection, request.bucket)
+    bucket = require_bucket(connection, request.bucket)
     return Deleted(
         results=tuple(
-            _delete(connection, request.bucket, item, now=now, grace_s=grace_s) for item in request.objects
+            _delete(connection, bucket, item, request.owner, now=now, grace_s=grace_s)
+            for item in request.objects
         )
     )
 
 
 def _delete(
-    connection: Connection, bucket: str, item: DeleteItem, *, now: float, grace_s: float
+    connection: Connection, bucket: Bucket, item: DeleteItem, owner: str, *, now: float, grace_s: float
 ) -> DeleteResult:
-    current = find_current(connection, bucket, item.key)
-    if current is None or not _is_meant(item.version_id, current):
-        return DeleteResult(key=item.key)
     try:
-        if item.if_match:
-            _check_etag(item.if_match, current, f"{bucket}/{item.key}")
-    except PreconditionFailedError as problem:
+        if item.version_id:
+            return _remove(connection, bucket, item, now=now, grace_s=grace_s)
+        current = find_current(connection, bucket.name, item.key)
+        if item.if_match and current is not None:
+            _check_etag(item.if_match, current, f"{bucket.name}/{item.key}")
+        if bucket.versioning:
+            return _mark_deleted(connection, bucket, item, owner, current, now=now, grace_s=grace_s)
+    except (PreconditionFailedError, ObjectLockedError) as problem:
         return DeleteResult(key=item.key, error_code=problem.code, message=problem.message)
-    connection.run(DELETE_OBJECT, of_bucket=bucket, of_key=item.key)
-    end_version(connection, current.number, now=now, grace_s=grace_s)
+    if current is not None:
+        connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
+        end_version(connection, current.number, now=now, grace_s=grace_s)
     return DeleteResult(key=item.key)
+
+
+def _mark_deleted(
+    connection: Connection,
+    bucket: Bucket,
+    item: DeleteItem,
+    owner: str,
+    current: Row | None,
+    *,
+    now: float,
+    grace_s: float,
+) -> DeleteResult:
+    """Publish a delete marker as the newest version; asked for again, only say so."""
+    known = find_by_id(connection, item.marker_id)
+    if known is None:
+        if not item.marker_id:
+            raise InvalidInputError("a deletion where versions are kept needs an id for its delete marker")
+        marker = Version(
+            bucket=bucket.name,
+            key=item.key,
+            version_id=item.marker_id,
+            etag="",
+            size_bytes=0,
+            modified_at=now if current is None else max(now, current.version.modified_at + STEP_S),
+            owner=owner,
+            is_null=bucket.versioning is not Versioning.ENABLED,
+            is_delete_marker=True,
+        )
+        _publish(connection, bucket, marker, current, now=now, grace_s=grace_s)
+    else:
+        marker = known.version
+    return DeleteResult(key=item.key, marker_id=marker.public_id, is_delete_marker=True)
+
+
+def _remove(
+    connection: Connection, bucket: Bucket, item: DeleteItem, *, now: float, grace_s: float
+) -> DeleteResult:
+    """End one version for good; the newest of those that are left is the current one."""
+    row = find_version(connection, bucket.name, item.key, item.version_id)
+    if row is None:
+        return DeleteResult(key=item.key, version_id=item.version_id)
+    if item.if_match:
+        _check_etag(item.if_match, row, f"{bucket.name}/{item.key}")
+    _check_unlocked(row.version.attributes, now, bypass=item.bypass_governance)
+    connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
+    end_version(connection, row.number, now=now, grace_s=grace_s)
+    newest = find_newest(connection, bucket.name, item.key)
+    if newest is not None and not newest.version.is_delete_marker:
+        connection.run(INSERT_OBJECT, bucket=bucket.name, key=item.key, version=newest.number)
+    return DeleteResult(
+        key=item.key, version_id=item.version_id, is_delete_marker=row.version.is_delete_marker
+    )
+
+
+def _check_unlocked(attributes: Attributes, now: float, *, bypass: bool) -> None:
+    """Raise `ObjectLockedError` if a version may not be removed now."""
+    if attributes.legal_hold:
+        raise ObjectLockedError("the version is under legal hold", hint="release the legal hold first")
+    if attributes.retain_until > now and not (bypass and attributes.retention_mode == GOVERNANCE):
+        raise ObjectLockedError(f"the version is retained in {attributes.retention_mode} mode")
+
+
+def change_object(connection: Connection, request: ChangeObject, *, now: float) -> Version:
+    """Change a version's attributes. Raises `NoSuchBucketError`, `NoSuchKeyError`, `ObjectLockedError`."""
+    row = _require(connection, request.bucket, request.key, request.version_id)
+    if row.version.is_delete_marker:
+        return row.version
+    attributes = row.version.attributes
+    if request.tags is not None:
+        attributes = msgspec.structs.replace(attributes, tags=request.tags)
+    if request.acl is not None:
+        attributes = msgspec.structs.replace(attributes, acl=request.acl)
+    if request.legal_hold is not None:
+        attributes = msgspec.structs.replace(attributes, legal_hold=request.legal_hold)
+    if request.retention is not None:
+        _check_retention(attributes, request.retention, now, bypass=request.bypass_governance)
+        attributes = msgspec.structs.replace(
+            attributes, retention_mode=request.retention.mode, retain_until=request.retention.until
+        )
+    set_attributes(connection, row.number, attributes)
+    return msgspec.structs.replace(row.version, attributes=attributes)
+
+
+def _check_retention(present: Attributes, wanted: Retention, now: float, *, bypass: bool) -> None:
+    """A retention that holds may grow; governance gives way to who may bypass it, compliance to nobody."""
+    if present.retain_until <= now or (bypass and present.retention_mode == GOVERNANCE):
+        return
+    is_weaker = present.retention_mode == COMPLIANCE and wanted.mode != COMPLIANCE
+    if is_weaker or wanted.until < present.retain_until:
+        raise ObjectLockedError(f"the version is retained in {present.retention_mode} mode")
 
 
 def add_replica(connection: Connection, request: AddReplica, *, now: float) -> None:
@@ -198,8 +338,8 @@ def add_replica(connection: Connection, request: AddReplica, *, now: float) -> N
     Raises `NoSuchKeyError` if the version is gone, `ConflictError` if the store has a copy already.
     """
     require_session(connection, request.session_id)
-    current = find_current(connection, request.bucket, request.key)
-    if current is None or not _is_copied(request, current):
+    current = _find_copied(connection, request)
+    if current is None:
         raise NoSuchKeyError(f"{request.bucket}/{request.key} changed while it was copied")
     present = {replica.store: replica for replica in current.version.replicas}.get(request.replica.store)
     if present is not None:
@@ -212,13 +352,13 @@ def add_replica(connection: Connection, request: AddReplica, *, now: float) -> N
     insert_replica(connection, current.number, msgspec.structs.replace(request.replica, created_at=at))
 
 
-def _is_copied(request: AddReplica, current: Row) -> bool:
-    same_version = request.version_id in {NULL_VERSION, current.version.version_id}
-    return same_version and request.etag == current.version.etag
-
-
-def _is_meant(version_id: str, row: Row) -> bool:
-    return version_id in {"", NULL_VERSION, row.version.version_id}
+def _find_copied(connection: Connection, request: AddReplica) -> Row | None:
+    """Return the version that was copied, if it lives: the current one or an older one."""
+    row = find_by_id(connection, request.version_id)
+    if row is None or row.is_ended or row.version.is_delete_marker:
+        return None
+    same = (row.version.bucket, row.version.key, row.version.etag)
+    return row if same == (request.bucket, request.key, request.etag) else None
 
 
 def _no_such_key(bucket: str, key: str) -> NoSuchKeyError:

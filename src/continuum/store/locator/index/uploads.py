@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from continuum.model.errors import ConflictError, InvalidInputError
-from continuum.model.objects import Version
+from continuum.model.objects import Attributes, Version
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.garbage import insert_garbage, is_discarded
@@ -22,6 +22,8 @@ class Details(msgspec.Struct, frozen=True, array_like=True):
     metadata: dict[str, str]
     checksum_algorithm: str
     checksum_type: str
+    encryption: bytes = b""
+    attributes: Attributes = Attributes()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -155,6 +157,8 @@ def to_upload(row: tuple[Any, ...]) -> Upload:
         metadata=more.metadata,
         checksum_algorithm=more.checksum_algorithm,
         checksum_type=more.checksum_type,
+        encryption=more.encryption,
+        attributes=more.attributes,
     )
 
 
@@ -164,7 +168,14 @@ def _find(connection: Connection, upload_id: str) -> Upload | None:
 
 
 def _insert(connection: Connection, upload: Upload) -> None:
-    details = Details(upload.headers, upload.metadata, upload.checksum_algorithm, upload.checksum_type)
+    details = Details(
+        upload.headers,
+        upload.metadata,
+        upload.checksum_algorithm,
+        upload.checksum_type,
+        upload.encryption,
+        upload.attributes,
+    )
     connection.run(
         INSERT_UPLOAD,
         upload_id=upload.upload_id,

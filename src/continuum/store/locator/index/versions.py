@@ -9,22 +9,25 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, delete, insert, literal, null, select, update
 
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import NULL_VERSION, Attributes, Replica, Version
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.schema import garbage, objects, replicas, versions
 
 
 class Details(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of a version (or, without the last two, of an upload) in one value."""
+    """What is kept of a version in one value."""
 
     headers: dict[str, str]
     metadata: dict[str, str]
     checksums: dict[str, str] = {}
     part_sizes: tuple[int, ...] = ()
+    encryption: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Details).decode
+_decode_attributes = msgspec.msgpack.Decoder(Attributes).decode
+_NO_ATTRIBUTES = Attributes()
 
 _VERSION_COLUMNS = (
     versions.c.number,
@@ -37,6 +40,10 @@ _VERSION_COLUMNS = (
     versions.c.checksum_type,
     versions.c.details,
     versions.c.ended_at,
+    versions.c.owner,
+    versions.c.is_null,
+    versions.c.is_delete_marker,
+    versions.c.attributes,
 )
 _REPLICA_COLUMNS = (
     replicas.c.store,
@@ -59,6 +66,34 @@ FIND_BY_ID = Statement(
     select(*_VERSION_COLUMNS, *_REPLICA_COLUMNS)
     .select_from(versions.outerjoin(replicas, replicas.c.version == versions.c.number))
     .where(versions.c.version_id == bindparam("version_id"))
+)
+# What lives of a key's history: its versions that were not removed.
+_HISTORY = select(*_VERSION_COLUMNS, *_REPLICA_COLUMNS).select_from(
+    versions.outerjoin(replicas, replicas.c.version == versions.c.number)
+)
+_NEWEST = (
+    select(versions.c.number)
+    .where(
+        versions.c.bucket == bindparam("bucket"),
+        versions.c.key == bindparam("key"),
+        versions.c.ended_at.is_(None),
+    )
+    .order_by(versions.c.number.desc())
+    .limit(literal(1))
+)
+FIND_NEWEST = Statement(_HISTORY.where(versions.c.number == _NEWEST.scalar_subquery()))
+FIND_NULL = Statement(
+    _HISTORY.where(
+        versions.c.bucket == bindparam("bucket"),
+        versions.c.key == bindparam("key"),
+        versions.c.ended_at.is_(None),
+        versions.c.is_null == literal(1),
+    )
+)
+SET_ATTRIBUTES = Statement(
+    update(versions)
+    .where(versions.c.number == bindparam("of_number"))
+    .values(attributes=bindparam("to_attributes"))
 )
 INSERT_VERSION = Statement(
     insert(versions)
@@ -119,9 +154,31 @@ def find_by_id(connection: Connection, version_id: str) -> Row | None:
     return _row(connection.rows(FIND_BY_ID, version_id=version_id))
 
 
+def find_newest(connection: Connection, bucket: str, key: str) -> Row | None:
+    """Return the newest version of a key that lives; it may be a delete marker."""
+    return _row(connection.rows(FIND_NEWEST, bucket=bucket, key=key))
+
+
+def find_version(connection: Connection, bucket: str, key: str, version_id: str) -> Row | None:
+    """Return a version of a key that lives, by the id that clients see."""
+    if version_id == NULL_VERSION:
+        return _row(connection.rows(FIND_NULL, bucket=bucket, key=key))
+    row = find_by_id(connection, version_id)
+    if row is None or row.is_ended or row.version.is_null:
+        return None
+    return row if (row.version.bucket, row.version.key) == (bucket, key) else None
+
+
+def set_attributes(connection: Connection, number: int, attributes: Attributes) -> None:
+    """Replace the attributes of the version in row `number`."""
+    connection.run(SET_ATTRIBUTES, of_number=number, to_attributes=_encode(attributes))
+
+
 def insert_version(connection: Connection, version: Version) -> int:
     """Write a version and its replicas; return its row."""
-    details = Details(version.headers, version.metadata, version.checksums, version.part_sizes)
+    details = Details(
+        version.headers, version.metadata, version.checksums, version.part_sizes, version.encryption
+    )
     row = connection.row(
         INSERT_VERSION,
         version_id=version.version_id,
@@ -133,6 +190,10 @@ def insert_version(connection: Connection, version: Version) -> int:
         checksum_algorithm=next(iter(version.checksums), "").upper(),
         checksum_type=version.checksum_type,
         details=_encode(details),
+        owner=version.owner,
+        is_null=int(version.is_null),
+        is_delete_marker=int(version.is_delete_marker),
+        attributes=None if version.attributes == _NO_ATTRIBUTES else _encode(version.attributes),
     )
     number: int = row[0] if row else 0
     for replica in version.replicas:
@@ -167,9 +228,22 @@ def purge_versions(connection: Connection, *, before: float) -> int:
 def _row(rows: list[tuple[Any, ...]]) -> Row | None:
     if not rows:
         return None
-    number, bucket, key, version_id, etag, size_bytes, modified_at, checksum_type, details, ended_at = rows[
-        0
-    ][:_STORED]
+    (
+        number,
+        bucket,
+        key,
+        version_id,
+        etag,
+        size_bytes,
+        modified_at,
+        checksum_type,
+        details,
+        ended_at,
+        owner,
+        is_null,
+        is_delete_marker,
+        attributes,
+    ) = rows[0][:_STORED]
     more = _decode(details)
     version = Version(
         bucket=bucket,
@@ -184,6 +258,11 @@ def _row(rows: list[tuple[Any, ...]]) -> Row | None:
         checksum_type=checksum_type,
         part_sizes=more.part_sizes,
         replicas=_replicas(rows),
+        owner=owner,
+        is_null=bool(is_null),
+        is_delete_marker=bool(is_delete_marker),
+        encryption=more.encryption,
+        attributes=_decode_attributes(attributes) if attributes else _NO_ATTRIBUTES,
     )
     return Row(number, version, ended_at is not None)
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from continuum.model.objects import Bucket
+from continuum.model.objects import Bucket, Versioning
 
 
 class CreateBucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -11,6 +11,21 @@ class CreateBucket(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     owner: str
     home: str
+    versioning: Versioning = Versioning.UNSET
+    settings: dict[str, bytes] = {}
+
+
+class ChangeBucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer: `Bucket` as it is now, once no gateway works by the old settings any more.
+
+    `versioning` none: as it is. `settings` are set, what `unset` names is taken away.
+    """
+
+    session_id: str = ""
+    name: str
+    versioning: Versioning | None = None
+    settings: dict[str, bytes] = {}
+    unset: tuple[str, ...] = ()
 
 
 class GetBucket(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,12 @@ class PreconditionFailedError(ConflictError):
     code = "PreconditionFailed"
 
 
+class ObjectLockedError(AccessDeniedError):
+    """A retention or a legal hold forbids to remove or to shorten."""
+
+    code = "AccessDenied"
+
+
 class SessionEndedError(AccessDeniedError):
     """The session's lease ran out; open a new one."""
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from continuum.model.objects import Attributes
+
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """A multipart upload.
@@ -22,6 +24,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     checksum_algorithm: str = ""
     checksum_type: str = ""
+    encryption: bytes = b""
+    attributes: Attributes = Attributes()
 
 
 class CreateUpload(msgspec.Struct, frozen=True, kw_only=True):
