@@ -1,11 +1,17 @@
 """What an object is besides its bytes: content headers, user metadata, and the headers that tell them
 again."""
 
+import time
 from collections.abc import Mapping
 
-from continuum.model.objects import Version
+import msgspec
+
+from continuum.model.objects import Attributes, Bucket, Version
 from continuum.store.errors import S3Error
+from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import PREFIX
+from continuum.store.gateway.locks import describe_lock
+from continuum.store.gateway.tags import parse_tagging_header
 from continuum.store.gateway.wire import METADATA_PREFIX, format_http_date
 
 MAX_METADATA_BYTES = 2048
@@ -22,15 +28,32 @@ CONTENT_HEADERS = {
 
 # Asked for, these change what is kept or how. Ignoring them would lose what the client relies on.
 _REFUSED = (
-    "x-amz-tagging",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
-    "x-amz-object-lock-legal-hold",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
 )
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What a write says of the new version besides its bytes."""
+
+    headers: dict[str, str]
+    metadata: dict[str, str]
+    attributes: Attributes
+
+
+def describe_write(call: Call, bucket: Bucket) -> Described:
+    """Return what PutObject, CreateMultipartUpload or CopyObject say of the version that they make.
+
+    Raises `S3Error` for what cannot be kept.
+    """
+    headers, metadata = parse_attributes(call.headers)
+    attributes = describe_lock(call.headers, bucket, time.time())
+    tags = parse_tagging_header(call.headers)
+    if tags:
+        attributes = msgspec.structs.replace(attributes, tags=tags)
+    return Described(headers=headers, metadata=metadata, attributes=attributes)
 
 
 def parse_attributes(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

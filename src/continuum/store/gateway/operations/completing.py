@@ -204,4 +204,6 @@ def _version(upload: Upload, joined: Joined, checksum: dict[str, str]) -> Versio
         checksum_type=upload.checksum_type if checksum else "",
         part_sizes=joined.part_sizes,
         replicas=(replica,),
+        owner=upload.initiator,
+        attributes=upload.attributes,
     )

@@ -6,9 +6,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from continuum.model.objects import Version
+from continuum.model.objects import Bucket, Version
 from continuum.store.errors import S3Error
-from continuum.store.gateway.attributes import parse_attributes
+from continuum.store.gateway.attributes import Described, describe_write
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType
 from continuum.store.gateway.conditions import check_copy_source, parse_write_conditions
@@ -57,7 +57,7 @@ def parse_copy_source(header: str) -> CopySource:
 
 async def copy_object(call: Call) -> Reply:
     """Make a new object of the bytes of another; its attributes are the source's or new ones."""
-    await call.require_bucket()
+    bucket = await call.require_bucket()
     conditions = parse_write_conditions(call.headers)
     source, version = await _find_source(call)
     if version.size_bytes > MAX_COPY_BYTES:
@@ -66,7 +66,7 @@ async def copy_object(call: Call) -> Reply:
             "The specified copy source is larger than the maximum allowable size for a copy source:"
             f" {MAX_COPY_BYTES}",
         )
-    content, metadata = _attributes(call, source, version)
+    described = _describe(call, bucket, source, version)
     physical = call.context.locations.make_physical_key()
     with removed_on_failure(call, physical):
         etag = await _copy_bytes(call, version, physical.key)
@@ -78,12 +78,14 @@ async def copy_object(call: Call) -> Reply:
             version_id=make_version_id(),
             etag=etag,
             modified_at=time.time(),
-            headers=content,
-            metadata=metadata,
+            headers=described.headers,
+            metadata=described.metadata,
             checksums=version.checksums if whole else {},
             checksum_type=version.checksum_type if whole else "",
             part_sizes=(),
             replicas=(own_replica(call, physical.key),),
+            owner=call.user.name,
+            attributes=described.attributes,
         )
         published = await publish(call, copied, session_id=physical.session_id, conditions=conditions)
     return answer(call, {"CopyObjectResult": _result(published.etag, published.modified_at, published)})
@@ -107,20 +109,32 @@ async def _find_source(call: Call) -> tuple[CopySource, Version]:
     return source, version
 
 
-def _attributes(call: Call, source: CopySource, version: Version) -> tuple[dict[str, str], dict[str, str]]:
-    directive = call.headers.get("x-amz-metadata-directive", "COPY").upper()
-    if directive not in {"COPY", "REPLACE"}:
-        raise S3Error("InvalidArgument", "Unknown metadata directive.")
-    content, metadata = parse_attributes(call.headers)
-    if directive == "REPLACE":
-        return content, metadata
-    if (source.bucket, source.key) == (call.bucket, call.key):
+def _describe(call: Call, bucket: Bucket, source: CopySource, version: Version) -> Described:
+    """Return what the new object is: by two directives the source's metadata and tags, or the request's.
+
+    Neither a lock nor an ACL is ever copied.
+    """
+    described = describe_write(call, bucket)
+    if _parse_directive(call, "x-amz-tagging-directive") == "COPY":
+        attributes = msgspec.structs.replace(described.attributes, tags=version.attributes.tags)
+        described = msgspec.structs.replace(described, attributes=attributes)
+    if _parse_directive(call, "x-amz-metadata-directive") == "REPLACE":
+        return described
+    if (source.bucket, source.key) == (call.bucket, call.key) and not source.version_id:
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing"
             " the object's metadata, storage class, website redirect location or encryption attributes.",
         )
-    return version.headers, version.metadata
+    return msgspec.structs.replace(described, headers=version.headers, metadata=version.metadata)
+
+
+def _parse_directive(call: Call, name: str) -> str:
+    directive = call.headers.get(name, "COPY").upper()
+    if directive not in {"COPY", "REPLACE"}:
+        what = name.removeprefix("x-amz-").removesuffix("-directive")
+        raise S3Error("InvalidArgument", f"Unknown {what} directive.")
+    return directive
 
 
 async def _copy_bytes(call: Call, version: Version, key: str) -> str:

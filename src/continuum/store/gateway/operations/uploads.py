@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from continuum.model.errors import ContinuumError
-from continuum.store.gateway.attributes import parse_attributes
+from continuum.store.gateway.attributes import describe_write
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import parse_upload_checksum
 from continuum.store.gateway.operations.answers import answer, read_input
@@ -26,8 +26,7 @@ MAX_LIST = 1000
 async def create_upload(call: Call) -> Reply:
     """Begin an upload at the own store and note it at the locator."""
     context = call.context
-    await call.require_bucket()
-    content, metadata = parse_attributes(call.headers)
+    described = describe_write(call, await call.require_bucket())
     algorithm, kind = parse_upload_checksum(call.headers)
     physical = context.locations.make_physical_key()
     own = context.own
@@ -42,10 +41,11 @@ async def create_upload(call: Call) -> Reply:
         physical_bucket=own.store.bucket,
         physical_key=physical.key,
         store_upload_id=store_upload_id,
-        headers=content,
-        metadata=metadata,
+        headers=described.headers,
+        metadata=described.metadata,
         checksum_algorithm=algorithm,
         checksum_type=kind,
+        attributes=described.attributes,
     )
     try:
         noted: Upload = await context.locations.ask(

@@ -3,7 +3,7 @@
 import time
 
 from continuum.model.objects import Version
-from continuum.store.gateway.attributes import format_checksums, parse_attributes
+from continuum.store.gateway.attributes import describe_write, format_checksums
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType
 from continuum.store.gateway.conditions import parse_write_conditions
@@ -21,9 +21,9 @@ from continuum.store.gateway.replies import Reply
 async def put_object(call: Call) -> Reply:
     """Write an object: its bytes to the own store under a new physical key, then one commit."""
     context = call.context
-    await call.require_bucket()
+    bucket = await call.require_bucket()
     conditions = parse_write_conditions(call.headers)
-    content, metadata = parse_attributes(call.headers)
+    described = describe_write(call, bucket)
     payload = Payload(call, default_checksum=DEFAULT_CHECKSUM)
     refuse_early(call, conditions)
     physical = context.locations.make_physical_key()
@@ -37,11 +37,13 @@ async def put_object(call: Call) -> Reply:
             etag=etag,
             size_bytes=payload.length,
             modified_at=time.time(),
-            headers=content,
-            metadata=metadata,
+            headers=described.headers,
+            metadata=described.metadata,
             checksums=checksums,
             checksum_type=ChecksumType.FULL_OBJECT.value,
             replicas=(own_replica(call, physical.key),),
+            owner=call.user.name,
+            attributes=described.attributes,
         )
         await publish(call, version, session_id=physical.session_id, conditions=conditions)
     headers = {"ETag": f'"{etag}"', **format_checksums(checksums, ChecksumType.FULL_OBJECT.value)}
