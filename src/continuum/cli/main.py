@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("continuum.cli.demo", "demo", "See it all at work on a fresh embedded continuum."),
     "run": ("continuum.cli.run", "app", "Run a workflow; list, show and explain runs."),
     "site": ("continuum.cli.site", "app", "List and show sites."),
+    "store": ("continuum.cli.store", "app", "List, add, remove and check stores."),
+    "bucket": ("continuum.cli.bucket", "app", "List buckets; what S3 has no word for."),
     "user": ("continuum.cli.user", "app", "Add, list and remove users of the store."),
     "env": ("continuum.cli.env", "env", "Print what points S3 clients at a site's gateway."),
     "version": ("continuum.cli.version", "version", "Print the version."),

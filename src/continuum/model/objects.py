@@ -42,9 +42,12 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     """An S3 object store that belongs to a site, as another site reaches it.
 
     `endpoint` is `https://host:port`, `http://host:port` or, for the own site only, `unix:/path/of.sock`.
-    `bucket` is the physical bucket that holds what the platform writes there. `ca_pem` verifies an https
-    endpoint (empty: the machine's trust store). Keys give least privilege: peers may read and write objects,
-    not manage buckets.
+    `bucket` is the physical bucket that holds what the platform writes there (empty: nothing is written but
+    to attached buckets). `ca_pem` verifies an https endpoint (empty: the machine's trust store). Keys give
+    least privilege: peers may read and write objects, not manage buckets. `addressing` says where requests
+    name the bucket: `path` (`host/bucket/key`) or `virtual` (`bucket.host/key`). `is_added`: by configuration
+    (`continuum store add`), not by a gateway that speaks for it; the gateways of its `site` then look after
+    it, and all gateways reach it at `endpoint`. `capacity_bytes` 0: not limited.
     """
 
     name: str
@@ -55,6 +58,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     access_key: str
     secret_key: str
     ca_pem: str = ""
+    addressing: str = "path"
+    capacity_bytes: int = 0
+    is_added: bool = False
 
     def __repr__(self) -> str:
         where = f"endpoint={self.endpoint!r}, bucket={self.bucket!r}"

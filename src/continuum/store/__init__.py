@@ -14,27 +14,35 @@ if TYPE_CHECKING:
     from continuum.store.gateway.settings import GatewaySettings, Limits
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
+        AddStore,
         Buckets,
         CreateUser,
         DeleteUser,
+        DescribeStores,
         ListBuckets,
         ListStores,
         ListUsers,
         Locate,
         Located,
         Location,
+        RemoveStore,
+        StoreDescription,
+        StoreDescriptions,
         Users,
     )
     from continuum.store.locator.service import Locator
     from continuum.store.locator.settings import LocatorSettings
     from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo
+    from continuum.store.stores.configurations import StoreConfiguration, read_store_file, resolve_store
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
 
 __all__ = [
     "SOURCE_SITE_HEADER",
+    "AddStore",
     "Buckets",
     "CreateUser",
     "DeleteUser",
+    "DescribeStores",
     "GatewaySettings",
     "Limits",
     "ListBuckets",
@@ -48,16 +56,24 @@ __all__ = [
     "LocatorSettings",
     "ObjectClient",
     "ObjectInfo",
+    "RemoveStore",
     "StoreClient",
+    "StoreConfiguration",
+    "StoreDescription",
+    "StoreDescriptions",
     "StoreReplyError",
     "Users",
+    "read_store_file",
+    "resolve_store",
 ]
 
 _HOMES = {
     "SOURCE_SITE_HEADER": "objects",
+    "AddStore": "locator.messages",
     "Buckets": "locator.messages",
     "CreateUser": "locator.messages",
     "DeleteUser": "locator.messages",
+    "DescribeStores": "locator.messages",
     "GatewaySettings": "gateway.settings",
     "Limits": "gateway.settings",
     "ListBuckets": "locator.messages",
@@ -71,9 +87,15 @@ _HOMES = {
     "LocatorSettings": "locator.settings",
     "ObjectClient": "objects",
     "ObjectInfo": "objects",
+    "RemoveStore": "locator.messages",
     "StoreClient": "stores.s3",
+    "StoreConfiguration": "stores.configurations",
+    "StoreDescription": "locator.messages",
+    "StoreDescriptions": "locator.messages",
     "StoreReplyError": "stores.s3",
     "Users": "locator.messages",
+    "read_store_file": "stores.configurations",
+    "resolve_store": "stores.configurations",
 }
 
 

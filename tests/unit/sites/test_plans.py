@@ -200,9 +200,10 @@ def test_only_drivers_speak_to_agents_and_agents_hear_of_their_site_only() -> No
     assert [subject for subject in heard if subject.startswith("site.")] == ["site.edge.>"]
 
 
-def test_gateways_cannot_administer_users() -> None:
+def test_gateways_cannot_administer_users_or_stores() -> None:
     denied = users("gateway.edge")["CN=gateway.edge"]["publish"]["deny"]
-    assert denied == ["locator.create_user", "locator.list_users", "locator.delete_user"]
+    assert {"locator.create_user", "locator.list_users", "locator.delete_user"} <= set(denied)
+    assert {"locator.add_store", "locator.remove_store"} <= set(denied)
 
 
 def test_nobody_publishes_to_inboxes_but_in_answer() -> None:

@@ -28,6 +28,7 @@ SUITES = (
 )
 GROUPS = ("X25519", "CurveP256", "CurveP384")
 _USER_ADMINISTRATION = ("locator.create_user", "locator.list_users", "locator.delete_user")
+_STORE_ADMINISTRATION = ("locator.add_store", "locator.remove_store", "locator.describe_stores")
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ def permissions_of(identity: str) -> Permissions:
         case "gateway":
             return Permissions(
                 publish=("locator.*",),
-                publish_never=_USER_ADMINISTRATION,
+                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION),
                 subscribe=("gateway.*.invalidate",),
             )
         case "agent":
@@ -65,7 +66,13 @@ def permissions_of(identity: str) -> Permissions:
             )
         case "admin":
             return Permissions(
-                publish=("registry.list", "runs.>", *_USER_ADMINISTRATION, "locator.list_buckets")
+                publish=(
+                    "registry.list",
+                    "runs.>",
+                    "locator.list_buckets",
+                    *_USER_ADMINISTRATION,
+                    *_STORE_ADMINISTRATION,
+                )
             )
         case _:
             return Permissions(publish_never=(">",))  # nothing allowed would mean everything to nats-server

@@ -69,6 +69,9 @@ stores = Table(
     Column("access_key", Text, nullable=False),
     Column("sealed_secret_key", LargeBinary, nullable=False),
     Column("ca_pem", Text, nullable=False),
+    Column("addressing", Text, nullable=False, server_default=text("'path'")),
+    Column("capacity_bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("is_added", Integer, nullable=False, server_default=text("0")),
 )
 
 sessions = Table(

@@ -19,6 +19,7 @@ from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
 from continuum.store.locator.index import buckets, garbage, listing, objects, sessions, uploads, users
 from continuum.store.locator.invalidating import Invalidator, send_over
+from continuum.store.locator.keeping import StoreKeeper
 from continuum.store.locator.leases import Leases, Thing
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
@@ -180,6 +181,7 @@ class Locator:
             m.FilterOrphans: self._filter_orphans,
             m.ReportGarbage: self._report_garbage,
             m.DiscardObject: self._discard_object,
+            **StoreKeeper(self._reader, self._writer, self._sealer).handlers(),
         }
 
     # ---- sessions ----

@@ -111,6 +111,22 @@ def check_store(site: str, store: Store) -> None:
     check_count(store.ca_pem, "characters of certificates", MAX_PEM_CHARACTERS)
 
 
+def check_added_store(store: Store) -> None:
+    """Refuse a store that is not well formed or cannot be reached from other sites' gateways."""
+    parse_site_name(store.site)
+    check_name(store.name, "a store's name")
+    check_name(store.region, "a region")
+    if store.bucket:
+        check_name(store.bucket, "a physical bucket")
+    if not store.endpoint.startswith(("https://", "http://")) or len(store.endpoint) > MAX_KEY_BYTES:
+        raise InvalidInputError("the store's endpoint is not a URL", hint="https://host[:port]")
+    if store.addressing not in {"path", "virtual"}:
+        raise InvalidInputError(f"there is no addressing {store.addressing!r}", hint="path or virtual")
+    if not store.is_added or store.capacity_bytes < 0 or not store.access_key or not store.secret_key:
+        raise InvalidInputError("the store has no keys, or a capacity below zero")
+    check_count(store.ca_pem, "characters of certificates", MAX_PEM_CHARACTERS)
+
+
 def parse_role(text: str) -> Role:
     """Return the role of this name."""
     try:

@@ -30,6 +30,7 @@ from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 from continuum.store.stores.heads import PlainHeads
 from continuum.store.stores.pools import Pool, PoolLimits, parse_endpoint
 
+VIRTUAL = "virtual"  # the addressing that names the bucket in Host
 MAX_XML_BYTES = 16 * 1024 * 1024
 _OK = frozenset({200, 204, 206})
 _FAILED_STATUS = 300
@@ -136,9 +137,12 @@ class StoreClient:
         length: int,
     ) -> bytes:
         name = self.store.bucket if bucket is None else bucket
-        path = encode_path(f"/{name}/{key}" if key else f"/{name}")
+        if self.store.addressing == VIRTUAL:
+            path, host = encode_path(f"/{key}"), f"{name}.{self._host}"
+        else:
+            path, host = encode_path(f"/{name}/{key}" if key else f"/{name}"), self._host
         raw_query = encode_query(query) if query else ""
-        sent = {"host": self._host}
+        sent = {"host": host}
         if headers:
             sent.update(headers)
         store = self.store
@@ -184,7 +188,7 @@ class StoreClient:
 
     def begin_get(self, key: str, bucket: str) -> Exchange | None:
         """Start reading a whole object at once if a kept connection is free; `on_over` hears of its reply."""
-        connection = self._pool.find_idle()
+        connection = None if self.store.addressing == VIRTUAL else self._pool.find_idle()
         if connection is None:
             return None
         head = self._plain_heads.format(encode_path(f"/{bucket}/{key}"), time.time())

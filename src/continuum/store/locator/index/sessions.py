@@ -92,7 +92,7 @@ def open_session(
     connection: Connection, sealer: Sealer, *, session_id: str, gateway: str, store: Store, now: float
 ) -> None:
     """Note the store as it is now, and the new session. Raises `ConflictError` for another site's store."""
-    _put_store(connection, sealer, store)
+    put_store(connection, sealer, store)
     connection.run(
         INSERT_SESSION,
         session_id=session_id,
@@ -147,18 +147,26 @@ def list_stores(connection: Connection, sealer: Sealer) -> tuple[Store, ...]:
     return tuple(_store(row, sealer) for row in connection.rows(LIST_STORES))
 
 
-def _put_store(connection: Connection, sealer: Sealer, store: Store) -> None:
+def put_store(connection: Connection, sealer: Sealer, store: Store) -> None:
+    """Note a store as it is now. Raises `ConflictError` if the name belongs to another one."""
     row = connection.row(FIND_STORE, name=store.name)
     present = _store(row, sealer) if row else None
     if present == store:
         return
     values = msgspec.structs.asdict(store)
+    values["is_added"] = int(store.is_added)
     values["sealed_secret_key"] = sealer.seal(values.pop("secret_key"), _owner(store.name))
     if present is None:
         connection.run(INSERT_STORE, **values)
         return
     if present.site != store.site:
         raise ConflictError(f"the store {store.name!r} belongs to the site {present.site!r}")
+    if present.is_added != store.is_added:
+        raise ConflictError(
+            f"the name {store.name!r} is taken by "
+            + ("a store that was added" if present.is_added else f"the store of the site {present.site!r}"),
+            hint="choose another name",
+        )
     del values["name"]
     connection.run(
         UPDATE_STORE, of_name=store.name, **{f"to_{name}": value for name, value in values.items()}
@@ -166,7 +174,9 @@ def _put_store(connection: Connection, sealer: Sealer, store: Store) -> None:
 
 
 def _store(row: tuple[Any, ...], sealer: Sealer) -> Store:
-    name, site, endpoint, region, bucket, access_key, sealed, ca_pem = row
+    name, site, endpoint, region, bucket, access_key, sealed, ca_pem, addressing, capacity_bytes, is_added = (
+        row
+    )
     return Store(
         name=name,
         site=site,
@@ -176,6 +186,9 @@ def _store(row: tuple[Any, ...], sealer: Sealer) -> Store:
         access_key=access_key,
         secret_key=sealer.unseal(sealed, _owner(name)),
         ca_pem=ca_pem,
+        addressing=addressing,
+        capacity_bytes=capacity_bytes,
+        is_added=bool(is_added),
     )
 
 

@@ -77,6 +77,13 @@ from continuum.store.locator.messages.sessions import (
     Session,
     Stores,
 )
+from continuum.store.locator.messages.stores import (
+    AddStore,
+    DescribeStores,
+    RemoveStore,
+    StoreDescription,
+    StoreDescriptions,
+)
 from continuum.store.locator.messages.uploads import (
     AbortUpload,
     CreateUpload,
@@ -123,6 +130,9 @@ SUBJECTS: dict[type, str] = {
     FilterOrphans: "locator.filter_orphans",
     ReportGarbage: "locator.report_garbage",
     DiscardObject: "locator.discard_object",
+    AddStore: "locator.add_store",
+    RemoveStore: "locator.remove_store",
+    DescribeStores: "locator.describe_stores",
 }
 
 ANSWERS: dict[type, type] = {
@@ -155,6 +165,9 @@ ANSWERS: dict[type, type] = {
     FilterOrphans: Orphans,
     ReportGarbage: Empty,
     DiscardObject: Empty,
+    AddStore: Empty,
+    RemoveStore: Empty,
+    DescribeStores: StoreDescriptions,
 }
 
 __all__ = [
@@ -162,6 +175,7 @@ __all__ = [
     "SUBJECTS",
     "AbortUpload",
     "AddReplica",
+    "AddStore",
     "BucketExistsError",
     "BucketNotEmptyError",
     "BucketOwnedByYouError",
@@ -180,6 +194,7 @@ __all__ = [
     "DeleteResult",
     "DeleteUser",
     "Deleted",
+    "DescribeStores",
     "DiscardObject",
     "Empty",
     "FilterOrphans",
@@ -209,11 +224,14 @@ __all__ = [
     "OpenSession",
     "Orphans",
     "PreconditionFailedError",
+    "RemoveStore",
     "RenewSession",
     "ReportGarbage",
     "Retention",
     "Session",
     "SessionEndedError",
+    "StoreDescription",
+    "StoreDescriptions",
     "Stores",
     "Upload",
     "UploadPage",
