@@ -128,7 +128,6 @@ def test_a_malformed_configuration_is_refused(raw):
             {"LifecycleConfiguration": {"Rules": [{"ID": "a", "Prefix": "", "Status": "Enabled"}]}},
         ),
         ("get_bucket_website", {}),
-        ("put_object_tagging", {"Key": "key", "Tagging": {"TagSet": []}}),
         ("get_object_torrent", {"Key": "key"}),
     ],
 )

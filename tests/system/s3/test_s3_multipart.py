@@ -208,12 +208,14 @@ def test_a_bucket_with_an_upload_cannot_be_deleted(edge, cloud, bucket):
     cloud.delete_bucket(Bucket=bucket)
 
 
-def test_a_completion_sent_twice_gives_the_same_or_no_such_upload(edge, cloud, bucket):
+def test_a_completion_sent_again_is_answered_again_while_the_object_is_there(edge, cloud, bucket):
     upload = Upload(edge, bucket)
     part = upload.send(edge, 1, LAST)
-    upload.complete(edge, part)
-    assert upload.refused(cloud, part) == ("NoSuchUpload", 404)
+    done = upload.complete(edge, part)
+    assert upload.complete(cloud, part)["ETag"] == done["ETag"]
     assert cloud.get_object(**upload.where)["Body"].read() == LAST
+    edge.put_object(**upload.where, Body=b"newer")
+    assert upload.refused(cloud, part) == ("NoSuchUpload", 404)
 
 
 def test_an_upload_overwrites_only_when_it_completes(edge, cloud, bucket):

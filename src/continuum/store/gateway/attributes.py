@@ -10,11 +10,12 @@ from continuum.model.objects import Attributes, Bucket, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import PREFIX
-from continuum.store.gateway.locks import describe_lock
+from continuum.store.gateway.locks import describe_lock, format_lock
 from continuum.store.gateway.tags import parse_tagging_header
 from continuum.store.gateway.wire import METADATA_PREFIX, format_http_date
 
 MAX_METADATA_BYTES = 2048
+VERSION_ID_HEADER = "x-amz-version-id"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 CONTENT_HEADERS = {
@@ -86,8 +87,13 @@ def _strip_aws_chunked(content: dict[str, str]) -> None:
         del content["content-encoding"]
 
 
-def format_attributes(version: Version, *, with_checksums: bool) -> dict[str, str]:
-    """Return the headers that describe a version in the reply to GET or HEAD, all but its length."""
+def format_attributes(
+    version: Version, *, with_checksums: bool, is_versioned: bool = False
+) -> dict[str, str]:
+    """Return the headers that describe a version in the reply to GET or HEAD, all but its length.
+
+    `is_versioned`: the bucket keeps versions, or did; then also a version that is `null` has an id.
+    """
     headers = {
         "ETag": f'"{version.etag}"',
         "Last-Modified": format_http_date(version.modified_at),
@@ -100,7 +106,24 @@ def format_attributes(version: Version, *, with_checksums: bool) -> dict[str, st
         headers[f"{METADATA_PREFIX}{name}"] = value
     if with_checksums and version.checksums:
         headers.update(format_checksums(version.checksums, version.checksum_type))
+    if is_versioned or not version.is_null:
+        headers[VERSION_ID_HEADER] = version.public_id
+    attributes = version.attributes
+    if attributes.tags or attributes.retention_mode or attributes.legal_hold:
+        headers.update(_format_changeable(attributes))
     return headers
+
+
+def _format_changeable(attributes: Attributes) -> dict[str, str]:
+    headers = format_lock(attributes)
+    if attributes.tags:
+        headers["x-amz-tagging-count"] = str(len(attributes.tags))
+    return headers
+
+
+def tell_version(bucket: Bucket, version: Version) -> dict[str, str]:
+    """Return the header that tells the id of a version; none where the bucket never kept versions."""
+    return {VERSION_ID_HEADER: version.public_id} if bucket.versioning or not version.is_null else {}
 
 
 def format_checksums(checksums: Mapping[str, str], kind: str) -> dict[str, str]:

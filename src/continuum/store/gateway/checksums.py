@@ -138,6 +138,17 @@ def parse_declaration(headers: Mapping[str, str], payload_hash: str = "") -> Dec
     )
 
 
+def require_digest(headers: Mapping[str, str]) -> None:
+    """Raise `S3Error` `InvalidRequest` unless a request declares a checksum of its body, other than by its
+    signature."""
+    declared = parse_declaration(headers)
+    if not declared.algorithm and declared.content_md5 is None:
+        raise S3Error(
+            "InvalidRequest",
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for requests with Object Lock parameters",
+        )
+
+
 def _declared_values(headers: Mapping[str, str]) -> dict[str, str]:
     cut = len(PREFIX)
     values = {name[cut:]: value for name, value in headers.items() if name.startswith(PREFIX)}

@@ -85,7 +85,7 @@ class Handler:
         resource = request.raw_path.decode("latin-1")
         message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
         status, body = format_error(problem.code, message, resource, request.request_id, problem.extra)
-        return Reply(status=status, headers=_XML, body=body)
+        return Reply(status=status, headers=_XML | problem.headers, body=body)
 
     # ---- pages of the gateway's own: "-" cannot name a bucket ----
 

@@ -197,13 +197,16 @@ class Locations:
         return given or self._memory.find_user(access_key, time.monotonic())
 
     async def look_up(self, bucket: str, key: str, version_id: str = "") -> Version:
-        """Return a version. Raises `NoSuchBucketError`, `NoSuchKeyError`, `UnavailableError`."""
+        """Return a version, which may be a delete marker.
+
+        Raises `NoSuchBucketError`, `NoSuchKeyError`, `UnavailableError`.
+        """
+        known = self._memory.find_version(bucket, key, time.monotonic())
+        if known is not None and version_id in {"", known.public_id}:
+            return known
         if version_id:
             found: Version = await self.ask(LookUp(bucket=bucket, key=key, version_id=version_id))
             return found
-        known = self._memory.find_version(bucket, key, time.monotonic())
-        if known is not None:
-            return known
         version: Version = await self._question(
             bucket, key, lambda session_id: LookUp(session_id=session_id, bucket=bucket, key=key)
         )

@@ -1,6 +1,6 @@
 """Object lock: a bucket's configuration, and the retention and legal hold that a write asks for.
 
-A bucket has object lock from its creation on or never; it then keeps versions for good. What is asked for is
+A bucket with object lock keeps versions for good, neither can be taken back. What is asked for is
 checked here, whether a version may be removed or its retention shortened is decided by the locator in the
 transaction that would do it. Source: Amazon S3 User Guide, "Locking objects with Object Lock".
 """
@@ -12,6 +12,7 @@ import msgspec
 from continuum.model.objects import Attributes, Bucket, Setting
 from continuum.store.errors import S3Error
 from continuum.store.gateway.inputs import parse_instant
+from continuum.store.gateway.texts import format_iso8601
 
 MODES = ("GOVERNANCE", "COMPLIANCE")
 MODE_HEADER = "x-amz-object-lock-mode"
@@ -20,6 +21,8 @@ HOLD_HEADER = "x-amz-object-lock-legal-hold"
 DAY_S = 24 * 3600.0
 YEAR_DAYS = 365
 MAX_DAYS = 36_500  # a hundred years, S3's own bound
+
+NO_ATTRIBUTES = Attributes()
 
 _HEADERS = (MODE_HEADER, UNTIL_HEADER, HOLD_HEADER)
 
@@ -50,6 +53,14 @@ def find_configuration(bucket: Bucket) -> LockConfiguration | None:
     return _decode(document) if document is not None else None
 
 
+def require_configuration(bucket: Bucket) -> LockConfiguration:
+    """Return the configuration of a bucket with object lock. Raises `S3Error` `InvalidRequest`."""
+    configuration = find_configuration(bucket)
+    if configuration is None:
+        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+    return configuration
+
+
 def is_lock_asked(headers: Mapping[str, str]) -> bool:
     """Whether a write asks for a retention or a legal hold."""
     return any(name in headers for name in _HEADERS)
@@ -60,15 +71,24 @@ def describe_lock(headers: Mapping[str, str], bucket: Bucket, now: float) -> Att
 
     Raises `S3Error`: `InvalidRequest` if the bucket has no object lock, `InvalidArgument`.
     """
-    configuration = find_configuration(bucket)
-    if configuration is None:
-        if is_lock_asked(headers):
-            raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
-        return Attributes()
+    if Setting.OBJECT_LOCK not in bucket.settings and not is_lock_asked(headers):
+        return NO_ATTRIBUTES
+    configuration = require_configuration(bucket)
     mode, until = _parse_retention(headers, now)
     if not mode and configuration.mode:
         mode, until = configuration.mode, now + configuration.duration_s
     return Attributes(retention_mode=mode, retain_until=until, legal_hold=_parse_hold(headers))
+
+
+def format_lock(attributes: Attributes) -> dict[str, str]:
+    """Return the headers that tell retention and legal hold."""
+    headers: dict[str, str] = {}
+    if attributes.retention_mode:
+        headers[MODE_HEADER] = attributes.retention_mode
+        headers[UNTIL_HEADER] = format_iso8601(attributes.retain_until)
+    if attributes.legal_hold:
+        headers[HOLD_HEADER] = "ON"
+    return headers
 
 
 def _parse_retention(headers: Mapping[str, str], now: float) -> tuple[str, float]:

@@ -26,8 +26,19 @@ def objects_writer(members: Mapping[str, Writer]) -> Writer:
 
 
 def versions_writer(members: Mapping[str, Writer]) -> Writer:
-    """Return what writes `Version` entries; `members` as for objects."""
-    return _entries_writer("Version", _version_text, _VERSION, members)
+    """Return what writes `Version` entries; `members` as for objects.
+
+    An entry with `IsDeleteMarker` is one: S3 has both in one list, in the order of history, though its model
+    knows two.
+    """
+    write_versions = _entries_writer("Version", _version_text, _VERSION, members)
+
+    def write(entry: Mapping[str, Any]) -> str:
+        if "IsDeleteMarker" not in entry:
+            return write_versions((entry,))
+        return f"<DeleteMarker>{_members_text(entry, members)}</DeleteMarker>"
+
+    return lambda entries: "".join([write(entry) for entry in entries])
 
 
 def _entries_writer(

@@ -1,6 +1,7 @@
 """Publishing what was written: one commit makes a version visible everywhere, or nothing does."""
 
 import contextlib
+import hashlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ def make_version_id() -> str:
     return secrets.token_hex(16)
 
 
+def derive_version_id(upload_id: str) -> str:
+    """Return the id of the version that a multipart upload becomes; nobody can tell the upload from it."""
+    return hashlib.sha256(upload_id.encode()).hexdigest()[:32]
+
+
 def refuse_early(call: Call, conditions: WriteConditions) -> None:
     """Raise `PreconditionFailed` if it is already known that the write's conditions do not hold.
 
@@ -28,7 +34,7 @@ def refuse_early(call: Call, conditions: WriteConditions) -> None:
     if not conditions.if_none_match and not conditions.if_match:
         return
     known = call.context.locations.recall_version(call.bucket, call.key)
-    if known is None:
+    if known is None or known.is_delete_marker:
         return
     if conditions.if_none_match:
         raise S3Error("PreconditionFailed", extra={"Condition": "If-None-Match"})

@@ -65,6 +65,8 @@ class ReplicaSource:
         self._locations.forget(version.bucket, version.key)
         try:
             current = await self._locations.look_up(version.bucket, version.key)
+            if current.version_id != version.version_id and not version.is_null:  # an older one is read
+                current = await self._locations.look_up(version.bucket, version.key, version.version_id)
         except ContinuumError:
             return False
         if current.version_id != version.version_id:

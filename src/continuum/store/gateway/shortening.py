@@ -42,7 +42,12 @@ class ShortWay:
             version = self._find(request)
         except S3Error:
             return False
-        if version is None or not 0 < version.size_bytes <= SMALL_BYTES or not request.body.is_complete:
+        if (
+            version is None
+            or version.is_delete_marker
+            or not 0 < version.size_bytes <= SMALL_BYTES
+            or not request.body.is_complete
+        ):
             return False
         replica = self._find_own(version)
         if replica is None:
@@ -85,21 +90,24 @@ class ShortWay:
         return version if self._may_read(user, routed.bucket) else None
 
     def _may_read(self, user: User, name: str) -> bool:
-        if user.role is Role.ADMIN:
-            return True
         bucket = self._context.locations.recall_bucket(name)
-        return bucket is not None and bucket.owner == user.name
+        return bucket is not None and (user.role is Role.ADMIN or bucket.owner == user.name)
 
     def _answer(self, request: Request, connection: Connection, version: Version, exchange: Exchange) -> None:
         """The store's reply began, or failed to."""
         exchange.on_over = None
-        if exchange.status != _OK or exchange.length != version.size_bytes:
+        bucket = self._context.locations.recall_bucket(version.bucket)
+        if bucket is None or exchange.status != _OK or exchange.length != version.size_bytes:
             exchange.abort()
             connection.start(request)
             return
         counts = self._context.counts
         counts.count_read(self._context.site, version.size_bytes)
         counts.count_request(_OPERATION, _OK)
-        headers = format_attributes(version, with_checksums="x-amz-checksum-mode" in request.headers)
+        headers = format_attributes(
+            version,
+            with_checksums="x-amz-checksum-mode" in request.headers,
+            is_versioned=bool(bucket.versioning),
+        )
         headers[SOURCE_SITE_HEADER] = self._context.site
         connection.answer(request, Reply(headers=headers, stream=exchange, length=version.size_bytes))

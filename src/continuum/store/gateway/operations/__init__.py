@@ -13,14 +13,29 @@ from continuum.store.gateway.operations.buckets import (
 from continuum.store.gateway.operations.completing import complete_upload
 from continuum.store.gateway.operations.copies import copy_object, upload_part_copy
 from continuum.store.gateway.operations.deleting import delete_object, delete_objects
-from continuum.store.gateway.operations.listing import (
-    list_object_versions,
-    list_objects,
-    list_objects_v2,
+from continuum.store.gateway.operations.describing import get_object_attributes
+from continuum.store.gateway.operations.listing import list_objects, list_objects_v2
+from continuum.store.gateway.operations.locking import (
+    get_object_legal_hold,
+    get_object_lock_configuration,
+    get_object_retention,
+    put_object_legal_hold,
+    put_object_lock_configuration,
+    put_object_retention,
 )
 from continuum.store.gateway.operations.parts import list_parts, upload_part
 from continuum.store.gateway.operations.reads import get_object, head_object
+from continuum.store.gateway.operations.tagging import (
+    delete_bucket_tagging,
+    delete_object_tagging,
+    get_bucket_tagging,
+    get_object_tagging,
+    put_bucket_tagging,
+    put_object_tagging,
+)
 from continuum.store.gateway.operations.uploads import abort_upload, create_upload, list_uploads
+from continuum.store.gateway.operations.versioning import get_bucket_versioning, put_bucket_versioning
+from continuum.store.gateway.operations.versions import list_object_versions
 from continuum.store.gateway.operations.writing import put_object
 from continuum.store.gateway.replies import Reply
 
@@ -46,6 +61,21 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "AbortMultipartUpload": abort_upload,
     "ListParts": list_parts,
     "ListMultipartUploads": list_uploads,
+    "GetBucketVersioning": get_bucket_versioning,
+    "PutBucketVersioning": put_bucket_versioning,
+    "GetBucketTagging": get_bucket_tagging,
+    "PutBucketTagging": put_bucket_tagging,
+    "DeleteBucketTagging": delete_bucket_tagging,
+    "GetObjectTagging": get_object_tagging,
+    "PutObjectTagging": put_object_tagging,
+    "DeleteObjectTagging": delete_object_tagging,
+    "GetObjectLockConfiguration": get_object_lock_configuration,
+    "PutObjectLockConfiguration": put_object_lock_configuration,
+    "GetObjectRetention": get_object_retention,
+    "PutObjectRetention": put_object_retention,
+    "GetObjectLegalHold": get_object_legal_hold,
+    "PutObjectLegalHold": put_object_legal_hold,
+    "GetObjectAttributes": get_object_attributes,
 }
 
 __all__ = ["OPERATIONS"]

@@ -1,9 +1,12 @@
 """Buckets of the one name space."""
 
+from typing import Any
+
 from continuum.model.errors import InvalidInputError
-from continuum.model.objects import Role, parse_bucket_name
+from continuum.model.objects import Role, Setting, Versioning, parse_bucket_name
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.locks import LockConfiguration, encode_configuration
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
@@ -38,19 +41,20 @@ async def create_bucket(call: Call) -> Reply:
         parse_bucket_name(call.bucket)
     except InvalidInputError as problem:
         raise S3Error("InvalidBucketName", str(problem), extra={"BucketName": call.bucket}) from problem
-    body = await read_document(call)
-    _check_location(call, body)
-    locations = call.context.locations
-    await locations.change(
-        CreateBucket(name=call.bucket, owner=call.user.name, home=call.context.site), (call.bucket, "")
+    wanted = read_input(call, await read_document(call) or None)  # any region: the name space is one
+    request = CreateBucket(
+        name=call.bucket, owner=call.user.name, home=call.context.site, **_choose_lock(wanted)
     )
+    await call.context.locations.change(request, (call.bucket, ""))
     return answer(call, {"Location": f"/{call.bucket}"})
 
 
-def _check_location(call: Call, body: bytes) -> None:
-    """Accept any region: the name space is one, and a site is where the gateway is. Only the form is
-    checked."""
-    read_input(call, body or None)
+def _choose_lock(wanted: dict[str, Any]) -> dict[str, Any]:
+    """A bucket with object lock keeps versions."""
+    if not wanted.get("ObjectLockEnabledForBucket"):
+        return {}
+    settings = {Setting.OBJECT_LOCK.value: encode_configuration(LockConfiguration())}
+    return {"versioning": Versioning.ENABLED, "settings": settings}
 
 
 async def head_bucket(call: Call) -> Reply:

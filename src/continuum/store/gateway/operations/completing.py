@@ -1,7 +1,8 @@
 """CompleteMultipartUpload: check the parts, let the store join them, publish the object with one commit.
 
 If a gateway or a client is lost between the store's part and the commit, the same request again finds the
-joined object and commits it.
+joined object and commits it. If the answer to a commit is lost, the same request again finds the version that
+the upload became: its id is derived from the upload's.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import Bucket, Replica, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import (
@@ -21,10 +22,10 @@ from continuum.store.gateway.checksums import (
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.parts import find_upload, group_parts, translate_upload_error
-from continuum.store.gateway.publishing import make_version_id, publish, refuse_early
+from continuum.store.gateway.publishing import derive_version_id, publish, refuse_early
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
-from continuum.store.locator.messages import NoSuchUploadError, Upload
+from continuum.store.locator.messages import NoSuchKeyError, NoSuchUploadError, Upload
 from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
 
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -41,7 +42,14 @@ class Joined:
 
 async def complete_upload(call: Call) -> Reply:
     """Make an object of the parts that the request lists."""
-    upload, client = await find_upload(call)
+    bucket = await call.require_bucket()
+    try:
+        upload, client = await find_upload(call)
+    except NoSuchUploadError:
+        version = await _find_completed(call)
+        if version is None:
+            raise
+        return _answer(call, bucket, version)
     conditions = parse_write_conditions(call.headers)
     document = read_input(call, await read_document(call)).get("MultipartUpload") or {}
     chosen: list[dict[str, Any]] = document.get("Parts") or []
@@ -61,17 +69,39 @@ async def complete_upload(call: Call) -> Reply:
     _check_size(call, joined)
     version = _version(upload, joined, checksum)
     session_id = call.context.locations.session_id
-    await publish(call, version, session_id=session_id, conditions=conditions, upload_id=upload.upload_id)
+    published = await publish(
+        call, version, session_id=session_id, conditions=conditions, upload_id=upload.upload_id
+    )
     call.context.locations.forget_upload(upload.upload_id)
+    return _answer(call, bucket, published)
+
+
+async def _find_completed(call: Call) -> Version | None:
+    """Return the version that this upload became, if it lives: who repeats a request whose answer was lost
+    gets the same answer."""
+    version_id = derive_version_id(call.routed.query["uploadId"])
+    for asked in ("", version_id):
+        try:
+            version = await call.context.locations.look_up(call.bucket, call.key, asked)
+        except NoSuchKeyError:
+            continue
+        if version.version_id == version_id:
+            return version
+    return None
+
+
+def _answer(call: Call, bucket: Bucket, version: Version) -> Reply:
     output = {
         "Location": f"/{call.bucket}/{call.key}",
         "Bucket": call.bucket,
         "Key": call.key,
-        "ETag": f'"{joined.etag}"',
-        **{f"Checksum{algorithm.upper()}": value for algorithm, value in checksum.items()},
+        "ETag": f'"{version.etag}"',
+        **{f"Checksum{algorithm.upper()}": value for algorithm, value in version.checksums.items()},
     }
-    if checksum:
-        output["ChecksumType"] = upload.checksum_type
+    if version.checksums:
+        output["ChecksumType"] = version.checksum_type
+    if bucket.versioning:
+        output["VersionId"] = version.public_id
     return answer(call, output)
 
 
@@ -194,7 +224,7 @@ def _version(upload: Upload, joined: Joined, checksum: dict[str, str]) -> Versio
     return Version(
         bucket=upload.bucket,
         key=upload.key,
-        version_id=make_version_id(),
+        version_id=derive_version_id(upload.upload_id),
         etag=joined.etag,
         size_bytes=joined.size_bytes,
         modified_at=now,

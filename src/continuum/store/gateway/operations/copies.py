@@ -13,6 +13,7 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType
 from continuum.store.gateway.conditions import check_copy_source, parse_write_conditions
 from continuum.store.gateway.operations.answers import answer, read_input
+from continuum.store.gateway.operations.finding import not_found, parse_version_id, refuse_marker
 from continuum.store.gateway.operations.parts import find_upload, parse_part_number, translate_upload_error
 from continuum.store.gateway.piping import pipe
 from continuum.store.gateway.publishing import (
@@ -28,6 +29,7 @@ from continuum.store.locator.messages import NoSuchKeyError
 from continuum.store.stores.s3 import StoreReplyError
 
 MAX_COPY_BYTES = 5 * 1024**3
+_HEADER = "x-amz-copy-source"
 
 
 class CopySource(msgspec.Struct, frozen=True):
@@ -40,7 +42,7 @@ class CopySource(msgspec.Struct, frozen=True):
 
 def parse_copy_source(header: str) -> CopySource:
     """Parse `[/]bucket/key[?versionId=…]`, percent-encoded. Raises `S3Error` `InvalidArgument`."""
-    path, _, query = header.partition("?versionId=")
+    path, has_version, query = header.partition("?versionId=")
     try:
         decoded = unquote_to_bytes(path.encode("latin-1")).decode()
     except UnicodeError:
@@ -50,9 +52,9 @@ def parse_copy_source(header: str) -> CopySource:
         raise S3Error(
             "InvalidArgument",
             "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
-            extra={"ArgumentName": "x-amz-copy-source", "ArgumentValue": header[:200]},
+            extra={"ArgumentName": _HEADER, "ArgumentValue": header[:200]},
         )
-    return CopySource(bucket, key, query)
+    return CopySource(bucket, key, parse_version_id(query, _HEADER) if has_version else "")
 
 
 async def copy_object(call: Call) -> Reply:
@@ -88,7 +90,10 @@ async def copy_object(call: Call) -> Reply:
             attributes=described.attributes,
         )
         published = await publish(call, copied, session_id=physical.session_id, conditions=conditions)
-    return answer(call, {"CopyObjectResult": _result(published.etag, published.modified_at, published)})
+    output: dict[str, Any] = {"CopyObjectResult": _result(published.etag, published.modified_at, published)}
+    if bucket.versioning:
+        output["VersionId"] = published.public_id
+    return answer(call, output | await _tell_source(call, source, version))
 
 
 def _result(etag: str, modified_at: float, version: Version) -> dict[str, Any]:
@@ -99,14 +104,32 @@ def _result(etag: str, modified_at: float, version: Version) -> dict[str, Any]:
 
 
 async def _find_source(call: Call) -> tuple[CopySource, Version]:
-    source = parse_copy_source(call.headers["x-amz-copy-source"])
+    source = parse_copy_source(call.headers[_HEADER])
     await call.require_access(source.bucket)
     try:
         version = await call.context.locations.look_up(source.bucket, source.key, source.version_id)
     except NoSuchKeyError:
-        raise S3Error("NoSuchKey", extra={"Key": source.key}) from None
+        raise not_found(source.key, source.version_id) from None
+    if version.is_delete_marker:
+        raise _refuse_marker(version, source)
     check_copy_source(call.headers, version.etag, version.modified_at)
     return source, version
+
+
+def _refuse_marker(marker: Version, source: CopySource) -> S3Error:
+    if not source.version_id:
+        return refuse_marker(marker, "")
+    return S3Error(
+        "InvalidRequest",
+        "The source of a copy request may not specifically refer to a delete marker by version id.",
+    )
+
+
+async def _tell_source(call: Call, source: CopySource, version: Version) -> dict[str, str]:
+    """Which version was copied, if its bucket keeps versions or did."""
+    if version.is_null and not (await call.context.locations.get_bucket(source.bucket)).versioning:
+        return {}
+    return {"CopySourceVersionId": version.public_id}
 
 
 def _describe(call: Call, bucket: Bucket, source: CopySource, version: Version) -> Described:
@@ -161,7 +184,7 @@ async def upload_part_copy(call: Call) -> Reply:
     """Make a part of the bytes, or a range, of an object."""
     number = parse_part_number(call)
     upload, client = await find_upload(call)
-    _, version = await _find_source(call)
+    source, version = await _find_source(call)
     start, length = _choose_range(call, version)
     stream = await _open(call, version, start, length)
     exchange = await client.begin_part(
@@ -172,7 +195,8 @@ async def upload_part_copy(call: Call) -> Reply:
     except StoreReplyError as problem:
         raise translate_upload_error(call, problem) from problem
     etag = headers.get("etag", "")
-    return answer(call, {"CopyPartResult": {"ETag": etag, "LastModified": time.time()}})
+    result = {"CopyPartResult": {"ETag": etag, "LastModified": time.time()}}
+    return answer(call, result | await _tell_source(call, source, version))
 
 
 def _choose_range(call: Call, version: Version) -> tuple[int, int]:

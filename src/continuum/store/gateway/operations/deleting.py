@@ -5,6 +5,8 @@ from typing import Any
 from continuum.store.errors import ERRORS, S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.answers import answer, read_input
+from continuum.store.gateway.operations.finding import asked_version_id, parse_version_id
+from continuum.store.gateway.publishing import make_version_id
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
 from continuum.store.locator.messages import Delete, Deleted, DeleteItem, DeleteResult
@@ -18,44 +20,82 @@ async def delete_object(call: Call) -> Reply:
     wanted = read_input(call)
     item = DeleteItem(
         key=call.key,
-        version_id=wanted.get("VersionId", ""),
+        version_id=asked_version_id(call),
         if_match=wanted.get("IfMatch", "").strip('"'),
+        marker_id=make_version_id(),
+        bypass_governance=wanted.get("BypassGovernanceRetention", False),
     )
     result = (await _delete(call, (item,)))[0]
     if result.error_code:
         code = result.error_code if result.error_code in ERRORS else "InternalError"
         raise S3Error(code, result.message)
-    return answer(call)
+    return answer(call, _describe(result))
 
 
 async def delete_objects(call: Call) -> Reply:
-    """Delete up to 1,000 objects, each with a result of its own."""
+    """Delete up to 1,000 objects or versions, each with a result of its own."""
     await call.require_access()
-    document = read_input(call, await read_document(call))["Delete"]
+    wanted = read_input(call, await read_document(call))
+    document = wanted["Delete"]
     objects: list[dict[str, Any]] = document["Objects"]
     if not 1 <= len(objects) <= MAX_KEYS:
         raise S3Error("MalformedXML")
-    items = tuple(
-        DeleteItem(
-            key=item["Key"],
-            version_id=item.get("VersionId", ""),
-            if_match=item.get("ETag", "").strip('"'),
-        )
-        for item in objects
-    )
-    results = await _delete(call, items)
+    bypass = wanted.get("BypassGovernanceRetention", False)
+    items = [_read_item(item, bypass=bypass) for item in objects]
+    valid = tuple(item for item in items if isinstance(item, DeleteItem))
+    done = iter(await _delete(call, valid) if valid else ())
+    results = [next(done) if isinstance(item, DeleteItem) else item for item in items]
     output: dict[str, Any] = {"Errors": [_error(result) for result in results if result.error_code]}
     if not document.get("Quiet"):
-        output["Deleted"] = [{"Key": result.key} for result in results if not result.error_code]
+        output["Deleted"] = [_deleted(result) for result in results if not result.error_code]
     return answer(call, output)
 
 
+def _read_item(item: dict[str, Any], *, bypass: bool) -> DeleteItem | DeleteResult:
+    """Return what to delete, or the error of an item whose version id cannot exist."""
+    version_id = item.get("VersionId", "")
+    try:
+        if "VersionId" in item:
+            parse_version_id(version_id)
+    except S3Error as problem:
+        return DeleteResult(
+            key=item["Key"], version_id=version_id, error_code=problem.code, message=problem.message
+        )
+    return DeleteItem(
+        key=item["Key"],
+        version_id=version_id,
+        if_match=item.get("ETag", "").strip('"'),
+        marker_id=make_version_id(),
+        bypass_governance=bypass,
+    )
+
+
+def _describe(result: DeleteResult) -> dict[str, Any]:
+    """What S3 says of one deletion: the version that is gone, or the delete marker that hides the object."""
+    told: dict[str, Any] = {}
+    if result.is_delete_marker:
+        told["DeleteMarker"] = True
+    if result.version_id or result.marker_id:
+        told["VersionId"] = result.version_id or result.marker_id
+    return told
+
+
+def _deleted(result: DeleteResult) -> dict[str, Any]:
+    line: dict[str, Any] = {"Key": result.key}
+    if result.version_id:
+        line["VersionId"] = result.version_id
+    if result.is_delete_marker:
+        line |= {"DeleteMarker": True, "DeleteMarkerVersionId": result.version_id or result.marker_id}
+    return line
+
+
 def _error(result: DeleteResult) -> dict[str, str]:
-    return {"Key": result.key, "Code": result.error_code, "Message": result.message}
+    line = {"Key": result.key, "Code": result.error_code, "Message": result.message}
+    return line | {"VersionId": result.version_id} if result.version_id else line
 
 
 async def _delete(call: Call, items: tuple[DeleteItem, ...]) -> tuple[DeleteResult, ...]:
     locations = call.context.locations
-    request = Delete(session_id=locations.session_id, bucket=call.bucket, objects=items)
+    request = Delete(session_id=locations.session_id, bucket=call.bucket, objects=items, owner=call.user.name)
     done: Deleted = await locations.change(request, *[(call.bucket, item.key) for item in items])
     return done.results

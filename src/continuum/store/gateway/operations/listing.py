@@ -19,14 +19,12 @@ async def list_objects(call: Call) -> Reply:
     """The first form of the list, which goes on after a marker."""
     wanted = read_input(call)
     page = await _page(call, wanted, wanted.get("Marker", ""))
-    write = _writer(wanted)
+    write = choose_writer(wanted)
     output = _output(call, wanted, page)
     output["Marker"] = write(wanted.get("Marker", ""))
     if page.next_after and wanted.get("Delimiter"):
         output["NextMarker"] = write(page.next_after)
-    owner = {"ID": call.user.name, "DisplayName": call.user.name}
-    for entry in output["Contents"]:
-        entry["Owner"] = owner
+    await _add_owners(call, output, page)
     return answer(call, output)
 
 
@@ -40,35 +38,24 @@ async def list_objects_v2(call: Call) -> Reply:
     if token:
         output["ContinuationToken"] = token
     if "StartAfter" in wanted:
-        output["StartAfter"] = _writer(wanted)(wanted["StartAfter"])
+        output["StartAfter"] = choose_writer(wanted)(wanted["StartAfter"])
     if page.next_after:
         output["NextContinuationToken"] = _make_token(page.next_after)
     if wanted.get("FetchOwner"):
-        owner = {"ID": call.user.name, "DisplayName": call.user.name}
-        for entry in output["Contents"]:
-            entry["Owner"] = owner
+        await _add_owners(call, output, page)
     return answer(call, output)
 
 
-async def list_object_versions(call: Call) -> Reply:
-    """The current versions: buckets have no versioning yet, so every object has one, which S3 calls
-    `null`."""
-    wanted = read_input(call)
-    if wanted.get("VersionIdMarker") and not wanted.get("KeyMarker"):
-        raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
-    page = await _page(call, wanted, wanted.get("KeyMarker", ""))
-    write = _writer(wanted)
-    output = _output(call, wanted, page)
-    owner = {"ID": call.user.name, "DisplayName": call.user.name}
-    output["Versions"] = [
-        {**entry, "VersionId": "null", "IsLatest": True, "Owner": owner} for entry in output.pop("Contents")
-    ]
-    output["KeyMarker"] = write(wanted.get("KeyMarker", ""))
-    output["VersionIdMarker"] = wanted.get("VersionIdMarker", "")
-    if page.next_after:
-        output["NextKeyMarker"] = write(page.next_after)
-        output["NextVersionIdMarker"] = "null"
-    return answer(call, output)
+async def _add_owners(call: Call, output: dict[str, Any], page: ObjectPage) -> None:
+    """Say who wrote each object; of those from before that was kept, the bucket's owner."""
+    bucket = await call.context.locations.get_bucket(call.bucket)
+    for line, entry in zip(output["Contents"], page.entries, strict=True):
+        line["Owner"] = describe_owner(entry.owner or bucket.owner)
+
+
+def describe_owner(name: str) -> dict[str, str]:
+    """Return an `Owner` or `Initiator`."""
+    return {"ID": name, "DisplayName": name}
 
 
 async def _page(call: Call, wanted: dict[str, Any], after: str) -> ObjectPage:
@@ -91,7 +78,7 @@ async def _page(call: Call, wanted: dict[str, Any], after: str) -> ObjectPage:
 
 def _output(call: Call, wanted: dict[str, Any], page: ObjectPage) -> dict[str, Any]:
     """What all three forms have in common."""
-    write = _writer(wanted)
+    write = choose_writer(wanted)
     output: dict[str, Any] = {
         "Name": call.bucket,
         "Prefix": write(wanted.get("Prefix", "")),
@@ -107,7 +94,8 @@ def _output(call: Call, wanted: dict[str, Any], page: ObjectPage) -> dict[str, A
     return output
 
 
-def _writer(wanted: dict[str, Any]) -> Callable[[str], str]:
+def choose_writer(wanted: dict[str, Any]) -> Callable[[str], str]:
+    """Return what writes keys as the request wants them encoded."""
     return encode_key if wanted.get("EncodingType") == "url" else str
 
 

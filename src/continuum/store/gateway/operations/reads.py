@@ -3,15 +3,15 @@
 from continuum.model.objects import Version
 from continuum.model.policies import decide_to_keep_copy
 from continuum.store.errors import S3Error
-from continuum.store.gateway.attributes import format_attributes
+from continuum.store.gateway.attributes import VERSION_ID_HEADER, format_attributes
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import check_read
 from continuum.store.gateway.operations.answers import read_input
+from continuum.store.gateway.operations.finding import find_version
 from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
 from continuum.store.gateway.reading import ReadStream, ReplicaSource, UnreadableError
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.wire import parse_reply_header
-from continuum.store.locator.messages import NoSuchKeyError
 
 SMALL_BYTES = (
     256 * 1024
@@ -36,12 +36,12 @@ class Selection:
 
     __slots__ = ("headers", "length", "start", "status", "version")
 
-    def __init__(self, call: Call, version: Version) -> None:
+    def __init__(self, call: Call, version: Version, *, is_versioned: bool) -> None:
         self.version = version
         part = _parse_part(call)
         chosen = _choose_bytes(call, version, part)
         checksums = "x-amz-checksum-mode" in call.headers and (chosen is None or part is not None)
-        self.headers = format_attributes(version, with_checksums=checksums)
+        self.headers = format_attributes(version, with_checksums=checksums, is_versioned=is_versioned)
         self.status, self.start, self.length = 200, 0, version.size_bytes
         if part is not None and version.part_sizes:
             self.headers["x-amz-mp-parts-count"] = str(len(version.part_sizes))
@@ -72,38 +72,29 @@ def _choose_bytes(call: Call, version: Version, part: int | None) -> ByteRange |
 
 async def head_object(call: Call) -> Reply:
     """Describe an object: no store is asked."""
-    version = await _find(call)
-    refused = _check_conditions(call, version)
+    is_versioned = bool((await call.require_bucket()).versioning)
+    version = await find_version(call)
+    refused = _check_conditions(call, version, is_versioned=is_versioned)
     if refused is not None:
         return refused
-    selection = Selection(call, version)
+    selection = Selection(call, version, is_versioned=is_versioned)
     return Reply(status=selection.status, headers=selection.headers, length=selection.length)
 
 
 async def get_object(call: Call) -> Reply:
     """Read an object, or a range of it, from the nearest store that has it."""
-    version = await _find(call)
+    is_versioned = bool((await call.require_bucket()).versioning)
+    version = await find_version(call)
     try:
-        return await _read(call, version)
+        return await _read(call, version, is_versioned=is_versioned)
     except UnreadableError:
-        again = await _find(call)  # the source asked again already, so this is what there is now
+        again = await find_version(call)  # the source asked again already, so this is what there is now
         if again.version_id == version.version_id:
             raise
-    return await _read(call, again)
+    return await _read(call, again, is_versioned=is_versioned)
 
 
-async def _find(call: Call) -> Version:
-    await call.require_access()
-    version_id = call.routed.query.get("versionId", "") if call.routed.query else ""
-    try:
-        return await call.context.locations.look_up(call.bucket, call.key, version_id)
-    except NoSuchKeyError:
-        if version_id:
-            raise S3Error("NoSuchVersion", extra={"Key": call.key, "VersionId": version_id[:128]}) from None
-        raise S3Error("NoSuchKey", extra={"Key": call.key}) from None
-
-
-def _check_conditions(call: Call, version: Version) -> Reply | None:
+def _check_conditions(call: Call, version: Version, *, is_versioned: bool) -> Reply | None:
     """Return the reply 304, raise for 412, or return None if the read goes on."""
     if _CONDITIONS.isdisjoint(call.headers):
         return None
@@ -112,18 +103,18 @@ def _check_conditions(call: Call, version: Version) -> Reply | None:
     except S3Error as problem:
         if problem.status != _NOT_MODIFIED:
             raise
-        described = format_attributes(version, with_checksums=False)
-        kept = ("ETag", "Last-Modified", "Cache-Control", "Expires")
+        described = format_attributes(version, with_checksums=False, is_versioned=is_versioned)
+        kept = ("ETag", "Last-Modified", "Cache-Control", "Expires", VERSION_ID_HEADER)
         headers = {name: described[name] for name in kept if name in described}
         return Reply(status=_NOT_MODIFIED, headers=headers)
     return None
 
 
-async def _read(call: Call, version: Version) -> Reply:
-    refused = _check_conditions(call, version)
+async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
+    refused = _check_conditions(call, version, is_versioned=is_versioned)
     if refused is not None:
         return refused
-    selection = Selection(call, version)
+    selection = Selection(call, version, is_versioned=is_versioned)
     headers, length = selection.headers, selection.length
     context = call.context
     if not length:

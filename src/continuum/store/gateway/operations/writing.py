@@ -3,9 +3,9 @@
 import time
 
 from continuum.model.objects import Version
-from continuum.store.gateway.attributes import describe_write, format_checksums
+from continuum.store.gateway.attributes import describe_write, format_checksums, tell_version
 from continuum.store.gateway.calls import Call
-from continuum.store.gateway.checksums import ChecksumType
+from continuum.store.gateway.checksums import ChecksumType, require_digest
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.publishing import (
     make_version_id,
@@ -24,6 +24,8 @@ async def put_object(call: Call) -> Reply:
     bucket = await call.require_bucket()
     conditions = parse_write_conditions(call.headers)
     described = describe_write(call, bucket)
+    if described.attributes.retention_mode or described.attributes.legal_hold:
+        require_digest(call.headers)
     payload = Payload(call, default_checksum=DEFAULT_CHECKSUM)
     refuse_early(call, conditions)
     physical = context.locations.make_physical_key()
@@ -45,6 +47,10 @@ async def put_object(call: Call) -> Reply:
             owner=call.user.name,
             attributes=described.attributes,
         )
-        await publish(call, version, session_id=physical.session_id, conditions=conditions)
-    headers = {"ETag": f'"{etag}"', **format_checksums(checksums, ChecksumType.FULL_OBJECT.value)}
+        published = await publish(call, version, session_id=physical.session_id, conditions=conditions)
+    headers = {
+        "ETag": f'"{etag}"',
+        **format_checksums(checksums, ChecksumType.FULL_OBJECT.value),
+        **tell_version(bucket, published),
+    }
     return Reply(headers=headers)

@@ -50,7 +50,7 @@ from continuum.store.locator.messages import (
 )
 from continuum.store.locator.schema import objects, replicas, stores, versions
 
-GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
+GOVERNANCE = "GOVERNANCE"
 STEP_S = 1e-6  # how much later than its predecessor a version is at least
 
 INSERT_OBJECT = Statement(insert(objects))
@@ -235,7 +235,9 @@ def _delete(
         if bucket.versioning:
             return _mark_deleted(connection, bucket, item, owner, current, now=now, grace_s=grace_s)
     except (PreconditionFailedError, ObjectLockedError) as problem:
-        return DeleteResult(key=item.key, error_code=problem.code, message=problem.message)
+        return DeleteResult(
+            key=item.key, version_id=item.version_id, error_code=problem.code, message=problem.message
+        )
     if current is not None:
         connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
         end_version(connection, current.number, now=now, grace_s=grace_s)
@@ -324,11 +326,11 @@ def change_object(connection: Connection, request: ChangeObject, *, now: float) 
 
 
 def _check_retention(present: Attributes, wanted: Retention, now: float, *, bypass: bool) -> None:
-    """A retention that holds may grow; governance gives way to who may bypass it, compliance to nobody."""
+    """A retention that holds may grow in its mode; governance gives way to who may bypass it, compliance to
+    nobody."""
     if present.retain_until <= now or (bypass and present.retention_mode == GOVERNANCE):
         return
-    is_weaker = present.retention_mode == COMPLIANCE and wanted.mode != COMPLIANCE
-    if is_weaker or wanted.until < present.retain_until:
+    if wanted.mode != present.retention_mode or wanted.until < present.retain_until:
         raise ObjectLockedError(f"the version is retained in {present.retention_mode} mode")
 
 
