@@ -14,6 +14,7 @@ from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
 from continuum.store.gateway.routes import Routed
 from continuum.store.gateway.settings import Limits
+from continuum.store.gateway.vaults import Vault
 from continuum.store.signing import VerifiedRequest
 from continuum.store.stores.s3 import StoreClient
 
@@ -30,6 +31,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     copier: Copier
     discarding: Discarding
+    vault: Vault
 
     @property
     def own(self) -> StoreClient:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 
+from continuum.model.encryption import stored_etag, stored_size
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Version
 from continuum.store.gateway.discarding import Discarding
@@ -67,7 +68,7 @@ class Copier:
         is going on."""
         if version.version_id in self._running or len(self._running) >= MAX_COPIES:
             return None
-        copy = Copy(version.size_bytes, self._waiting)
+        copy = Copy(stored_size(version), self._waiting)
         task = asyncio.create_task(self._run(version, copy))
         self._running[version.version_id] = task
         task.add_done_callback(lambda _: self._running.pop(version.version_id, None))
@@ -96,14 +97,15 @@ class Copier:
 
     async def _write(self, version: Version, physical: PhysicalKey, copy: "Copy") -> None:
         own = self._peers.own
-        exchange = await own.begin("PUT", physical.key, length=version.size_bytes)
+        exchange = await own.begin("PUT", physical.key, length=stored_size(version))
         await copy.write_to(exchange)
         await exchange.reply()
         if exchange.status != _OK:
             await raise_reply(exchange)
         etag = exchange.headers.get("etag", "").strip('"')
         await exchange.read()
-        if "-" not in version.etag and etag != version.etag:
+        expected = stored_etag(version)
+        if "-" not in expected and etag != expected:
             raise StoreProtocolError("the copy's ETag differs from the object's")
         replica = Replica(
             store=own.store.name, bucket=own.store.bucket, key=physical.key, created_at=time.time()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from continuum.store.gateway.peers import Peers
 from continuum.store.gateway.serving import GatewayServer
 from continuum.store.gateway.settings import GatewaySettings, check
 from continuum.store.gateway.shortening import ShortWay
+from continuum.store.gateway.vaults import Vault, open_vault
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Gateway:
         self.counts = Counts()
         self.port = settings.listen_port
         self._shared_port = shared_port
+        self._vault: Vault = open_vault(settings, os.environ)
         self._backbone: Backbone | None = None
         self._locations: Locations | None = None
         self._peers: Peers | None = None
@@ -86,6 +89,7 @@ class Gateway:
             counts=self.counts,
             copier=self._copier,
             discarding=self._discarding,
+            vault=self._vault,
         )
         await self._listen(
             Handler(context, domain=settings.domain), ShortWay(context, domain=settings.domain)

@@ -18,6 +18,7 @@ _HELP = {
     "continuum_gateway_copied_bytes_total": "Bytes of copies that were kept.",
     "continuum_gateway_collected_total": "Physical objects and uploads removed as garbage.",
     "continuum_gateway_failovers_total": "Reads that went on with another replica.",
+    "continuum_gateway_corrupt_segments_total": "Segments of encrypted objects that did not open.",
     "continuum_gateway_locator_requests_total": "Round trips to the locator.",
     "continuum_gateway_connections": "Open connections of clients.",
 }
@@ -33,6 +34,7 @@ class Counts(msgspec.Struct, kw_only=True):
     copied_bytes: int = 0
     collected: int = 0
     failovers: int = 0
+    corrupt_segments: int = 0
     locator_requests: int = 0
     connections: int = 0
 
@@ -60,6 +62,7 @@ def add_up(all_counts: list[Counts]) -> Counts:
         copied_bytes=sum(counts.copied_bytes for counts in all_counts),
         collected=sum(counts.collected for counts in all_counts),
         failovers=sum(counts.failovers for counts in all_counts),
+        corrupt_segments=sum(counts.corrupt_segments for counts in all_counts),
         locator_requests=sum(counts.locator_requests for counts in all_counts),
         connections=sum(counts.connections for counts in all_counts),
     )
@@ -99,6 +102,7 @@ def format_metrics(counts: Counts, *, site: str) -> str:
     add("continuum_gateway_copied_bytes_total", "counter", {"": counts.copied_bytes})
     add("continuum_gateway_collected_total", "counter", {"": counts.collected})
     add("continuum_gateway_failovers_total", "counter", {"": counts.failovers})
+    add("continuum_gateway_corrupt_segments_total", "counter", {"": counts.corrupt_segments})
     add("continuum_gateway_locator_requests_total", "counter", {"": counts.locator_requests})
     add("continuum_gateway_connections", "gauge", {"": counts.connections})
     return "".join(lines)

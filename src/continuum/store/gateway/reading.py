@@ -9,6 +9,7 @@ reply fails and the client's connection is cut.
 import asyncio
 import logging
 
+from continuum.model.encryption import stored_size
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Replica, Version
 from continuum.model.policies import order_replicas
@@ -27,7 +28,8 @@ class UnreadableError(UnavailableError):
 
 
 class ReplicaSource:
-    """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`.
+    """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`, as they are
+    stored (for an encrypted version: sealed).
 
     Each store is tried once. When those that are known are used up the locator is asked once more: others
     may have been made since.
@@ -92,7 +94,7 @@ class ReplicaSource:
         client = self._peers.find(replica.store)
         if client is None:
             raise UnreadableError(f"{replica.store} is not known here")
-        whole = offset == 0 and self.length == self.version.size_bytes
+        whole = offset == 0 and self.length == stored_size(self.version)
         first, last = self.start + offset, self.start + self.length - 1
         exchange = await client.get(
             replica.key, bucket=replica.bucket, byte_range="" if whole else f"bytes={first}-{last}"
@@ -161,16 +163,30 @@ class ReadStream:
         if self._going_on is not None:
             self._going_on.cancel()
 
+    def reject(self, good_bytes: int, problem: Exception) -> None:
+        """What came after the first `good_bytes` is not what was stored: read it from another replica."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abort()
+        self._sent = good_bytes
+        self._give_up_copy(problem)
+        if not self._aborted:
+            self._going_on = asyncio.ensure_future(self._go_on(problem))
+
     # ---- as the sink of an exchange ----
 
     def feed(self, data: bytes) -> None:
         """Pass on what a store gave."""
+        if self._exchange is None:
+            return  # rejected: the rest of what it had
         self._count(data)
         if self._sink is not None:
             self._sink.feed(data)
 
     def end(self) -> None:
         """The body is whole."""
+        if self._exchange is None:
+            return
         copy, self.copy = self.copy, None
         if copy is not None:
             copy.end()

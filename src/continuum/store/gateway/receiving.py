@@ -8,6 +8,7 @@ so the store never has the object.
 import asyncio
 from collections.abc import Sequence
 
+from continuum.store.encryption.segments import Sealer
 from continuum.store.errors import S3Error
 from continuum.store.gateway.bodies import RequestBody
 from continuum.store.gateway.calls import Call
@@ -33,6 +34,7 @@ class Payload:
         declared = parse_declaration(call.headers, call.verified.payload_hash)
         self._decoder: ChunkDecoder | None = open_decoder(call.verified, call.headers)
         self._checksums = BodyChecksums(declared, default=default_checksum)
+        self.content_md5 = declared.content_md5
         self.length = _payload_length(call.request.body, self._decoder)
         self._left = self.length
 
@@ -76,9 +78,10 @@ def _payload_length(body: RequestBody, decoder: ChunkDecoder | None) -> int:
 class Transfer:
     """The sink between a client's body and a request to the store."""
 
-    def __init__(self, payload: Payload, exchange: Exchange) -> None:
+    def __init__(self, payload: Payload, exchange: Exchange, sealer: Sealer | None = None) -> None:
         self._payload = payload
         self._exchange = exchange
+        self._sealer = sealer
         self._held: bytes | memoryview = b""
         self.done: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
         exchange.on_over = self._store_is_over
@@ -88,7 +91,8 @@ class Transfer:
         if self.done.done():
             return
         try:
-            for piece in self._payload.take(data):
+            pieces = self._payload.take(data)
+            for piece in pieces if self._sealer is None else _seal(self._sealer, pieces):
                 if self._held:
                     self._exchange.write(self._held)
                 self._held = piece
@@ -107,6 +111,8 @@ class Transfer:
         self.done.set_result(checksums)
         if self._held:
             self._exchange.write(self._held)
+        if self._sealer is not None:
+            self._exchange.write(self._sealer.finish())
 
     def fail(self, problem: Exception) -> None:
         """Cut the request to the store off."""
@@ -117,6 +123,10 @@ class Transfer:
     def _store_is_over(self) -> None:
         if not self.done.done():
             self.done.set_exception(StoreUnavailableError("the store took only a part of the body"))
+
+
+def _seal(sealer: Sealer, pieces: list[bytes] | list[memoryview]) -> list[bytes]:
+    return [segment for piece in pieces for segment in sealer.feed(piece)]
 
 
 async def read_document(call: Call) -> bytes:
@@ -130,10 +140,17 @@ async def read_document(call: Call) -> bytes:
 
 
 async def write_body(
-    call: Call, payload: Payload, client: StoreClient, key: str, bucket: str, *, query: Query = ()
+    call: Call,
+    payload: Payload,
+    client: StoreClient,
+    key: str,
+    bucket: str,
+    *,
+    query: Query = (),
+    sealer: Sealer | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """Write the body of a request to a store, as an object or a part; return its ETag and the payload's
-    checksums.
+    """Write the body of a request to a store, as an object or a part, encrypted by `sealer` if there is one;
+    return its ETag there and the payload's checksums.
 
     A small body that is here already goes out in one write (and again, if the kept connection turns out to
     be closed).
@@ -141,18 +158,23 @@ async def write_body(
     body = call.request.body
     if body.is_complete and payload.length <= SMALL_BYTES:
         data, checksums = payload.take_whole(body.take_all())
+        if sealer is not None:
+            data = sealer.seal_whole(data)
         exchange = await client.exchange("PUT", key, bucket=bucket, query=query, body=data)
         if exchange.status >= _FAILED_STATUS:
             await raise_reply(exchange)
         await exchange.read()
     else:
-        exchange = await client.begin("PUT", key, bucket=bucket, query=query, length=payload.length)
-        checksums = await send_body(body, payload, exchange)
+        length = payload.length if sealer is None else sealer.measure(payload.length)
+        exchange = await client.begin("PUT", key, bucket=bucket, query=query, length=length)
+        checksums = await send_body(body, payload, exchange, sealer)
     call.context.counts.written_bytes += payload.length
     return exchange.headers.get("etag", "").strip('"'), checksums
 
 
-async def send_body(body: RequestBody, payload: Payload, exchange: Exchange) -> dict[str, str]:
+async def send_body(
+    body: RequestBody, payload: Payload, exchange: Exchange, sealer: Sealer | None = None
+) -> dict[str, str]:
     """Pass the body of a request on as that of `exchange`, wait for the store's reply and return the
     payload's checksums.
 
@@ -160,7 +182,7 @@ async def send_body(body: RequestBody, payload: Payload, exchange: Exchange) -> 
     `StoreClient` raises. In every case but success the exchange is over and the store was not given the
     whole body, or has said that it does not want it.
     """
-    transfer = Transfer(payload, exchange)
+    transfer = Transfer(payload, exchange, sealer)
     exchange.source = body
     try:
         body.start(transfer)

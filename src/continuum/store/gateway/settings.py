@@ -55,7 +55,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     the same store as gateways of other sites reach it (None: as this one does). Both have the same `name`.
     `users` are let in besides those that the locator knows (Sky Store's one pair of keys). With
     `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share the port; each has a
-    session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host.
+    session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host. `master_keys_file`
+    holds the keys that wrap those of encrypted objects, the same for all gateways of a continuum (None: the
+    environment variable `CONTINUUM_STORE_MASTER_KEYS`; without either nothing can be encrypted but with
+    customers' keys).
     """
 
     site: str
@@ -73,6 +76,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     processes: int = 1
     region: str = "us-east-1"
     domain: str = ""
+    master_keys_file: Path | None = None
     limits: Limits = Limits()
 
     @property
