@@ -33,11 +33,16 @@ if TYPE_CHECKING:
     from continuum.store.locator.service import Locator
     from continuum.store.locator.settings import LocatorSettings
     from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo
+    from continuum.store.simulations.generating import TraceShape, generate
+    from continuum.store.simulations.simulating import SimulationReport, parse_named_policy, simulate
+    from continuum.store.simulations.traces import COLUMNS as TRACE_COLUMNS
+    from continuum.store.simulations.traces import format_request, read_trace
     from continuum.store.stores.configurations import StoreConfiguration, read_store_file, resolve_store
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
 
 __all__ = [
     "SOURCE_SITE_HEADER",
+    "TRACE_COLUMNS",
     "AddStore",
     "Buckets",
     "CreateUser",
@@ -57,17 +62,32 @@ __all__ = [
     "ObjectClient",
     "ObjectInfo",
     "RemoveStore",
+    "SimulationReport",
     "StoreClient",
     "StoreConfiguration",
     "StoreDescription",
     "StoreDescriptions",
     "StoreReplyError",
+    "TraceShape",
     "Users",
+    "format_request",
+    "generate",
+    "parse_named_policy",
     "read_store_file",
+    "read_trace",
     "resolve_store",
+    "simulate",
 ]
 
 _HOMES = {
+    "simulate": "simulations.simulating",
+    "read_trace": "simulations.traces",
+    "parse_named_policy": "simulations.simulating",
+    "generate": "simulations.generating",
+    "format_request": "simulations.traces",
+    "TRACE_COLUMNS": "simulations",
+    "TraceShape": "simulations.generating",
+    "SimulationReport": "simulations.simulating",
     "SOURCE_SITE_HEADER": "objects",
     "AddStore": "locator.messages",
     "Buckets": "locator.messages",

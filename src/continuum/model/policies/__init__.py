@@ -1,4 +1,4 @@
-"""Policies of the store: where copies of a version are, which of them a read takes, what is kept and how long.
+"""Policies of the store: where copies of a version are, which of them a read takes, how long they are kept.
 
 Pure functions over names, replicas and prices; gateways, the locator and the simulator ask the same ones.
 `documents` is what a person writes, `placing` which sites need a copy, `reading` the order of replicas,

@@ -229,7 +229,7 @@ def _find_count_problems(rule: Rule) -> Iterator[str]:
     counts = [rule.copies or 1, *(each.copies for each in rule.at_least or ())]
     if rule.copies == 0 or any(not 1 <= count <= MAX_COPIES for count in counts):
         yield f"copies are 1 to {MAX_COPIES}"
-    if any(not each.where for each in (*(rule.at_least or ()), *(rule.cache or ()))):
+    if not all([each.where for each in rule.at_least or ()] + [each.where for each in rule.cache or ()]):
         yield "`where` names at least one attribute of sites"
     if rule.placement is Placing.SINGLE_REGION and max(counts) > 1:
         yield "single_region means one copy"

@@ -1,8 +1,8 @@
 """How long it takes until an object is read again, learnt from the reads that were seen.
 
 Gaps are counted in bins that grow by a third each (eight to the power of ten), apart for objects that were
-read once, twice, three or four times, and more: what was read often is read again sooner. Objects that were not
-read again are no evidence of "never": they count as survivors up to their age (Kaplan and Meier's product
+read once, twice, three or four times, and more: what was read often is read again sooner. Objects that were
+not read again are no evidence of "never": they count as survivors up to their age (Kaplan and Meier's product
 limit), and those that were deleted or replaced leave the risk at that age. From the chance to survive and
 the hazard in each bin follows the expected cost of every time to keep a copy; the cheapest wins.
 
