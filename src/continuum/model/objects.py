@@ -26,16 +26,29 @@ class Role(StrEnum):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody with keys to the store. `secret_key` never appears in a repr, a log or an error."""
+    """Somebody with keys to the store. `secret_key` never appears in a repr, a log or an error.
+
+    `session_policy` is a policy document that narrows what temporary keys may do; empty for lasting keys.
+    """
 
     name: str
     access_key: str
     secret_key: str
     role: Role = Role.MEMBER
     created_at: float = 0.0
+    session_policy: bytes = b""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this is nobody: a request without a signature."""
+        return not self.name
 
     def __repr__(self) -> str:
         return f"User(name={self.name!r}, access_key={self.access_key!r}, role={self.role.value!r})"
+
+
+ANONYMOUS = User(name="", access_key="", secret_key="")
+"""Who sends a request without a signature."""
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):

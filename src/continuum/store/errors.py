@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from continuum.model.errors import ContinuumError
 
 ERRORS: dict[str, tuple[int, str]] = {
+    "AccessControlListNotSupported": (400, "The bucket does not allow ACLs"),
     "AccessDenied": (403, "Access Denied"),
+    "AccessForbidden": (403, "CORSResponse: This CORS request is not allowed."),
     "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
     "AuthorizationQueryParametersError": (
         400,
@@ -34,16 +36,22 @@ ERRORS: dict[str, tuple[int, str]] = {
     "ConditionalRequestConflict": (409, "A conflicting operation occurred during this request. Try again."),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
+    "ExpiredToken": (400, "The provided token has expired."),
     "IllegalLocationConstraintException": (400, "The specified location constraint is not valid here."),
     "IllegalVersioningConfigurationException": (
         400,
         "The Versioning element must be specified",
     ),
     "IncompleteBody": (400, "The request body terminated unexpectedly"),
+    "IncorrectNumberOfFilesInPostRequest": (400, "POST requires exactly one file upload per request."),
     "InternalError": (500, "We encountered an internal error. Please try again."),
     "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
+    "InvalidBucketAclWithObjectOwnership": (
+        400,
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidChunkSizeError": (403, "Only the last chunk is allowed to have a size less than 8192 bytes"),
     "InvalidDigest": (400, "The Content-MD5 you specified is not valid."),
@@ -58,6 +66,10 @@ ERRORS: dict[str, tuple[int, str]] = {
         400,
         "The list of parts was not in ascending order. Parts must be ordered by part number.",
     ),
+    "InvalidPolicyDocument": (
+        400,
+        "The content of the form does not meet the conditions specified in the policy document.",
+    ),
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidRetentionPeriod": (400, "Default retention period must be a positive integer value."),
@@ -67,6 +79,12 @@ ERRORS: dict[str, tuple[int, str]] = {
     "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedACLError": (
+        400,
+        "The ACL that you provided was not well formed or did not validate against our published schema.",
+    ),
+    "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
+    "MalformedPolicy": (400, "This policy contains invalid Json"),
     "MalformedTrailerError": (
         400,
         "The request contained trailing data that was not well-formed or did not conform to our published "
@@ -77,18 +95,25 @@ ERRORS: dict[str, tuple[int, str]] = {
         "The XML you provided was not well-formed or did not validate against our published schema",
     ),
     "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "MaxPostPreDataLengthExceeded": (
+        400,
+        "Your POST request fields preceding the upload file were too large.",
+    ),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
     "MissingRequestBodyError": (400, "Request Body is empty"),
     "MissingSecurityHeader": (400, "Your request was missing a required header"),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
     "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchObjectLockConfiguration": (
         404,
         "The specified object does not have a ObjectLock configuration",
     ),
     "NoSuchTagSet": (404, "The TagSet does not exist"),
+    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
     "NoSuchUpload": (
         404,
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been "
@@ -105,6 +130,7 @@ ERRORS: dict[str, tuple[int, str]] = {
         409,
         "A conflicting conditional operation is currently in progress against this resource. Try again.",
     ),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
     "RequestHeaderSectionTooLarge": (400, "Your request header section exceeds the maximum allowed size."),
     "RequestTimeTooSkewed": (
@@ -124,6 +150,15 @@ ERRORS: dict[str, tuple[int, str]] = {
     "SlowDown": (503, "Please reduce your request rate."),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "UnexpectedContent": (400, "This request contains unsupported content."),
+    "UnresolvableGrantByEmailAddress": (
+        400,
+        "The email address you provided does not match any account on record.",
+    ),
+    "UserKeyMustBeSpecified": (
+        400,
+        "The bucket POST must contain the specified field name. If it is specified, check the order of the "
+        "fields.",
+    ),
     "XAmzContentChecksumMismatch": (400, "The provided checksum does not match what was computed."),
     "XAmzContentSHA256Mismatch": (
         400,

@@ -122,7 +122,6 @@ def test_a_malformed_configuration_is_refused(raw):
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
-        ("get_bucket_policy", {}),
         (
             "put_bucket_lifecycle_configuration",
             {"LifecycleConfiguration": {"Rules": [{"ID": "a", "Prefix": "", "Status": "Enabled"}]}},

@@ -84,6 +84,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     has_variables: bool
 
     @property
+    def denies(self) -> bool:
+        """Whether anything is denied, maybe even to the owner."""
+        return any(not statement.is_allowing for statement in self.statements)
+
+    @property
     def asks_for_tags(self) -> bool:
         """Whether the tags of the object that is asked for decide."""
         return any(
@@ -238,7 +243,7 @@ def _parse_statement(found: Any, *, with_principal: bool, with_variables: bool) 
     if not isinstance(found, dict):
         raise PolicyError("a statement must be an object")
     _check_elements(found, _STATEMENT_ELEMENTS, "a statement")
-    if found.get("Effect") not in {"Allow", "Deny"}:
+    if found.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError("Invalid effect: Allow or Deny")
     if ("Principal" in found) != with_principal:
         raise PolicyError(

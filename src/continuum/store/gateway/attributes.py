@@ -8,6 +8,7 @@ import msgspec
 
 from continuum.model.objects import Attributes, Bucket, Version
 from continuum.store.errors import S3Error
+from continuum.store.gateway.acls import describe_acl
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import PREFIX
 from continuum.store.gateway.locks import describe_lock, format_lock
@@ -54,6 +55,9 @@ def describe_write(call: Call, bucket: Bucket) -> Described:
     tags = parse_tagging_header(call.headers)
     if tags:
         attributes = msgspec.structs.replace(attributes, tags=tags)
+    acl = describe_acl(call.headers, bucket, call.user.name)
+    if acl:
+        attributes = msgspec.structs.replace(attributes, acl=acl)
     return Described(headers=headers, metadata=metadata, attributes=attributes)
 
 

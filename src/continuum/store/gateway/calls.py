@@ -3,9 +3,8 @@ work with."""
 
 import msgspec
 
-from continuum.model.objects import Bucket, Role, User
+from continuum.model.objects import Bucket, User
 from continuum.model.policies import Policy
-from continuum.store.errors import S3Error
 from continuum.store.gateway.connections import Request
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
@@ -40,13 +39,15 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, authenticated."""
+    """One request, authenticated: `user` sent it, maybe `ANONYMOUS`. `auth_type` is S3's name for how it was
+    signed, if method and query do not tell (`POST`)."""
 
     context: Context
     request: Request
     routed: Routed
     user: User
     verified: VerifiedRequest
+    auth_type: str = ""
 
     @property
     def bucket(self) -> str:
@@ -64,17 +65,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.request.headers
 
     async def require_bucket(self, name: str = "") -> Bucket:
-        """Return a bucket (the request's own by default) if the user may use it.
+        """Return a bucket, the request's own by default. Raises `NoSuchBucketError`.
 
-        Raises `NoSuchBucketError`, and `S3Error` `AccessDenied` for a member who does not own it.
+        Whether the user may do what they ask was decided before (`authorizing`).
         """
-        found = await self.context.locations.get_bucket(name or self.routed.bucket)
-        if self.user.role is not Role.ADMIN and found.owner != self.user.name:
-            raise S3Error("AccessDenied")
-        return found
+        return await self.context.locations.get_bucket(name or self.routed.bucket)
 
     async def require_access(self, name: str = "") -> None:
-        """Raise `S3Error` `AccessDenied` unless the user may use the bucket; says nothing of whether it
-        exists to an admin."""
-        if self.user.role is not Role.ADMIN:
-            await self.require_bucket(name)
+        """Raise `NoSuchBucketError` unless the bucket exists."""
+        await self.require_bucket(name)

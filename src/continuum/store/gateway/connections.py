@@ -24,17 +24,30 @@ LINGER_S = 2.0
 
 
 class Request:
-    """A request as the handler gets it."""
+    """A request as the handler gets it. `client_address` is the other end of its connection, `is_secure` says
+    that the connection is TLS."""
 
-    __slots__ = ("body", "headers", "method", "raw_path", "raw_query", "request_id")
+    __slots__ = (
+        *("body", "client_address", "headers", "is_secure", "method", "raw_path", "raw_query", "request_id"),
+    )
 
-    def __init__(self, head: Head, body: RequestBody, request_id: str) -> None:
+    def __init__(
+        self,
+        head: Head,
+        body: RequestBody,
+        request_id: str,
+        *,
+        client_address: str = "",
+        is_secure: bool = False,
+    ) -> None:
         self.method = head.method
         self.raw_path = head.raw_path
         self.raw_query = head.raw_query
         self.headers = head.headers
         self.body = body
         self.request_id = request_id
+        self.client_address = client_address
+        self.is_secure = is_secure
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -81,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._is_lingering = False
         self._is_lost = False
         self._is_tls = False
+        self._address = ""
         self._is_busy = False
         self._task: asyncio.Task[None] | None = None
         self._progress_at = self._loop.time()
@@ -96,6 +110,7 @@ class Connection(asyncio.Protocol):
         """A client connected."""
         self._transport = transport
         self._is_tls = transport.get_extra_info("ssl_object") is not None
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
         self._transport.set_write_buffer_limits(high=self._limits.buffer_bytes)
         if not self._server.admit(self):
             self._is_lost = True
@@ -170,7 +185,7 @@ class Connection(asyncio.Protocol):
         body = RequestBody(self, head.length, expects_continue=expects)
         self._head, self._body = head, body
         self._keep_alive = head.is_keep_alive
-        request = Request(head, body, make_request_id())
+        request = Request(head, body, make_request_id(), client_address=self._address, is_secure=self._is_tls)
         if body.is_complete:
             self._buffer = rest
             if expects:  # of nothing; botocore mistakes the next reply if it is not told to go on

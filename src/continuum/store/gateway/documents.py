@@ -16,12 +16,13 @@ _MAX_DEPTH = 16
 
 
 class Element:
-    """An element: its local name, its text and its children in order."""
+    """An element: its local name, its attributes by their local names, its text and its children in order."""
 
-    __slots__ = ("children", "name", "text")
+    __slots__ = ("attributes", "children", "name", "text")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, attributes: dict[str, str] | None = None) -> None:
         self.name = name
+        self.attributes = attributes or {}
         self.text = ""
         self.children: list[Element] = []
 
@@ -52,10 +53,11 @@ class _Builder:
         self.root = Element("")
         self._open = [self.root]
 
-    def start(self, name: str, _attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) > _MAX_DEPTH:
             raise S3Error("MalformedXML")
-        element = Element(name.rpartition(" ")[2])
+        local = {each.rpartition(" ")[2]: text for each, text in attributes.items()}
+        element = Element(name.rpartition(" ")[2], local)
         self._open[-1].children.append(element)
         self._open.append(element)
 

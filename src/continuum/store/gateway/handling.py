@@ -7,6 +7,7 @@ process, nor another request.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -20,6 +21,7 @@ from continuum.model.errors import (
 )
 from continuum.store.errors import ERRORS, S3Error
 from continuum.store.gateway.authenticating import authenticate
+from continuum.store.gateway.authorizing import authorize, conceal
 from continuum.store.gateway.bodies import ClientGoneError
 from continuum.store.gateway.calls import Call, Context
 from continuum.store.gateway.connections import Request
@@ -58,9 +60,8 @@ class Handler:
             work = OPERATIONS.get(operation)
             if work is None:
                 raise S3Error("NotImplemented", f"{operation} is not implemented here.")  # noqa: TRY301
-            reply = await work(
-                Call(context=self._context, request=request, routed=routed, user=user, verified=verified)
-            )
+            call = Call(context=self._context, request=request, routed=routed, user=user, verified=verified)
+            reply = await self._work(call, work)
         except S3Error as problem:
             reply = self._error(request, problem)
         except ClientGoneError:
@@ -72,6 +73,16 @@ class Handler:
             reply = self._error(request, S3Error("InternalError"))
         self._context.counts.count_request(operation, reply.status)
         return reply
+
+    @staticmethod
+    async def _work(call: Call, work: Callable[[Call], Awaitable[Reply]]) -> Reply:
+        """Run an operation if it is allowed; of what is missing tell only who may know."""
+        await authorize(call)
+        try:
+            return await work(call)
+        except (S3Error, NotFoundError) as problem:
+            told = problem if isinstance(problem, S3Error) else translate(problem)
+            raise await conceal(call, told) from problem
 
     def refuse(self, problem: FramingError, request_id: str) -> Reply:
         """Answer what is no request."""

@@ -239,7 +239,7 @@ def _structure(shape_name: str, element: Element) -> dict[str, Any]:
     """Read a structure; unknown elements are skipped, as by S3, a member that is there twice or missing is an
     error."""
     members = _members_by_element(shape_name)
-    found: dict[str, Any] = {}
+    found = _attributes(shape_name, element) if element.attributes else {}
     for child in element.children:
         if child.name not in members:
             continue
@@ -253,6 +253,15 @@ def _structure(shape_name: str, element: Element) -> dict[str, Any]:
     if any(member not in found for member in s3_model().shapes[shape_name].required):
         raise S3Error("MalformedXML")
     return found
+
+
+def _attributes(shape_name: str, element: Element) -> dict[str, Any]:
+    """Read the members that are attributes (`xsi:type` of a grantee)."""
+    return {
+        member: element.attributes[local]
+        for member, at in s3_model().shapes[shape_name].members.items()
+        if at.xml_attribute and (local := at.location_name.rpartition(":")[2]) in element.attributes
+    }
 
 
 @cache

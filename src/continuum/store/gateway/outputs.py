@@ -30,6 +30,7 @@ from continuum.store.gateway.shapes import (
 )
 from continuum.store.gateway.texts import escape_text, format_http_date, format_iso8601
 
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 # The model does not name the root elements of replies (botocore does not look at them, other clients do).
@@ -49,6 +50,7 @@ _ROOTS = {
     "GetBucketVersioning": "VersioningConfiguration",
     "GetObjectTagging": "Tagging",
     "GetBucketTagging": "Tagging",
+    "GetBucketCors": "CORSConfiguration",
     "GetBucketAcl": "AccessControlPolicy",
     "GetObjectAcl": "AccessControlPolicy",
 }
@@ -171,7 +173,21 @@ def _writer(member: str, at: Reference) -> Writer:
     if shape.member is not None and is_flattened(at):
         item = _element(name, _content_writer(shape.member))
         return lambda values: "".join([item(value) for value in values])
+    if at.shape == "Grantee":
+        return _grantee_writer(name)
     return _element(name, _content_writer(at))
+
+
+def _grantee_writer(name: str) -> Writer:
+    """Return what writes S3's only structure with an attribute."""
+    write = _structure_writer("Grantee")
+
+    def write_grantee(values: Mapping[str, Any]) -> str:
+        kind = escape_text(values["Type"])
+        rest = write({member: value for member, value in values.items() if member != "Type"})
+        return f'<{name} xmlns:xsi="{_XSI}" xsi:type="{kind}">{rest}</{name}>'
+
+    return write_grantee
 
 
 def _content_writer(at: Reference) -> Writer:

@@ -18,12 +18,18 @@ from continuum.store.gateway.connections import Connection, Request
 from continuum.store.gateway.operations.reads import SMALL_BYTES, SOURCE_SITE_HEADER
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import route
+from continuum.store.gateway.rules import open_rules
 from continuum.store.signing import parse_authorization, verify
 from continuum.store.stores.exchanges import Exchange
 
 _OPERATION = "GetObject"
 _OK = 200
-_DECIDING = frozenset({"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+_DECIDING = frozenset(
+    {
+        *("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
+        *("origin", "x-amz-expected-bucket-owner", "x-amz-security-token"),
+    }
+)
 
 
 class ShortWay:
@@ -90,8 +96,13 @@ class ShortWay:
         return version if self._may_read(user, routed.bucket) else None
 
     def _may_read(self, user: User, name: str) -> bool:
+        """Whether this is an owner or admin to whom nothing can be denied; all others go the usual way."""
         bucket = self._context.locations.recall_bucket(name)
-        return bucket is not None and (user.role is Role.ADMIN or bucket.owner == user.name)
+        if bucket is None or user.session_policy:
+            return False
+        if bucket.settings and (policy := open_rules(bucket).policy) is not None and policy.denies:
+            return False
+        return user.role is Role.ADMIN or bucket.owner == user.name
 
     def _answer(self, request: Request, connection: Connection, version: Version, exchange: Exchange) -> None:
         """The store's reply began, or failed to."""

@@ -3,6 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.operations.acls import (
+    get_bucket_acl,
+    get_object_acl,
+    put_bucket_acl,
+    put_object_acl,
+)
 from continuum.store.gateway.operations.buckets import (
     create_bucket,
     delete_bucket,
@@ -24,6 +30,18 @@ from continuum.store.gateway.operations.locking import (
     put_object_retention,
 )
 from continuum.store.gateway.operations.parts import list_parts, upload_part
+from continuum.store.gateway.operations.policies import (
+    delete_bucket_ownership,
+    delete_bucket_policy,
+    delete_public_access_block,
+    get_bucket_ownership,
+    get_bucket_policy,
+    get_bucket_policy_status,
+    get_public_access_block,
+    put_bucket_ownership,
+    put_bucket_policy,
+    put_public_access_block,
+)
 from continuum.store.gateway.operations.reads import get_object, head_object
 from continuum.store.gateway.operations.tagging import (
     delete_bucket_tagging,
@@ -76,6 +94,20 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "GetObjectLegalHold": get_object_legal_hold,
     "PutObjectLegalHold": put_object_legal_hold,
     "GetObjectAttributes": get_object_attributes,
+    "GetBucketPolicy": get_bucket_policy,
+    "PutBucketPolicy": put_bucket_policy,
+    "DeleteBucketPolicy": delete_bucket_policy,
+    "GetBucketPolicyStatus": get_bucket_policy_status,
+    "GetPublicAccessBlock": get_public_access_block,
+    "PutPublicAccessBlock": put_public_access_block,
+    "DeletePublicAccessBlock": delete_public_access_block,
+    "GetBucketOwnershipControls": get_bucket_ownership,
+    "PutBucketOwnershipControls": put_bucket_ownership,
+    "DeleteBucketOwnershipControls": delete_bucket_ownership,
+    "GetBucketAcl": get_bucket_acl,
+    "PutBucketAcl": put_bucket_acl,
+    "GetObjectAcl": get_object_acl,
+    "PutObjectAcl": put_object_acl,
 }
 
 __all__ = ["OPERATIONS"]

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from continuum.model.access import Ownership
 from continuum.model.errors import InvalidInputError
 from continuum.model.objects import Role, Setting, Versioning, parse_bucket_name
 from continuum.store.errors import S3Error
+from continuum.store.gateway.acls import parse_acl_headers
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.locks import LockConfiguration, encode_configuration
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.rules import format_acl
 from continuum.store.locator.messages import Buckets, CreateBucket, DeleteBucket, ListBuckets
 
 US_EAST_1 = "us-east-1"  # S3's oldest region, whose location is written as nothing
@@ -42,19 +45,37 @@ async def create_bucket(call: Call) -> Reply:
     except InvalidInputError as problem:
         raise S3Error("InvalidBucketName", str(problem), extra={"BucketName": call.bucket}) from problem
     wanted = read_input(call, await read_document(call) or None)  # any region: the name space is one
+    access = _describe_access(call, wanted)
     request = CreateBucket(
-        name=call.bucket, owner=call.user.name, home=call.context.site, **_choose_lock(wanted)
+        name=call.bucket, owner=call.user.name, home=call.context.site, **_choose_lock(wanted, access)
     )
     await call.context.locations.change(request, (call.bucket, ""))
     return answer(call, {"Location": f"/{call.bucket}"})
 
 
-def _choose_lock(wanted: dict[str, Any]) -> dict[str, Any]:
+def _choose_lock(wanted: dict[str, Any], settings: dict[str, bytes]) -> dict[str, Any]:
     """A bucket with object lock keeps versions."""
     if not wanted.get("ObjectLockEnabledForBucket"):
-        return {}
-    settings = {Setting.OBJECT_LOCK.value: encode_configuration(LockConfiguration())}
+        return {"settings": settings}
+    settings = settings | {Setting.OBJECT_LOCK.value: encode_configuration(LockConfiguration())}
     return {"versioning": Versioning.ENABLED, "settings": settings}
+
+
+def _describe_access(call: Call, wanted: dict[str, Any]) -> dict[str, bytes]:
+    """Return the ownership and the access control list that the headers give to a new bucket."""
+    settings: dict[str, bytes] = {}
+    ownership = wanted.get("ObjectOwnership", Ownership.ENFORCED)
+    if ownership != Ownership.ENFORCED:
+        settings[Setting.OWNERSHIP.value] = ownership.encode()
+    owner = call.user.name
+    acl = parse_acl_headers(call.headers, owner, owner, of_bucket=True)
+    if acl is None:
+        return settings
+    if ownership == Ownership.ENFORCED and any(grant.grantee != owner for grant in acl.grants):
+        raise S3Error("InvalidBucketAclWithObjectOwnership")
+    if acl.is_public:
+        raise S3Error("AccessDenied", hint="new buckets block public ACLs: DeletePublicAccessBlock first")
+    return settings | {Setting.ACL.value: format_acl(acl)}
 
 
 async def head_bucket(call: Call) -> Reply:

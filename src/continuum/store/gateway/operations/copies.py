@@ -2,7 +2,6 @@
 
 import time
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -15,6 +14,7 @@ from continuum.store.gateway.conditions import check_copy_source, parse_write_co
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import not_found, parse_version_id, refuse_marker
 from continuum.store.gateway.operations.parts import find_upload, parse_part_number, translate_upload_error
+from continuum.store.gateway.permissions import CopySource, parse_copy_source
 from continuum.store.gateway.piping import pipe
 from continuum.store.gateway.publishing import (
     make_version_id,
@@ -30,31 +30,6 @@ from continuum.store.stores.s3 import StoreReplyError
 
 MAX_COPY_BYTES = 5 * 1024**3
 _HEADER = "x-amz-copy-source"
-
-
-class CopySource(msgspec.Struct, frozen=True):
-    """What `x-amz-copy-source` names."""
-
-    bucket: str
-    key: str
-    version_id: str
-
-
-def parse_copy_source(header: str) -> CopySource:
-    """Parse `[/]bucket/key[?versionId=…]`, percent-encoded. Raises `S3Error` `InvalidArgument`."""
-    path, has_version, query = header.partition("?versionId=")
-    try:
-        decoded = unquote_to_bytes(path.encode("latin-1")).decode()
-    except UnicodeError:
-        decoded = ""
-    bucket, _, key = decoded.removeprefix("/").partition("/")
-    if not bucket or not key:
-        raise S3Error(
-            "InvalidArgument",
-            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
-            extra={"ArgumentName": _HEADER, "ArgumentValue": header[:200]},
-        )
-    return CopySource(bucket, key, parse_version_id(query, _HEADER) if has_version else "")
 
 
 async def copy_object(call: Call) -> Reply:
@@ -105,6 +80,8 @@ def _result(etag: str, modified_at: float, version: Version) -> dict[str, Any]:
 
 async def _find_source(call: Call) -> tuple[CopySource, Version]:
     source = parse_copy_source(call.headers[_HEADER])
+    if "?versionId=" in call.headers[_HEADER]:
+        parse_version_id(source.version_id, _HEADER)
     await call.require_access(source.bucket)
     try:
         version = await call.context.locations.look_up(source.bucket, source.key, source.version_id)

@@ -3,9 +3,11 @@
 from typing import Any
 
 from continuum.store.errors import ERRORS, S3Error
+from continuum.store.gateway.authorizing import may
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import asked_version_id, parse_version_id
+from continuum.store.gateway.permissions import Need
 from continuum.store.gateway.publishing import make_version_id
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
@@ -41,7 +43,7 @@ async def delete_objects(call: Call) -> Reply:
     if not 1 <= len(objects) <= MAX_KEYS:
         raise S3Error("MalformedXML")
     bypass = wanted.get("BypassGovernanceRetention", False)
-    items = [_read_item(item, bypass=bypass) for item in objects]
+    items = [await _refuse(call, _read_item(item, bypass=bypass)) for item in objects]
     valid = tuple(item for item in items if isinstance(item, DeleteItem))
     done = iter(await _delete(call, valid) if valid else ())
     results = [next(done) if isinstance(item, DeleteItem) else item for item in items]
@@ -87,6 +89,29 @@ def _deleted(result: DeleteResult) -> dict[str, Any]:
     if result.is_delete_marker:
         line |= {"DeleteMarker": True, "DeleteMarkerVersionId": result.version_id or result.marker_id}
     return line
+
+
+async def _refuse(call: Call, item: DeleteItem | DeleteResult) -> DeleteItem | DeleteResult:
+    """Return the item, or an error if the sender of the request may not delete it. To delete a version for
+    good is another right, to break a lock a further one."""
+    if isinstance(item, DeleteResult):
+        return item
+    needs = [
+        Need(
+            "s3:DeleteObjectVersion" if item.version_id else "s3:DeleteObject",
+            call.bucket,
+            item.key,
+            item.version_id,
+        )
+    ]
+    if item.bypass_governance:
+        needs.append(Need("s3:BypassGovernanceRetention", call.bucket, item.key, item.version_id))
+    for need in needs:
+        if not await may(call, need):
+            return DeleteResult(
+                key=item.key, version_id=item.version_id, error_code="AccessDenied", message="Access Denied"
+            )
+    return item
 
 
 def _error(result: DeleteResult) -> dict[str, str]:

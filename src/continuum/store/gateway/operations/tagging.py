@@ -6,10 +6,12 @@ import msgspec
 
 from continuum.model.objects import Bucket, Setting, Version
 from continuum.store.errors import S3Error
+from continuum.store.gateway.authorizing import require
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.changing import change_setting, change_version
 from continuum.store.gateway.operations.finding import find_version
+from continuum.store.gateway.permissions import list_needs
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.tags import format_tags, read_bucket_tags, read_object_tags
@@ -21,6 +23,8 @@ async def put_object_tagging(call: Call) -> Reply:
     """Replace the tags of a version."""
     bucket = await call.require_bucket()
     tags = read_object_tags(await _read_tag_set(call))
+    for need in list_needs(call.routed, call.headers):
+        await require(call, need, tags)  # once more, for a policy may ask for the tags
     return answer(call, _tell_version(bucket, await change_version(call, tags=tags)))
 
 
