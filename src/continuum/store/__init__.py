@@ -38,17 +38,27 @@ if TYPE_CHECKING:
     from continuum.store.simulations.traces import COLUMNS as TRACE_COLUMNS
     from continuum.store.simulations.traces import format_request, read_trace
     from continuum.store.stores.configurations import StoreConfiguration, read_store_file, resolve_store
+    from continuum.store.stores.pools import PoolLimits
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
+    from continuum.store.transfers.buckets import BucketEnd
+    from continuum.store.transfers.folders import FolderEnd
+    from continuum.store.transfers.journals import Journal, name_transfer
+    from continuum.store.transfers.moving import Mover
+    from continuum.store.transfers.planning import Plan, TransferRequest
+    from continuum.store.transfers.tallies import Tally
 
 __all__ = [
     "SOURCE_SITE_HEADER",
     "TRACE_COLUMNS",
     "AddStore",
+    "BucketEnd",
     "Buckets",
     "CreateUser",
     "DeleteUser",
     "DescribeStores",
+    "FolderEnd",
     "GatewaySettings",
+    "Journal",
     "Limits",
     "ListBuckets",
     "ListStores",
@@ -59,8 +69,11 @@ __all__ = [
     "Locator",
     "LocatorClient",
     "LocatorSettings",
+    "Mover",
     "ObjectClient",
     "ObjectInfo",
+    "Plan",
+    "PoolLimits",
     "RemoveStore",
     "SimulationReport",
     "StoreClient",
@@ -68,10 +81,13 @@ __all__ = [
     "StoreDescription",
     "StoreDescriptions",
     "StoreReplyError",
+    "Tally",
     "TraceShape",
+    "TransferRequest",
     "Users",
     "format_request",
     "generate",
+    "name_transfer",
     "parse_named_policy",
     "read_store_file",
     "read_trace",
@@ -80,21 +96,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "simulate": "simulations.simulating",
-    "read_trace": "simulations.traces",
-    "parse_named_policy": "simulations.simulating",
-    "generate": "simulations.generating",
-    "format_request": "simulations.traces",
-    "TRACE_COLUMNS": "simulations",
-    "TraceShape": "simulations.generating",
-    "SimulationReport": "simulations.simulating",
     "SOURCE_SITE_HEADER": "objects",
+    "TRACE_COLUMNS": "simulations",
     "AddStore": "locator.messages",
+    "BucketEnd": "transfers.buckets",
     "Buckets": "locator.messages",
     "CreateUser": "locator.messages",
     "DeleteUser": "locator.messages",
     "DescribeStores": "locator.messages",
+    "FolderEnd": "transfers.folders",
     "GatewaySettings": "gateway.settings",
+    "Journal": "transfers.journals",
     "Limits": "gateway.settings",
     "ListBuckets": "locator.messages",
     "ListStores": "locator.messages",
@@ -105,17 +117,30 @@ _HOMES = {
     "Locator": "locator.service",
     "LocatorClient": "locator.client",
     "LocatorSettings": "locator.settings",
+    "Mover": "transfers.moving",
     "ObjectClient": "objects",
     "ObjectInfo": "objects",
+    "Plan": "transfers.planning",
+    "PoolLimits": "stores.pools",
     "RemoveStore": "locator.messages",
+    "SimulationReport": "simulations.simulating",
     "StoreClient": "stores.s3",
     "StoreConfiguration": "stores.configurations",
     "StoreDescription": "locator.messages",
     "StoreDescriptions": "locator.messages",
     "StoreReplyError": "stores.s3",
+    "Tally": "transfers.tallies",
+    "TraceShape": "simulations.generating",
+    "TransferRequest": "transfers.planning",
     "Users": "locator.messages",
+    "format_request": "simulations.traces",
+    "generate": "simulations.generating",
+    "name_transfer": "transfers.journals",
+    "parse_named_policy": "simulations.simulating",
     "read_store_file": "stores.configurations",
+    "read_trace": "simulations.traces",
     "resolve_store": "stores.configurations",
+    "simulate": "simulations.simulating",
 }
 
 
