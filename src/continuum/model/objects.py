@@ -89,8 +89,8 @@ class Versioning(StrEnum):
 
 
 class Setting(StrEnum):
-    """What can be set for a bucket, by S3's own words but for the last. Each value is one document whose form
-    is the gateway's business."""
+    """What can be set for a bucket, by S3's own words but for the last two. Each value is one document whose
+    form is the gateway's business."""
 
     ACL = "acl"
     CORS = "cors"
@@ -103,6 +103,7 @@ class Setting(StrEnum):
     PUBLIC_ACCESS_BLOCK = "publicAccessBlock"
     TAGGING = "tagging"
     PLACEMENT = "placement"
+    ATTACHMENT = "attachment"
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +121,17 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
-    """One copy of one version, in one store."""
+    """One copy of one version, in one store.
+
+    `etag` not empty: it lies in an attached bucket under the object's own name, where others may change it;
+    whoever reads it demands that the store's ETag is still this one. It is never collected.
+    """
 
     store: str
     bucket: str
     key: str
     created_at: float
+    etag: str = ""
 
 
 class Attributes(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,8 +158,9 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     `FULL_OBJECT` or `COMPOSITE`. `part_sizes` is empty unless the object came in parts. `owner` is who wrote
     it. `is_null`: it was written while the bucket kept no versions, and S3 calls it `null`; the locator
     decides. `encryption` is a document of the gateway about how the bytes in the stores are encrypted;
-    `size_bytes`, `part_sizes` and `etag` are those of the plain bytes. A delete marker has no bytes and no
-    replicas.
+    `size_bytes`, `part_sizes` and `etag` are those of the plain bytes. `is_described` false: headers and
+    metadata are yet to be asked of the store (objects of attached buckets). A delete marker has no bytes and
+    no replicas.
     """
 
     bucket: str
@@ -173,6 +180,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     is_delete_marker: bool = False
     encryption: bytes = b""
     attributes: Attributes = Attributes()
+    is_described: bool = True
 
     @property
     def public_id(self) -> str:

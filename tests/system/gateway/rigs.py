@@ -35,7 +35,7 @@ from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 PHYSICAL = "physical"
 LEASE_S = 0.6
 GRACE_S = 0.3
-LIMITS = Limits(collect_every_s=0.1, store_connect_s=1.0, store_wait_s=1.0)
+LIMITS = Limits(collect_every_s=0.1, attend_every_s=0.1, store_connect_s=1.0, store_wait_s=1.0)
 
 
 class Wire:
@@ -201,6 +201,10 @@ class Rig:
     async def add_user(self, name: str) -> User:
         """Return a user who is a member."""
         return await self.locator.ensure_user(name, "member")
+
+    async def ask(self, request: Any) -> Any:
+        """Ask the locator."""
+        return await LocatorClient(self._backbone).ask(request)
 
     async def delete_user(self, name: str) -> None:
         """Take a user's keys away."""

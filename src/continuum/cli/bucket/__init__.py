@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.bucket import listing, transferring
+from continuum.cli.bucket import attaching, listing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -14,4 +14,4 @@ def bucket() -> None:
 
 
 listing.register(app)
-transferring.register(app)
+attaching.register(app)

@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.store import keeping, simulating
+from continuum.cli.store import keeping, simulating, verifying
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -15,3 +15,4 @@ def store() -> None:
 
 keeping.register(app)
 simulating.register(app)
+verifying.register(app)

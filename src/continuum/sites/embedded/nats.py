@@ -28,7 +28,16 @@ SUITES = (
 )
 GROUPS = ("X25519", "CurveP256", "CurveP384")
 _USER_ADMINISTRATION = ("locator.create_user", "locator.list_users", "locator.delete_user")
-_STORE_ADMINISTRATION = ("locator.add_store", "locator.remove_store", "locator.describe_stores")
+_STORE_ADMINISTRATION = (
+    "locator.add_store",
+    "locator.remove_store",
+    "locator.describe_stores",
+    "locator.attach_bucket",
+    "locator.detach_bucket",
+    "locator.start_job",
+    "locator.cancel_job",
+    "locator.get_job",
+)
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +81,7 @@ def permissions_of(identity: str) -> Permissions:
                     "locator.list_buckets",
                     *_USER_ADMINISTRATION,
                     *_STORE_ADMINISTRATION,
+                    "locator.describe_attachments",
                 )
             )
         case _:

@@ -37,10 +37,14 @@ class ChecksumType(StrEnum):
     FULL_OBJECT = "FULL_OBJECT"
 
 
-class _Hash(Protocol):
-    def update(self, data: bytes | memoryview, /) -> object: ...
+class RunningHash(Protocol):
+    """A checksum under way, in the manner of `hashlib`."""
 
-    def digest(self) -> bytes: ...
+    def update(self, data: bytes | memoryview, /) -> object:
+        """Take the next bytes."""
+
+    def digest(self) -> bytes:
+        """Return the checksum of all bytes."""
 
 
 class _Crc:
@@ -76,7 +80,7 @@ class _XxHash:
 
 
 class _Algorithm(msgspec.Struct, frozen=True):
-    start: Callable[[], _Hash]
+    start: Callable[[], RunningHash]
     size_bytes: int
     combine: Callable[[int, int, int], int] | None = None
     composite: bool = True
@@ -95,6 +99,11 @@ _ALGORITHMS: dict[str, _Algorithm] = {
     "xxhash128": _Algorithm(lambda: _XxHash(crt.XXHash.new_xxhash3_128()), 16),
 }
 ALGORITHMS = frozenset(_ALGORITHMS)
+
+
+def start_hash(algorithm: str) -> RunningHash:
+    """Return a checksum that is computed as bytes come: `update`, then `digest`."""
+    return _ALGORITHMS[algorithm].start()
 
 
 # ---- one body ----

@@ -9,6 +9,7 @@ from typing import Protocol
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.security import server_context
+from continuum.store.gateway.attending import Attendant
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
@@ -49,6 +50,7 @@ class Gateway:
         self._discarding: Discarding | None = None
         self._server: GatewayServer | None = None
         self._collecting: asyncio.Task[None] | None = None
+        self._attending: asyncio.Task[None] | None = None
 
     async def start(self, *, wait_s: float = START_WAIT_S) -> None:
         """Connect, open a session, make the physical bucket, listen. Waits up to `wait_s` for what is still
@@ -96,6 +98,7 @@ class Gateway:
         )
         collector = Collector(peers.own, locations, self.counts, every_s=limits.collect_every_s)
         self._collecting = asyncio.create_task(collector.run())
+        self._attending = asyncio.create_task(Attendant(context, every_s=limits.attend_every_s).run())
 
     async def _listen(self, handler: Handler, short_way: ShortWay) -> None:
         settings = self.settings
@@ -134,9 +137,10 @@ class Gateway:
         """Finish what runs, in bounded time, and say goodbye."""
         if self._server is not None:
             await self._server.stop()
-        if self._collecting is not None:
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
+        for task in (self._collecting, self._attending):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for part in (self._copier, self._discarding, self._locations, self._peers, self._backbone):
             if part is not None:
                 await _close(part)

@@ -28,6 +28,7 @@ from continuum.store.gateway.connections import Request
 from continuum.store.gateway.framing import FramingError
 from continuum.store.gateway.metrics import format_metrics
 from continuum.store.gateway.operations import OPERATIONS
+from continuum.store.gateway.origins import PREFLIGHT, answer_preflight, tell_origin
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.wire import format_error, route
 from continuum.store.locator.messages import SessionEndedError
@@ -48,14 +49,16 @@ class Handler:
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation."""
-        operation = "-"
+        operation, bucket = "-", ""
         try:
             if request.raw_path.startswith(OWN_PAGES):
                 return self._own_page(request)
+            if request.method == PREFLIGHT:
+                return await answer_preflight(request, self._context, self._domain)
             routed = route(
                 request.method, request.raw_path, request.raw_query, request.headers, domain=self._domain
             )
-            operation = routed.operation
+            operation, bucket = routed.operation, routed.bucket
             user, verified = await authenticate(request, self._context.locations)
             work = OPERATIONS.get(operation)
             if work is None:
@@ -72,6 +75,8 @@ class Handler:
             log.exception("request %s (%s) failed", request.request_id, operation)
             reply = self._error(request, S3Error("InternalError"))
         self._context.counts.count_request(operation, reply.status)
+        if "origin" in request.headers:
+            await tell_origin(request, reply, self._context, bucket)
         return reply
 
     @staticmethod

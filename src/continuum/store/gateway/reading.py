@@ -7,6 +7,7 @@ reply fails and the client's connection is cut.
 """
 
 import asyncio
+import contextlib
 import logging
 
 from continuum.model.encryption import stored_size
@@ -14,12 +15,16 @@ from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Replica, Version
 from continuum.model.policies import order_replicas
 from continuum.store.gateway.bodies import ClientGoneError
+from continuum.store.gateway.following import follow
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
 from continuum.store.stores.exchanges import Exchange, Sink, StoreProtocolError
+from continuum.store.stores.s3 import StoreReplyError
 
 log = logging.getLogger(__name__)
+
+_CHANGED = frozenset({404, 412, 416})  # what a store says when the object is not the one that is known
 
 
 class UnreadableError(UnavailableError):
@@ -88,7 +93,16 @@ class ReplicaSource:
                 return await self._open(replica, offset), replica
             except ContinuumError as problem:
                 log.warning("cannot read from %s: %s", replica.store, problem.message)
+                if replica.etag and isinstance(problem, StoreReplyError) and problem.status in _CHANGED:
+                    await self._look_again(replica)
+                    if not offset:
+                        raise UnreadableError("The object was changed in its store.") from problem
         return None
+
+    async def _look_again(self, replica: Replica) -> None:
+        """Others changed an attached object: let the index follow."""
+        with contextlib.suppress(ContinuumError):
+            await follow(self.version, replica, self._peers, self._locations)
 
     async def _open(self, replica: Replica, offset: int) -> Exchange:
         client = self._peers.find(replica.store)
@@ -97,7 +111,10 @@ class ReplicaSource:
         whole = offset == 0 and self.length == stored_size(self.version)
         first, last = self.start + offset, self.start + self.length - 1
         exchange = await client.get(
-            replica.key, bucket=replica.bucket, byte_range="" if whole else f"bytes={first}-{last}"
+            replica.key,
+            bucket=replica.bucket,
+            byte_range="" if whole else f"bytes={first}-{last}",
+            if_match=replica.etag,
         )
         if exchange.length != self.length - offset:
             exchange.abort()

@@ -45,6 +45,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     versions: int = 50_000
     stop_s: float = 10.0
     collect_every_s: float = 3.0
+    attend_every_s: float = 1.0
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

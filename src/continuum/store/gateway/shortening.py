@@ -66,7 +66,7 @@ class ShortWay:
 
     def _find_own(self, version: Version) -> Replica | None:
         for replica in version.replicas:
-            if replica.store == self._own:
+            if replica.store == self._own and not replica.etag and version.is_described:
                 return replica
         return None
 

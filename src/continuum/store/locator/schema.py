@@ -151,6 +151,10 @@ replicas = Table(
     Column("physical_bucket", Text, nullable=False),
     Column("physical_key", ByteOrderedText, nullable=False),
     Column("created_at", Double, nullable=False),
+    # Of a replica in an attached bucket: the store's ETag; others may change it, and it is never garbage.
+    Column("etag", Text, nullable=False, server_default=text("''")),
+    # When a verification found that these bytes are not the version's; they are never served.
+    Column("bad_at", Double),
     UniqueConstraint("store", "physical_bucket", "physical_key"),
     sqlite_with_rowid=False,
 )
@@ -195,4 +199,39 @@ garbage = Table(
     ),
     Index(None, "store", "due_at"),
     sqlite_autoincrement=True,  # a number is never used twice: a late report must not end another item
+)
+
+# Long work in a store, where it stands. `due_at` is when it is offered (again) to the gateways of its site.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cursor", ByteOrderedText, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("details", LargeBinary, nullable=False),
+    UniqueConstraint("kind", "store", "bucket", name="uq_jobs_kind"),
+    Index(None, "store", "due_at"),
+    sqlite_autoincrement=True,
+)
+
+# Objects of attached buckets whose state is to be brought to their own names. A new write of the same object
+# is a new row with a new number, so that a late report ends nothing else.
+write_backs = Table(
+    "write_backs",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("key", ByteOrderedText, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("done_at", Double),
+    Column("problem", Text, nullable=False),
+    UniqueConstraint("bucket", "key"),
+    Index(None, "store", "due_at"),
+    Index(None, "done_at"),
+    sqlite_autoincrement=True,
 )

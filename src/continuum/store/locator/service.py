@@ -26,6 +26,7 @@ from continuum.store.locator.reconciling import Reconciler
 from continuum.store.locator.sealing import Sealer
 from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import (
+    MAX_CLAIM,
     MAX_DELETES,
     check_attributes,
     check_count,
@@ -46,7 +47,6 @@ log = logging.getLogger(__name__)
 QUEUE = "hub"
 TOUCH_EVERY_S = 3600.0  # an upload's last use is noted this often; it is compared with days
 STOP_WAIT_S = 5.0
-MAX_CLAIM = 1000
 
 
 class Locator:
@@ -181,8 +181,18 @@ class Locator:
             m.FilterOrphans: self._filter_orphans,
             m.ReportGarbage: self._report_garbage,
             m.DiscardObject: self._discard_object,
-            **StoreKeeper(self._reader, self._writer, self._sealer).handlers(),
+            **self._keeper().handlers(),
         }
+
+    def _keeper(self) -> StoreKeeper:
+        return StoreKeeper(
+            self._reader,
+            self._writer,
+            self._sealer,
+            invalidator=self._invalidator,
+            settings=self._settings,
+            clock=self._clock,
+        )
 
     # ---- sessions ----
 

@@ -17,6 +17,7 @@ MAX_PAIRS_BYTES = 16_384  # headers and metadata together; S3 allows 8 KiB of he
 MAX_PARTS = 10_000
 MAX_ITEMS = 10_000
 MAX_DELETES = 1_000
+MAX_CLAIM = 1000
 MAX_SETTING_BYTES = 262_144
 MAX_ACL_BYTES = 32_768
 MAX_SIZE_BYTES = 2**53  # exact in every JSON reader

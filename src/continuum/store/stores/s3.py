@@ -36,6 +36,7 @@ _OK = frozenset({200, 204, 206})
 _FAILED_STATUS = 300
 _NOT_FOUND = 404
 _UNAVAILABLE = 503
+_CONDITION_FAILED = 412
 
 
 class StoreReplyError(ContinuumError):
@@ -213,13 +214,23 @@ class StoreClient:
 
     # ---- objects ----
 
-    async def get(self, key: str, *, bucket: str | None = None, byte_range: str = "") -> Exchange:
-        """Start reading an object; `byte_range` is like `bytes=0-99`. The reply's body is still to be
-        taken."""
-        headers = {"range": byte_range} if byte_range else None
+    async def get(
+        self, key: str, *, bucket: str | None = None, byte_range: str = "", if_match: str = ""
+    ) -> Exchange:
+        """Start reading an object; `byte_range` is like `bytes=0-99`. The reply's body is still to be taken.
+
+        `if_match`: only if it still has this ETag (also where the store does not know the condition); else
+        the error is 412.
+        """
+        headers = {"range": byte_range} if byte_range else {}
+        if if_match:
+            headers["if-match"] = f'"{if_match}"'
         exchange = await self.exchange("GET", key, bucket=bucket, headers=headers)
         if exchange.status not in _OK:
             await raise_reply(exchange)
+        if if_match and exchange.headers.get("etag", "").strip('"') != if_match:
+            exchange.abort()
+            raise StoreReplyError(_CONDITION_FAILED, "PreconditionFailed", "the object changed", {})
         return exchange
 
     async def head(self, key: str, *, bucket: str | None = None) -> dict[str, str]:
@@ -270,13 +281,15 @@ class StoreClient:
         *,
         bucket: str | None = None,
         token: str = "",
+        start_after: str = "",
         delimiter: str = "",
         max_keys: int = 1000,
     ) -> StorePage:
-        """Return a page of the store's list."""
+        """Return a page of the store's list, from its beginning, a token or a key on."""
         query = [("list-type", "2"), ("max-keys", str(max_keys)), ("prefix", prefix)]
         query += [("delimiter", delimiter)] if delimiter else []
         query += [("continuation-token", token)] if token else []
+        query += [("start-after", start_after)] if start_after else []
         _, body = await self._call("GET", bucket=bucket, query=query)
         root = _parse(body)
         return StorePage(

@@ -18,6 +18,7 @@ from continuum.store.gateway.operations.buckets import (
 )
 from continuum.store.gateway.operations.completing import complete_upload
 from continuum.store.gateway.operations.copies import copy_object, upload_part_copy
+from continuum.store.gateway.operations.cors import delete_bucket_cors, get_bucket_cors, put_bucket_cors
 from continuum.store.gateway.operations.deleting import delete_object, delete_objects
 from continuum.store.gateway.operations.describing import get_object_attributes
 from continuum.store.gateway.operations.listing import list_objects, list_objects_v2
@@ -94,6 +95,9 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "GetObjectLegalHold": get_object_legal_hold,
     "PutObjectLegalHold": put_object_legal_hold,
     "GetObjectAttributes": get_object_attributes,
+    "GetBucketCors": get_bucket_cors,
+    "PutBucketCors": put_bucket_cors,
+    "DeleteBucketCors": delete_bucket_cors,
     "GetBucketPolicy": get_bucket_policy,
     "PutBucketPolicy": put_bucket_policy,
     "DeleteBucketPolicy": delete_bucket_policy,

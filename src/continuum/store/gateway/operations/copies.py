@@ -12,7 +12,12 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType
 from continuum.store.gateway.conditions import check_copy_source, parse_write_conditions
 from continuum.store.gateway.operations.answers import answer, read_input
-from continuum.store.gateway.operations.finding import not_found, parse_version_id, refuse_marker
+from continuum.store.gateway.operations.finding import (
+    not_found,
+    parse_version_id,
+    refuse_marker,
+    require_described,
+)
 from continuum.store.gateway.operations.parts import find_upload, parse_part_number, translate_upload_error
 from continuum.store.gateway.permissions import CopySource, parse_copy_source
 from continuum.store.gateway.piping import pipe
@@ -89,6 +94,8 @@ async def _find_source(call: Call) -> tuple[CopySource, Version]:
         raise not_found(source.key, source.version_id) from None
     if version.is_delete_marker:
         raise _refuse_marker(version, source)
+    if not version.is_described:
+        version = await require_described(call, version, source.version_id)
     check_copy_source(call.headers, version.etag, version.modified_at)
     return source, version
 
@@ -141,7 +148,7 @@ async def _copy_bytes(call: Call, version: Version, key: str) -> str:
     """Put a version's bytes under a new physical key of the own store; return the ETag there."""
     own = call.context.own
     for replica in version.replicas:
-        if replica.store == own.store.name:
+        if replica.store == own.store.name and not replica.etag:
             return await own.copy(key, source_bucket=replica.bucket, source_key=replica.key)
     exchange = await own.begin("PUT", key, length=version.size_bytes)
     headers = await pipe(await _open(call, version, 0, version.size_bytes), exchange)

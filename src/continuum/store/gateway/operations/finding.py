@@ -11,6 +11,7 @@ from continuum.model.objects import NULL_VERSION, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import VERSION_ID_HEADER
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.following import describe
 from continuum.store.gateway.wire import format_http_date
 from continuum.store.locator.messages import NoSuchKeyError
 
@@ -47,7 +48,16 @@ async def find_version(call: Call) -> Version:
         raise not_found(call.key, version_id) from None
     if version.is_delete_marker:
         raise refuse_marker(version, version_id)
-    return version
+    return version if version.is_described else await require_described(call, version, version_id)
+
+
+async def require_described(call: Call, version: Version, version_id: str = "") -> Version:
+    """Return an attached object as its store describes it now. Raises `S3Error` if it is gone."""
+    context = call.context
+    described = await describe(version, context.peers, context.locations)
+    if described is None or (version_id and described.version_id != version.version_id):
+        raise not_found(version.key, version_id)
+    return described
 
 
 def not_found(key: str, version_id: str) -> S3Error:

@@ -11,7 +11,7 @@ session's own nor the upload's.
 """
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Replica, Version, Versioning
@@ -31,6 +31,7 @@ from continuum.store.locator.index.versions import (
     insert_version,
     set_attributes,
 )
+from continuum.store.locator.index.writebacks import note_write_back
 from continuum.store.locator.messages import (
     AddReplica,
     ChangeObject,
@@ -66,7 +67,7 @@ LOCATE = Statement(
     select(versions.c.etag, versions.c.size_bytes, stores.c.site)
     .select_from(
         objects.join(versions, versions.c.number == objects.c.version)
-        .outerjoin(replicas, replicas.c.version == versions.c.number)
+        .outerjoin(replicas, and_(replicas.c.version == versions.c.number, replicas.c.bad_at.is_(None)))
         .outerjoin(stores, stores.c.name == replicas.c.store)
     )
     .where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
@@ -127,7 +128,8 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     )
     if request.upload_id:
         uploading.complete(connection, request.upload_id, version)
-    _publish(connection, bucket, version, current, now=now, grace_s=grace_s)
+    publish_version(connection, bucket, version, current, now=now, grace_s=grace_s)
+    note_write_back(connection, bucket, version.key, now=now)
     return version
 
 
@@ -177,7 +179,7 @@ def _check_kept(connection: Connection, replica: Replica) -> None:
         raise ConflictError("the bytes of this version were discarded before it was committed")
 
 
-def _publish(
+def publish_version(
     connection: Connection,
     bucket: Bucket,
     version: Version,
@@ -215,12 +217,13 @@ def delete_objects(connection: Connection, request: Delete, *, now: float, grace
     """Delete objects of one bucket. Raises `NoSuchBucketError`; what concerns one item is in its result."""
     require_session(connection, request.session_id)
     bucket = require_bucket(connection, request.bucket)
-    return Deleted(
-        results=tuple(
-            _delete(connection, bucket, item, request.owner, now=now, grace_s=grace_s)
-            for item in request.objects
-        )
+    results = tuple(
+        _delete(connection, bucket, item, request.owner, now=now, grace_s=grace_s) for item in request.objects
     )
+    for result in results:
+        if not result.error_code:
+            note_write_back(connection, bucket, result.key, now=now)
+    return Deleted(results=results)
 
 
 def _delete(
@@ -270,7 +273,7 @@ def _mark_deleted(
             is_null=bucket.versioning is not Versioning.ENABLED,
             is_delete_marker=True,
         )
-        _publish(connection, bucket, marker, current, now=now, grace_s=grace_s)
+        publish_version(connection, bucket, marker, current, now=now, grace_s=grace_s)
     else:
         marker = known.version
     return DeleteResult(key=item.key, marker_id=marker.public_id, is_delete_marker=True)

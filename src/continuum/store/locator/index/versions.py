@@ -22,10 +22,11 @@ class Details(msgspec.Struct, frozen=True, array_like=True):
     checksums: dict[str, str] = {}
     part_sizes: tuple[int, ...] = ()
     encryption: bytes = b""
+    is_described: bool = True
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Details).decode
+decode_details = msgspec.msgpack.Decoder(Details).decode
 _decode_attributes = msgspec.msgpack.Decoder(Attributes).decode
 _NO_ATTRIBUTES = Attributes()
 
@@ -50,6 +51,8 @@ _REPLICA_COLUMNS = (
     replicas.c.physical_bucket,
     replicas.c.physical_key,
     replicas.c.created_at,
+    replicas.c.etag,
+    replicas.c.bad_at,
 )
 _STORED = len(_VERSION_COLUMNS)
 
@@ -95,6 +98,11 @@ SET_ATTRIBUTES = Statement(
     .where(versions.c.number == bindparam("of_number"))
     .values(attributes=bindparam("to_attributes"))
 )
+SET_DETAILS = Statement(
+    update(versions)
+    .where(versions.c.number == bindparam("of_number"))
+    .values(details=bindparam("to_details"))
+)
 INSERT_VERSION = Statement(
     insert(versions)
     .values(
@@ -127,7 +135,7 @@ DISCARD_REPLICAS = Statement(
             literal(""),
             literal(0),
             bindparam("due_at"),
-        ).where(replicas.c.version == bindparam("version")),
+        ).where(replicas.c.version == bindparam("version"), replicas.c.etag == literal("")),
     )
 )
 DELETE_REPLICAS = Statement(delete(replicas).where(replicas.c.version == bindparam("version")))
@@ -177,7 +185,12 @@ def set_attributes(connection: Connection, number: int, attributes: Attributes) 
 def insert_version(connection: Connection, version: Version) -> int:
     """Write a version and its replicas; return its row."""
     details = Details(
-        version.headers, version.metadata, version.checksums, version.part_sizes, version.encryption
+        version.headers,
+        version.metadata,
+        version.checksums,
+        version.part_sizes,
+        version.encryption,
+        version.is_described,
     )
     row = connection.row(
         INSERT_VERSION,
@@ -210,7 +223,21 @@ def insert_replica(connection: Connection, number: int, replica: Replica) -> Non
         physical_bucket=replica.bucket,
         physical_key=replica.key,
         created_at=replica.created_at,
+        etag=replica.etag,
+        bad_at=None,
     )
+
+
+def describe_version(
+    connection: Connection, row: Row, headers: dict[str, str], metadata: dict[str, str]
+) -> Version:
+    """Note what a store says of an attached object; return the version as it is now."""
+    version = msgspec.structs.replace(row.version, headers=headers, metadata=metadata, is_described=True)
+    details = Details(
+        headers, metadata, version.checksums, version.part_sizes, version.encryption, is_described=True
+    )
+    connection.run(SET_DETAILS, of_number=row.number, to_details=_encode(details))
+    return version
 
 
 def end_version(connection: Connection, number: int, *, now: float, grace_s: float) -> None:
@@ -244,7 +271,7 @@ def _row(rows: list[tuple[Any, ...]]) -> Row | None:
         is_delete_marker,
         attributes,
     ) = rows[0][:_STORED]
-    more = _decode(details)
+    more = decode_details(details)
     version = Version(
         bucket=bucket,
         key=key,
@@ -263,18 +290,17 @@ def _row(rows: list[tuple[Any, ...]]) -> Row | None:
         is_delete_marker=bool(is_delete_marker),
         encryption=more.encryption,
         attributes=_decode_attributes(attributes) if attributes else _NO_ATTRIBUTES,
+        is_described=more.is_described,
     )
     return Row(number, version, ended_at is not None)
 
 
 def _replicas(rows: list[tuple[Any, ...]]) -> tuple[Replica, ...]:
-    """Replicas, the oldest first: the one that the writer made."""
+    """Replicas that can be served, the oldest first: the one that the writer made."""
     found = [
-        Replica(
-            store=row[_STORED], bucket=row[_STORED + 1], key=row[_STORED + 2], created_at=row[_STORED + 3]
-        )
-        for row in rows
-        if row[_STORED] is not None
+        Replica(store=store, bucket=bucket, key=key, created_at=created_at, etag=etag)
+        for store, bucket, key, created_at, etag, bad_at in (row[_STORED:] for row in rows)
+        if store is not None and bad_at is None
     ]
     found.sort(key=lambda replica: replica.created_at)
     return tuple(found)
