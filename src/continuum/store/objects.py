@@ -23,7 +23,7 @@ from continuum.store.stores.exchanges import (
 )
 from continuum.store.stores.pools import PoolLimits
 from continuum.store.stores.s3 import StoreClient, StoreReplyError
-from continuum.store.transfers import save_body, send_file, size_of
+from continuum.store.transfers.files import save_body, send_file, size_of
 
 PART_BYTES = 32 * 1024 * 1024
 MULTIPART_ABOVE_BYTES = 64 * 1024 * 1024

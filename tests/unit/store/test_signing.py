@@ -383,6 +383,7 @@ def test_what_botocore_signs_in_headers_is_verified(path, pairs, headers, method
 
 @given(paths, queries, extra_headers)
 def test_what_botocore_presigns_is_verified(path, pairs, headers):
+    pairs = [pair for pair in pairs if not pair[0].startswith("X-Amz-")]  # those are the signature's own
     request = botocore_request("GET", path, pairs, headers)
     S3SigV4QueryAuth(CREDENTIALS, "s3", "eu-central-1", expires=60).add_auth(request)
     received = as_received(request)
