@@ -78,6 +78,11 @@ class Home:
         """The keys of the person who uses this home (mode 0600)."""
         return self.path / "credentials.json"
 
+    @property
+    def master_keys_file(self) -> Path:
+        """The keys that wrap those of encrypted objects (mode 0600), the same for all gateways."""
+        return self.path / "store" / "master.keys"
+
     def continuum(self) -> Continuum:
         """Return the description of the continuum; raises `NotFoundError` if it was never up."""
         return read_document(self.continuum_file, Continuum, hint="start one with `continuum up`")

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from continuum.store.encryption.masterkeys import ensure_master_keys
     from continuum.store.gateway.settings import GatewaySettings, Limits
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
@@ -107,6 +108,7 @@ __all__ = [
     "TraceShape",
     "TransferRequest",
     "Users",
+    "ensure_master_keys",
     "format_request",
     "generate",
     "name_transfer",
@@ -166,6 +168,7 @@ _HOMES = {
     "TraceShape": "simulations.generating",
     "TransferRequest": "transfers.planning",
     "Users": "locator.messages",
+    "ensure_master_keys": "encryption.masterkeys",
     "format_request": "simulations.traces",
     "generate": "simulations.generating",
     "name_transfer": "transfers.journals",

@@ -17,7 +17,7 @@ from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
 from continuum.sites.embedded import nats, seaweedfs
 from continuum.sites.embedded.seaweedfs import PlannedStore, StoreSecrets
-from continuum.sites.homes import Continuum, SiteAddress
+from continuum.sites.homes import Continuum, Home, SiteAddress
 from continuum.sites.hubs import HubSettings, UserFile
 from continuum.sites.supervision.plans import (
     Plan,
@@ -266,6 +266,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         own_store=store.own,
         peer_store=store.peer,
         policy=settings.policy,
+        master_keys_file=Home(settings.home).master_keys_file,
     )
 
 

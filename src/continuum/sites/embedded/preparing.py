@@ -20,6 +20,7 @@ from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
 from continuum.sites.embedded.seaweedfs import STORE_PORT_NAMES, ensure_store_secrets
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
+from continuum.store import ensure_master_keys
 
 DEFAULT_HUB_PORT = 3000
 DEFAULT_GATEWAY_PORT = 8002  # of the first site; the next ones follow
@@ -53,6 +54,7 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
     ports = _choose_inner_ports(before, names, {hub_port, *gateway_ports}, tell)
     run_folder = choose_run_folder(home.path)
     create_identity(home.path, "hub", "hub")
+    ensure_master_keys(home.master_keys_file)
     return EmbeddedSettings(
         name=home.path.name.removeprefix(".") or "continuum",
         home=home.path,

@@ -73,6 +73,11 @@ class MasterKeys:
         """The ids of the keys, the current one first."""
         return tuple(self._keys)
 
+    def is_current(self, key_id: str) -> bool:
+        """Whether a data key under this master key need not be wrapped anew."""
+        self._look()
+        return key_id == self.current_id
+
     def wrap(self, data_key: bytes) -> tuple[str, bytes]:
         """Return the current master key's id and the wrapped data key. Raises `MissingMasterKeyError`."""
         self._look()
@@ -117,7 +122,7 @@ class MasterKeys:
         if self._path is None:
             return
         seen = _state_of(self._path) if self._path.exists() else None
-        self._take(read_keys(self._path))
+        self._take(read_master_keys(self._path))
         self._seen = seen
 
 
@@ -134,12 +139,12 @@ def identify(key: bytes) -> str:
     return hashlib.sha256(b"continuum master key id" + key).hexdigest()[:_ID_CHARACTERS]
 
 
-def make_key() -> bytes:
+def make_master_key() -> bytes:
     """Return a new master key."""
     return secrets.token_bytes(KEY_BYTES)
 
 
-def read_keys(path: Path) -> list[bytes]:
+def read_master_keys(path: Path) -> list[bytes]:
     """Return the keys in a file, the current one first. Raises `InvalidInputError` with what is wrong."""
     try:
         with path.open("rb") as file:
@@ -188,7 +193,7 @@ def format_keys(keys: Sequence[bytes]) -> str:
     )
 
 
-def write_keys(path: Path, keys: Sequence[bytes]) -> None:
+def write_master_keys(path: Path, keys: Sequence[bytes]) -> None:
     """Replace the keys in a file, for nobody else to read; on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -205,12 +210,12 @@ def write_keys(path: Path, keys: Sequence[bytes]) -> None:
         os.close(folder)
 
 
-def ensure_keys(path: Path) -> None:
+def ensure_master_keys(path: Path) -> None:
     """Make a ring with one key unless there is one. Raises `InvalidInputError` if what is there is wrong."""
     if path.exists():
-        read_keys(path)
+        read_master_keys(path)
     else:
-        write_keys(path, [make_key()])
+        write_master_keys(path, [make_master_key()])
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

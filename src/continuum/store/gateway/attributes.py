@@ -30,8 +30,6 @@ CONTENT_HEADERS = {
 
 # Asked for, these change what is kept or how. Ignoring them would lose what the client relies on.
 _REFUSED = (
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
 )

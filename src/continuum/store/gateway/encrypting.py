@@ -135,6 +135,14 @@ def protect_with_customer_key(customer: CustomerKey) -> Protection:
     return Protection(Encryption(form=1, mode=SSE_C, salt=salt, check=check), key, customer.headers)
 
 
+def renew(vault: Vault, encryption: Encryption, key: bytes) -> Encryption:
+    """Return the same encryption under the master key that is current now: a write may take longer than a
+    rotation."""
+    if encryption.mode != SSE_S3 or vault.master_keys.is_current(encryption.key_id):
+        return encryption
+    return _wrap(vault, key, encryption)
+
+
 def rewrap(vault: Vault, encryption: Encryption) -> Encryption:
     """Return the same encryption with its data key under the current master key (SSE-S3)."""
     return _wrap(vault, _unwrap(vault, encryption), encryption)
@@ -207,11 +215,9 @@ def check_plain(customer: CustomerKey | None) -> None:
         raise S3Error("InvalidRequest", _NOT_APPLICABLE)
 
 
-def format_encryption_headers(encryption: Encryption, customer: CustomerKey | None) -> dict[str, str]:
-    """Return what the reply to GET or HEAD says."""
-    return (
-        customer.headers if customer is not None else {HEADER: ALGORITHM} if encryption.mode == SSE_S3 else {}
-    )
+def tell(customer: CustomerKey | None) -> dict[str, str]:
+    """Return what a reply says of an encrypted version: the customer's key, or that there is one of ours."""
+    return {HEADER: ALGORITHM} if customer is None else customer.headers
 
 
 # ---- headers with a customer's key ----

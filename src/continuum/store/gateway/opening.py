@@ -6,12 +6,13 @@ another replica from the last byte that was good, and if there is none the clien
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from continuum.model.encryption import (
     HEADER_BYTES,
+    SSE_S3,
     Encryption,
     Stream,
     list_streams,
@@ -22,7 +23,13 @@ from continuum.model.objects import Version
 from continuum.store.encryption.segments import CorruptError, Opener
 from continuum.store.gateway.bodies import ReplyBody
 from continuum.store.gateway.calls import Context
-from continuum.store.gateway.encrypting import CustomerKey, check_plain, unlock
+from continuum.store.gateway.encrypting import (
+    CUSTOMER,
+    check_plain,
+    parse_customer_key,
+    tell,
+    unlock,
+)
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
@@ -34,22 +41,38 @@ log = logging.getLogger(__name__)
 
 
 class Unlocked(msgspec.Struct, frozen=True):
-    """An encrypted version and its data key. Never in a repr."""
+    """An encrypted version, its data key, and what a reply says of it. The key is never in a repr."""
 
     encryption: Encryption
     key: bytes
+    headers: dict[str, str]
 
     def __repr__(self) -> str:
         return f"Unlocked({self.encryption!r})"
 
 
-def unlock_version(version: Version, customer: CustomerKey | None, vault: Vault) -> Unlocked | None:
+def unlock_version(
+    version: Version, headers: Mapping[str, str], vault: Vault, prefix: str = CUSTOMER
+) -> Unlocked | None:
     """Return what opens a version; None if it is not encrypted. Raises `S3Error`."""
+    customer = parse_customer_key(headers, vault, prefix)
     encryption = read_encryption(version.encryption)
     if encryption is None:
         check_plain(customer)
         return None
-    return Unlocked(encryption, unlock(encryption, customer, vault))
+    return Unlocked(encryption, unlock(encryption, customer, vault), tell(customer))
+
+
+def describe_encryption(version: Version, headers: Mapping[str, str], vault: Vault) -> dict[str, str]:
+    """Return what a reply without bytes says of a version's encryption. Raises `S3Error` unless the request
+    brings the customer's key that the version needs."""
+    customer = parse_customer_key(headers, vault)
+    encryption = read_encryption(version.encryption)
+    if encryption is None or encryption.mode == SSE_S3:
+        check_plain(customer)
+        return {} if encryption is None else tell(None)
+    unlock(encryption, customer, vault)
+    return tell(customer)
 
 
 class SealedRange:

@@ -12,7 +12,8 @@ import msgspec
 
 from continuum.model.encryption import SSE_S3, format_encryption
 from continuum.store.encryption.segments import Sealer
-from continuum.store.gateway.encrypting import Protection
+from continuum.store.gateway.encrypting import Protection, renew
+from continuum.store.gateway.vaults import Vault
 
 
 class Sealing:
@@ -47,11 +48,10 @@ class Sealing:
             return self._content_md5.hex()
         return self.sealer.digest.hexdigest() if self.sealer.digest is not None else ""
 
-    def describe(self, stored_etag: str) -> bytes:
+    def describe(self, stored_etag: str, vault: Vault) -> bytes:
         """Return what is kept of the encryption; empty if there is none."""
         if self._protection is None or self.sealer is None:
             return b""
-        whole = msgspec.structs.replace(
-            self._protection.encryption, header=self.sealer.header, stored_etag=stored_etag
-        )
+        encryption = renew(vault, self._protection.encryption, self._protection.key)
+        whole = msgspec.structs.replace(encryption, header=self.sealer.header, stored_etag=stored_etag)
         return format_encryption(whole)

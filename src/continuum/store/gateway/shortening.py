@@ -10,11 +10,18 @@ beginning; so there is one place where errors are worded.
 import time
 from functools import partial
 
+import msgspec
+
+from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Role, User, Version
+from continuum.store.encryption.segments import Opener
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import format_attributes
+from continuum.store.gateway.bodies import ReplyBody
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.connections import Connection, Request
+from continuum.store.gateway.encrypting import CUSTOMER_HEADERS
+from continuum.store.gateway.opening import OpenedBody, SealedRange, unlock_version
 from continuum.store.gateway.operations.reads import SMALL_BYTES, SOURCE_SITE_HEADER
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import route
@@ -28,8 +35,17 @@ _DECIDING = frozenset(
     {
         *("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
         *("origin", "x-amz-expected-bucket-owner", "x-amz-security-token"),
+        *CUSTOMER_HEADERS,
     }
 )
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What opens an encrypted object."""
+
+    stored_bytes: int
+    opener: Opener
+    headers: dict[str, str]
 
 
 class ShortWay:
@@ -56,12 +72,13 @@ class ShortWay:
         ):
             return False
         replica = self._find_own(version)
-        if replica is None:
+        sealed = self._unlock(version) if version.encryption else None
+        if replica is None or (sealed is None and version.encryption):
             return False
         exchange = self._context.own.begin_get(replica.key, replica.bucket)
         if exchange is None:
             return False
-        exchange.on_over = partial(self._answer, request, connection, version, exchange)
+        exchange.on_over = partial(self._answer, request, connection, version, exchange, sealed)
         return True
 
     def _find_own(self, version: Version) -> Replica | None:
@@ -104,11 +121,30 @@ class ShortWay:
             return False
         return user.role is Role.ADMIN or bucket.owner == user.name
 
-    def _answer(self, request: Request, connection: Connection, version: Version, exchange: Exchange) -> None:
+    def _unlock(self, version: Version) -> Sealed | None:
+        """Return what opens an encrypted object, if everything for it is at hand."""
+        try:
+            unlocked = unlock_version(version, {}, self._context.vault)
+            if unlocked is None or not unlocked.encryption.header:
+                return None
+            sealed = SealedRange(version, unlocked, 0, version.size_bytes, self._context.vault)
+            return Sealed(sealed.length, sealed.open(unlocked.encryption.header), unlocked.headers)
+        except ContinuumError:
+            return None
+
+    def _answer(
+        self,
+        request: Request,
+        connection: Connection,
+        version: Version,
+        exchange: Exchange,
+        sealed: Sealed | None,
+    ) -> None:
         """The store's reply began, or failed to."""
         exchange.on_over = None
         bucket = self._context.locations.recall_bucket(version.bucket)
-        if bucket is None or exchange.status != _OK or exchange.length != version.size_bytes:
+        length = version.size_bytes if sealed is None else sealed.stored_bytes
+        if bucket is None or exchange.status != _OK or exchange.length != length:
             exchange.abort()
             connection.start(request)
             return
@@ -121,4 +157,8 @@ class ShortWay:
             is_versioned=bool(bucket.versioning),
         )
         headers[SOURCE_SITE_HEADER] = self._context.site
-        connection.answer(request, Reply(headers=headers, stream=exchange, length=version.size_bytes))
+        body: ReplyBody = exchange
+        if sealed is not None:
+            headers.update(sealed.headers)
+            body = OpenedBody(exchange, sealed.opener, counts)
+        connection.answer(request, Reply(headers=headers, stream=body, length=version.size_bytes))

@@ -11,15 +11,15 @@ from continuum.store.encryption.masterkeys import (
     MasterKeys,
     MissingMasterKeyError,
     derive_customer_keys,
-    ensure_keys,
+    ensure_master_keys,
     format_keys,
     identify,
-    make_key,
+    make_master_key,
     open_customer_key,
     open_master_keys,
     parse_keys,
-    read_keys,
-    write_keys,
+    read_master_keys,
+    write_master_keys,
 )
 from continuum.store.encryption.segments import CorruptError
 
@@ -36,16 +36,16 @@ class Clock:
 
 def test_a_ring_is_written_for_its_owner_only_and_kept(tmp_path: Path):
     path = tmp_path / "secrets" / "master.keys"
-    ensure_keys(path)
-    keys = read_keys(path)
+    ensure_master_keys(path)
+    keys = read_master_keys(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    ensure_keys(path)
-    assert read_keys(path) == keys
+    ensure_master_keys(path)
+    assert read_master_keys(path) == keys
     assert [found.name for found in path.parent.iterdir()] == ["master.keys"]
 
 
 def test_a_wrapped_key_opens_with_the_ring_that_wrapped_it(tmp_path: Path):
-    ring = MasterKeys([make_key(), make_key()])
+    ring = MasterKeys([make_master_key(), make_master_key()])
     key_id, wrapped = ring.wrap(DATA_KEY)
     assert key_id == ring.current_id == ring.ids[0]
     assert ring.unwrap(key_id, wrapped) == DATA_KEY
@@ -54,7 +54,7 @@ def test_a_wrapped_key_opens_with_the_ring_that_wrapped_it(tmp_path: Path):
 
 
 def test_what_was_changed_or_is_under_another_key_does_not_unwrap():
-    ring = MasterKeys([make_key(), make_key()])
+    ring = MasterKeys([make_master_key(), make_master_key()])
     key_id, wrapped = ring.wrap(DATA_KEY)
     for damaged in (b"", wrapped[:-1], wrapped[:5] + b"x" + wrapped[6:]):
         with pytest.raises(CorruptError):
@@ -64,20 +64,20 @@ def test_what_was_changed_or_is_under_another_key_does_not_unwrap():
 
 
 def test_a_key_that_is_not_there_is_named():
-    key_id, wrapped = MasterKeys([make_key()]).wrap(DATA_KEY)
+    key_id, wrapped = MasterKeys([make_master_key()]).wrap(DATA_KEY)
     with pytest.raises(MissingMasterKeyError, match=key_id):
-        MasterKeys([make_key()]).unwrap(key_id, wrapped)
+        MasterKeys([make_master_key()]).unwrap(key_id, wrapped)
     with pytest.raises(MissingMasterKeyError, match="no master key"):
         MasterKeys().wrap(DATA_KEY)
 
 
 def test_rotation_needs_no_restart(tmp_path: Path):
     path, clock = tmp_path / "keys", Clock()
-    old, new = make_key(), make_key()
-    write_keys(path, [old])
+    old, new = make_master_key(), make_master_key()
+    write_master_keys(path, [old])
     writer, reader = MasterKeys(path=path, clock=clock), MasterKeys(path=path, clock=clock)
     before = writer.wrap(DATA_KEY)
-    write_keys(path, [new, old])
+    write_master_keys(path, [new, old])
     assert writer.wrap(DATA_KEY)[0] == identify(old)  # not looked at again within a second
     clock.now += 2
     after = writer.wrap(DATA_KEY)
@@ -88,7 +88,7 @@ def test_rotation_needs_no_restart(tmp_path: Path):
 
 def test_a_file_that_becomes_unreadable_changes_nothing(tmp_path: Path):
     path, clock = tmp_path / "keys", Clock()
-    write_keys(path, [make_key()])
+    write_master_keys(path, [make_master_key()])
     ring = MasterKeys(path=path, clock=clock)
     path.write_text("damaged")
     clock.now += 2
@@ -102,7 +102,7 @@ def test_wrong_files_are_refused_and_not_shown(tmp_path: Path):
     path = tmp_path / "keys"
     with pytest.raises(InvalidInputError, match="cannot read the master keys"):
         MasterKeys(path=path)
-    write_keys(path, [make_key()])
+    write_master_keys(path, [make_master_key()])
     path.chmod(0o640)
     with pytest.raises(InvalidInputError, match="others than its owner"):
         MasterKeys(path=path)
@@ -113,7 +113,7 @@ def test_wrong_files_are_refused_and_not_shown(tmp_path: Path):
 
 
 def test_keys_come_from_the_environment_too():
-    keys = [make_key(), make_key()]
+    keys = [make_master_key(), make_master_key()]
     lines = [line.partition("#")[0].strip() for line in format_keys(keys).splitlines()[1:]]
     ring = open_master_keys(None, {ENVIRONMENT_VARIABLE: ",".join(lines)})
     assert ring.ids == tuple(map(identify, keys))
@@ -121,7 +121,7 @@ def test_keys_come_from_the_environment_too():
 
 
 def test_nothing_shows_a_key():
-    key = make_key()
+    key = make_master_key()
     shown = repr(MasterKeys([key]))
     assert identify(key) in shown
     assert key.hex() not in shown

@@ -21,6 +21,11 @@ from continuum.store.gateway.operations.copies import copy_object, upload_part_c
 from continuum.store.gateway.operations.cors import delete_bucket_cors, get_bucket_cors, put_bucket_cors
 from continuum.store.gateway.operations.deleting import delete_object, delete_objects
 from continuum.store.gateway.operations.describing import get_object_attributes
+from continuum.store.gateway.operations.encryption import (
+    delete_bucket_encryption,
+    get_bucket_encryption,
+    put_bucket_encryption,
+)
 from continuum.store.gateway.operations.listing import list_objects, list_objects_v2
 from continuum.store.gateway.operations.locking import (
     get_object_legal_hold,
@@ -112,6 +117,9 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "PutBucketAcl": put_bucket_acl,
     "GetObjectAcl": get_object_acl,
     "PutObjectAcl": put_object_acl,
+    "GetBucketEncryption": get_bucket_encryption,
+    "PutBucketEncryption": put_bucket_encryption,
+    "DeleteBucketEncryption": delete_bucket_encryption,
 }
 
 __all__ = ["OPERATIONS"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from continuum.model.encryption import SSE_S3, read_encryption
 from continuum.model.objects import Bucket, Replica, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
@@ -20,11 +21,18 @@ from continuum.store.gateway.checksums import (
     combine_parts,
 )
 from continuum.store.gateway.conditions import parse_write_conditions
+from continuum.store.gateway.encrypting import ALGORITHM
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.parts import find_upload, group_parts, translate_upload_error
 from continuum.store.gateway.publishing import derive_version_id, publish, refuse_early
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.sealedparts import (
+    describe_joined,
+    find_sizes,
+    show_parts,
+    stored_part_etag,
+)
 from continuum.store.locator.messages import NoSuchKeyError, NoSuchUploadError, Upload
 from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
 
@@ -65,9 +73,11 @@ async def complete_upload(call: Call) -> Reply:
         if not isinstance(translated, NoSuchUploadError):
             raise translated from problem
         checksum = {}
-        joined = await _find_joined(client, upload, translated)
+        joined = await _find_joined(client, upload, chosen, translated)
     _check_size(call, joined)
-    version = _version(upload, joined, checksum)
+    numbers = [part["PartNumber"] for part in chosen]
+    encryption = describe_joined(upload, numbers, joined.etag, call.context.vault)
+    version = _version(upload, joined, checksum, encryption)
     session_id = call.context.locations.session_id
     published = await publish(
         call, version, session_id=session_id, conditions=conditions, upload_id=upload.upload_id
@@ -102,6 +112,9 @@ def _answer(call: Call, bucket: Bucket, version: Version) -> Reply:
         output["ChecksumType"] = version.checksum_type
     if bucket.versioning:
         output["VersionId"] = version.public_id
+    encryption = read_encryption(version.encryption)
+    if encryption is not None and encryption.mode == SSE_S3:
+        output["ServerSideEncryption"] = ALGORITHM
     return answer(call, output)
 
 
@@ -123,7 +136,7 @@ async def _list_all(client: StoreClient, upload: Upload) -> dict[int, list[Store
         found.extend(parts)
         more = more and bool(parts)
         after = parts[-1].number if parts else after
-    return group_parts(found)
+    return group_parts(show_parts(upload, found))
 
 
 def _check_parts(
@@ -190,20 +203,31 @@ def _part_checksum(call: Call, upload: Upload, part: Mapping[str, Any]) -> str:
 async def _join(
     client: StoreClient, upload: Upload, chosen: Sequence[Mapping[str, Any]], sizes: Sequence[int]
 ) -> Joined:
-    parts = [(part["PartNumber"], part["ETag"].strip().strip('"')) for part in chosen]
+    parts = [(part["PartNumber"], stored_part_etag(upload, _etag(part))) for part in chosen]
     etag = await client.complete_upload(
         upload.physical_key, upload.store_upload_id, parts, bucket=upload.physical_bucket
     )
     return Joined(etag, sum(sizes), tuple(sizes))
 
 
-async def _find_joined(client: StoreClient, upload: Upload, problem: NoSuchUploadError) -> Joined:
+def _etag(part: Mapping[str, Any]) -> str:
+    etag: str = part["ETag"]
+    return etag.strip().strip('"')
+
+
+async def _find_joined(
+    client: StoreClient, upload: Upload, chosen: Sequence[Mapping[str, Any]], problem: NoSuchUploadError
+) -> Joined:
     """Return the object that an earlier try of the same request left, or raise `problem`."""
     try:
         headers = await client.head(upload.physical_key, bucket=upload.physical_bucket)
     except StoreReplyError:
         raise problem from None
-    return Joined(headers.get("etag", "").strip('"'), int(headers["content-length"]), ())
+    stored_bytes = int(headers["content-length"])
+    sizes = find_sizes(upload, [_etag(part) for part in chosen], stored_bytes)
+    if sizes is None:
+        raise problem
+    return Joined(headers.get("etag", "").strip('"'), sum(sizes) if sizes else stored_bytes, sizes)
 
 
 def _check_size(call: Call, joined: Joined) -> None:
@@ -216,7 +240,7 @@ def _check_size(call: Call, joined: Joined) -> None:
         )
 
 
-def _version(upload: Upload, joined: Joined, checksum: dict[str, str]) -> Version:
+def _version(upload: Upload, joined: Joined, checksum: dict[str, str], encryption: bytes) -> Version:
     now = time.time()
     replica = Replica(
         store=upload.store, bucket=upload.physical_bucket, key=upload.physical_key, created_at=now
@@ -236,4 +260,5 @@ def _version(upload: Upload, joined: Joined, checksum: dict[str, str]) -> Versio
         replicas=(replica,),
         owner=upload.initiator,
         attributes=upload.attributes,
+        encryption=encryption,
     )

@@ -11,6 +11,12 @@ from continuum.store.gateway.attributes import Described, describe_write
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType
 from continuum.store.gateway.conditions import check_copy_source, parse_write_conditions
+from continuum.store.gateway.duplicating import asks_for_encryption, duplicate, open_body
+from continuum.store.gateway.encrypting import (
+    COPY_SOURCE_CUSTOMER,
+    choose_protection,
+)
+from continuum.store.gateway.opening import unlock_version
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import (
     not_found,
@@ -18,7 +24,12 @@ from continuum.store.gateway.operations.finding import (
     refuse_marker,
     require_described,
 )
-from continuum.store.gateway.operations.parts import find_upload, parse_part_number, translate_upload_error
+from continuum.store.gateway.operations.parts import (
+    find_protection,
+    find_upload,
+    parse_part_number,
+    translate_upload_error,
+)
 from continuum.store.gateway.permissions import CopySource, parse_copy_source
 from continuum.store.gateway.piping import pipe
 from continuum.store.gateway.publishing import (
@@ -28,8 +39,8 @@ from continuum.store.gateway.publishing import (
     removed_on_failure,
 )
 from continuum.store.gateway.ranges import parse_range
-from continuum.store.gateway.reading import ReadStream, ReplicaSource
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.sealedparts import show_etag
 from continuum.store.locator.messages import NoSuchKeyError
 from continuum.store.stores.s3 import StoreReplyError
 
@@ -49,16 +60,18 @@ async def copy_object(call: Call) -> Reply:
             f" {MAX_COPY_BYTES}",
         )
     described = _describe(call, bucket, source, version)
+    protection = choose_protection(call.headers, bucket, call.context.vault)
+    unlocked = unlock_version(version, call.headers, call.context.vault, COPY_SOURCE_CUSTOMER)
     physical = call.context.locations.make_physical_key()
     with removed_on_failure(call, physical):
-        etag = await _copy_bytes(call, version, physical.key)
+        made = await duplicate(call.context, version, unlocked, protection, physical.key)
         whole = version.checksum_type == ChecksumType.FULL_OBJECT
         copied = msgspec.structs.replace(
             version,
             bucket=call.bucket,
             key=call.key,
             version_id=make_version_id(),
-            etag=etag,
+            etag=made.etag,
             modified_at=time.time(),
             headers=described.headers,
             metadata=described.metadata,
@@ -68,12 +81,15 @@ async def copy_object(call: Call) -> Reply:
             replicas=(own_replica(call, physical.key),),
             owner=call.user.name,
             attributes=described.attributes,
+            encryption=made.encryption,
         )
         published = await publish(call, copied, session_id=physical.session_id, conditions=conditions)
     output: dict[str, Any] = {"CopyObjectResult": _result(published.etag, published.modified_at, published)}
     if bucket.versioning:
         output["VersionId"] = published.public_id
-    return answer(call, output | await _tell_source(call, source, version))
+    reply = answer(call, output | await _tell_source(call, source, version))
+    reply.headers.update(made.headers)
+    return reply
 
 
 def _result(etag: str, modified_at: float, version: Version) -> dict[str, Any]:
@@ -127,7 +143,8 @@ def _describe(call: Call, bucket: Bucket, source: CopySource, version: Version) 
         described = msgspec.structs.replace(described, attributes=attributes)
     if _parse_directive(call, "x-amz-metadata-directive") == "REPLACE":
         return described
-    if (source.bucket, source.key) == (call.bucket, call.key) and not source.version_id:
+    is_itself = (source.bucket, source.key) == (call.bucket, call.key) and not source.version_id
+    if is_itself and not asks_for_encryption(call.headers):
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing"
@@ -144,43 +161,32 @@ def _parse_directive(call: Call, name: str) -> str:
     return directive
 
 
-async def _copy_bytes(call: Call, version: Version, key: str) -> str:
-    """Put a version's bytes under a new physical key of the own store; return the ETag there."""
-    own = call.context.own
-    for replica in version.replicas:
-        if replica.store == own.store.name and not replica.etag:
-            return await own.copy(key, source_bucket=replica.bucket, source_key=replica.key)
-    exchange = await own.begin("PUT", key, length=version.size_bytes)
-    headers = await pipe(await _open(call, version, 0, version.size_bytes), exchange)
-    return headers.get("etag", "").strip('"')
-
-
-async def _open(call: Call, version: Version, start: int, length: int) -> ReadStream | None:
-    if not length:
-        return None
-    context = call.context
-    source = ReplicaSource(version, context.peers, context.locations, start=start, length=length)
-    exchange, replica = await source.open()
-    return ReadStream(source, exchange, replica, context.peers, context.counts)
-
-
 async def upload_part_copy(call: Call) -> Reply:
     """Make a part of the bytes, or a range, of an object."""
     number = parse_part_number(call)
     upload, client = await find_upload(call)
     source, version = await _find_source(call)
     start, length = _choose_range(call, version)
-    stream = await _open(call, version, start, length)
+    protection = find_protection(call, upload)
+    unlocked = unlock_version(version, call.headers, call.context.vault, COPY_SOURCE_CUSTOMER)
+    body = await open_body(call.context, version, unlocked, start, length)
+    sealer = protection.open_sealer(number) if protection is not None else None
     exchange = await client.begin_part(
-        upload.physical_key, upload.store_upload_id, number, length, bucket=upload.physical_bucket
+        upload.physical_key,
+        upload.store_upload_id,
+        number,
+        length if sealer is None else sealer.measure(length),
+        bucket=upload.physical_bucket,
     )
     try:
-        headers = await pipe(stream, exchange)
+        headers = await pipe(body, exchange, sealer)
     except StoreReplyError as problem:
         raise translate_upload_error(call, problem) from problem
-    etag = headers.get("etag", "")
-    result = {"CopyPartResult": {"ETag": etag, "LastModified": time.time()}}
-    return answer(call, result | await _tell_source(call, source, version))
+    etag = show_etag(protection, headers.get("etag", "").strip('"'), length)
+    result = {"CopyPartResult": {"ETag": f'"{etag}"', "LastModified": time.time()}}
+    reply = answer(call, result | await _tell_source(call, source, version))
+    reply.headers.update(protection.headers if protection is not None else {})
+    return reply
 
 
 def _choose_range(call: Call, version: Version) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from typing import Any
 from continuum.model.objects import Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.opening import describe_encryption
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import find_version
 from continuum.store.gateway.replies import Reply
@@ -28,11 +29,14 @@ async def get_object_attributes(call: Call) -> Reply:
         )
     bucket = await call.require_bucket()
     version = await find_version(call)
+    encryption = describe_encryption(version, call.headers, call.context.vault)
     output: dict[str, Any] = {"LastModified": version.modified_at}
     if bucket.versioning:
         output["VersionId"] = version.public_id
     told = _describe(version, wanted)
-    return answer(call, output | {name: told[name] for name in told if name in asked})
+    reply = answer(call, output | {name: told[name] for name in told if name in asked})
+    reply.headers.update(encryption)
+    return reply
 
 
 def _describe(version: Version, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from continuum.model.errors import ContinuumError
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import format_checksums
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.encrypting import Protection, continue_protection, parse_customer_key
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.receiving import Payload, write_body
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.sealedparts import show_etag, show_parts
 from continuum.store.gateway.wire import parse_instant
 from continuum.store.locator.messages import NoSuchUploadError, Upload
 from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
@@ -32,6 +34,18 @@ async def find_upload(call: Call) -> tuple[Upload, StoreClient]:
     return upload, client
 
 
+def find_protection(call: Call, upload: Upload) -> Protection | None:
+    """Return how the parts of an upload are encrypted; None: they are not. Raises `S3Error`."""
+    vault = call.context.vault
+    customer = parse_customer_key(call.headers, vault)
+    try:
+        return continue_protection(upload.encryption, customer, vault)
+    except S3Error as problem:
+        if problem.code == "InternalError":  # its key may have been wrapped anew since it was looked up
+            call.context.locations.forget_upload(upload.upload_id)
+        raise
+
+
 def parse_part_number(call: Call) -> int:
     """Return the number of the part that a request sends. Raises `S3Error` `InvalidArgument`."""
     number: int = read_input(call)["PartNumber"]
@@ -48,16 +62,25 @@ async def upload_part(call: Call) -> Reply:
     """Pass a part on to the upload's store; no locator is asked when the upload is known."""
     number = parse_part_number(call)
     upload, client = await find_upload(call)
+    protection = find_protection(call, upload)
     payload = Payload(call)
     query = [("partNumber", str(number)), ("uploadId", upload.store_upload_id)]
     try:
-        etag, checksums = await write_body(
-            call, payload, client, upload.physical_key, upload.physical_bucket, query=query
+        stored_etag, checksums = await write_body(
+            call,
+            payload,
+            client,
+            upload.physical_key,
+            upload.physical_bucket,
+            query=query,
+            sealer=protection.open_sealer(number) if protection is not None else None,
         )
     except StoreReplyError as problem:
         raise translate_upload_error(call, problem) from problem
+    etag = show_etag(protection, stored_etag, payload.length)
     call.context.locations.remember_part(upload.upload_id, number, etag, checksums)
-    return Reply(headers={"ETag": f'"{etag}"', **format_checksums(checksums, "")})
+    told = protection.headers if protection is not None else {}
+    return Reply(headers={"ETag": f'"{etag}"', **format_checksums(checksums, ""), **told})
 
 
 def group_parts(parts: Iterable[StoredPart]) -> dict[int, list[StoredPart]]:
@@ -108,7 +131,9 @@ async def list_parts(call: Call) -> Reply:
         "NextPartNumberMarker": parts[-1].number if parts else 0,
         "MaxParts": limit,
         "IsTruncated": more,
-        "Parts": [_part(call, upload, group[-1]) for group in group_parts(parts).values()],
+        "Parts": [
+            _part(call, upload, group[-1]) for group in group_parts(show_parts(upload, parts)).values()
+        ],
         "Initiator": who,
         "Owner": who,
         "StorageClass": "STANDARD",

@@ -1,15 +1,17 @@
 """GetObject and HeadObject."""
 
+from continuum.model.encryption import stored_size
 from continuum.model.objects import Version
 from continuum.model.policies import decide_to_keep_copy
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import VERSION_ID_HEADER, format_attributes
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import check_read
+from continuum.store.gateway.opening import describe_encryption, open_range, unlock_version
 from continuum.store.gateway.operations.answers import read_input
 from continuum.store.gateway.operations.finding import find_version
 from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
-from continuum.store.gateway.reading import ReadStream, ReplicaSource, UnreadableError
+from continuum.store.gateway.reading import ReadStream, UnreadableError
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.wire import parse_reply_header
 
@@ -74,10 +76,12 @@ async def head_object(call: Call) -> Reply:
     """Describe an object: no store is asked."""
     is_versioned = bool((await call.require_bucket()).versioning)
     version = await find_version(call)
+    encryption = describe_encryption(version, call.headers, call.context.vault)
     refused = _check_conditions(call, version, is_versioned=is_versioned)
     if refused is not None:
         return refused
     selection = Selection(call, version, is_versioned=is_versioned)
+    selection.headers.update(encryption)
     return Reply(status=selection.status, headers=selection.headers, length=selection.length)
 
 
@@ -111,25 +115,30 @@ def _check_conditions(call: Call, version: Version, *, is_versioned: bool) -> Re
 
 
 async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
+    context = call.context
+    unlocked = unlock_version(version, call.headers, context.vault)
     refused = _check_conditions(call, version, is_versioned=is_versioned)
     if refused is not None:
         return refused
     selection = Selection(call, version, is_versioned=is_versioned)
     headers, length = selection.headers, selection.length
-    context = call.context
+    if unlocked is not None:
+        headers.update(unlocked.headers)
     if not length:
         headers[SOURCE_SITE_HEADER] = context.site
         return Reply(status=selection.status, headers=headers)
-    source = ReplicaSource(version, context.peers, context.locations, start=selection.start, length=length)
+    opened = await open_range(context, version, unlocked, selection.start, length)
+    source = opened.source
     exchange, replica = await source.open()
     site = context.peers.site_of(replica.store)
     headers[SOURCE_SITE_HEADER] = site
     own = context.own.store.name
-    if replica.store == own and length <= SMALL_BYTES:
+    if unlocked is None and replica.store == own and length <= SMALL_BYTES:
         context.counts.count_read(site, length)
         return Reply(status=selection.status, headers=headers, stream=exchange, length=length)
-    whole = length == version.size_bytes
+    whole = source.length == stored_size(version)
     stream = ReadStream(source, exchange, replica, context.peers, context.counts)
     if decide_to_keep_copy(context.policy, version, own, read_from=replica.store, whole_object=whole):
         stream.copy = context.copier.begin(version)
-    return Reply(status=selection.status, headers=headers, stream=stream, length=length)
+    body = opened.wrap(stream, context.counts)
+    return Reply(status=selection.status, headers=headers, stream=body, length=length)

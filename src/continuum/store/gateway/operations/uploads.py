@@ -8,6 +8,7 @@ from continuum.model.errors import ContinuumError
 from continuum.store.gateway.attributes import describe_write
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import parse_upload_checksum
+from continuum.store.gateway.encrypting import choose_protection
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.parts import find_upload
 from continuum.store.gateway.replies import Reply
@@ -26,7 +27,9 @@ MAX_LIST = 1000
 async def create_upload(call: Call) -> Reply:
     """Begin an upload at the own store and note it at the locator."""
     context = call.context
-    described = describe_write(call, await call.require_bucket())
+    bucket = await call.require_bucket()
+    described = describe_write(call, bucket)
+    protection = choose_protection(call.headers, bucket, context.vault)
     algorithm, kind = parse_upload_checksum(call.headers)
     physical = context.locations.make_physical_key()
     own = context.own
@@ -46,6 +49,7 @@ async def create_upload(call: Call) -> Reply:
         checksum_algorithm=algorithm,
         checksum_type=kind,
         attributes=described.attributes,
+        encryption=protection.document if protection is not None else b"",
     )
     try:
         noted: Upload = await context.locations.ask(
@@ -58,7 +62,9 @@ async def create_upload(call: Call) -> Reply:
     output: dict[str, Any] = {"Bucket": call.bucket, "Key": call.key, "UploadId": upload.upload_id}
     if algorithm:
         output |= {"ChecksumAlgorithm": algorithm.upper(), "ChecksumType": kind}
-    return answer(call, output)
+    reply = answer(call, output)
+    reply.headers.update(protection.headers if protection is not None else {})
+    return reply
 
 
 async def abort_upload(call: Call) -> Reply:

@@ -7,6 +7,7 @@ from continuum.store.gateway.attributes import describe_write, format_checksums,
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType, require_digest
 from continuum.store.gateway.conditions import parse_write_conditions
+from continuum.store.gateway.encrypting import choose_protection
 from continuum.store.gateway.publishing import (
     make_version_id,
     own_replica,
@@ -16,6 +17,7 @@ from continuum.store.gateway.publishing import (
 )
 from continuum.store.gateway.receiving import DEFAULT_CHECKSUM, Payload, write_body
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.sealing import Sealing
 
 
 async def put_object(call: Call) -> Reply:
@@ -26,12 +28,17 @@ async def put_object(call: Call) -> Reply:
     described = describe_write(call, bucket)
     if described.attributes.retention_mode or described.attributes.legal_hold:
         require_digest(call.headers)
+    protection = choose_protection(call.headers, bucket, context.vault)
     payload = Payload(call, default_checksum=DEFAULT_CHECKSUM)
+    sealing = Sealing(protection, payload.content_md5)
     refuse_early(call, conditions)
     physical = context.locations.make_physical_key()
     own = context.own
     with removed_on_failure(call, physical):
-        etag, checksums = await write_body(call, payload, own, physical.key, own.store.bucket)
+        stored_etag, checksums = await write_body(
+            call, payload, own, physical.key, own.store.bucket, sealer=sealing.sealer
+        )
+        etag = sealing.choose_etag(stored_etag)
         version = Version(
             bucket=call.bucket,
             key=call.key,
@@ -46,11 +53,13 @@ async def put_object(call: Call) -> Reply:
             replicas=(own_replica(call, physical.key),),
             owner=call.user.name,
             attributes=described.attributes,
+            encryption=sealing.describe(stored_etag, context.vault),
         )
         published = await publish(call, version, session_id=physical.session_id, conditions=conditions)
     headers = {
         "ETag": f'"{etag}"',
         **format_checksums(checksums, ChecksumType.FULL_OBJECT.value),
         **tell_version(bucket, published),
+        **sealing.headers,
     }
     return Reply(headers=headers)
