@@ -118,7 +118,7 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     current = find_current(connection, request.version.bucket, request.version.key)
     _check_preconditions(request, current)
     _check_replica(connection, request)
-    at = now if current is None else max(now, current.version.modified_at + STEP_S)
+    at = _choose_instant(connection, bucket, request.version.key, current, now)
     replica = msgspec.structs.replace(request.version.replicas[0], created_at=at)
     version = msgspec.structs.replace(
         request.version,
@@ -131,6 +131,16 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     publish_version(connection, bucket, version, current, now=now, grace_s=grace_s)
     note_write_back(connection, bucket, version.key, now=now)
     return version
+
+
+def _choose_instant(
+    connection: Connection, bucket: Bucket, key: str, current: Row | None, now: float
+) -> float:
+    """Return when a new version is published: later than the newest one, which may be a delete marker."""
+    newest = current
+    if newest is None and bucket.versioning:
+        newest = find_newest(connection, bucket.name, key)
+    return now if newest is None else max(now, newest.version.modified_at + STEP_S)
 
 
 def _published_before(known: Row, request: Commit) -> Version:
@@ -268,7 +278,7 @@ def _mark_deleted(
             version_id=item.marker_id,
             etag="",
             size_bytes=0,
-            modified_at=now if current is None else max(now, current.version.modified_at + STEP_S),
+            modified_at=_choose_instant(connection, bucket, item.key, current, now),
             owner=owner,
             is_null=bucket.versioning is not Versioning.ENABLED,
             is_delete_marker=True,
