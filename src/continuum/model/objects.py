@@ -28,7 +28,8 @@ class Role(StrEnum):
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody with keys to the store. `secret_key` never appears in a repr, a log or an error.
 
-    `session_policy` is a policy document that narrows what temporary keys may do; empty for lasting keys.
+    Temporary keys have the hash of the session token that must come with them, an end, and maybe a
+    `session_policy`, a document that narrows what they may do.
     """
 
     name: str
@@ -37,6 +38,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = Role.MEMBER
     created_at: float = 0.0
     session_policy: bytes = b""
+    token_sha256: str = ""
+    expires_at: float = 0.0
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the keys are temporary, so that a session token belongs to them."""
+        return bool(self.token_sha256)
 
     @property
     def is_anonymous(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from continuum.store.gateway.settings import GatewaySettings, Limits
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
+        AddKey,
         AddStore,
         AttachBucket,
         Attachments,
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
         Finding,
         GetJob,
         Job,
+        Key,
+        Keys,
         ListBuckets,
+        ListKeys,
         ListStores,
         ListUsers,
         Locate,
         Located,
         Location,
+        RemoveKey,
         RemoveStore,
         StartJob,
         StoreDescription,
@@ -62,6 +67,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SOURCE_SITE_HEADER",
     "TRACE_COLUMNS",
+    "AddKey",
     "AddStore",
     "AttachBucket",
     "AttachmentState",
@@ -81,8 +87,11 @@ __all__ = [
     "GetJob",
     "Job",
     "Journal",
+    "Key",
+    "Keys",
     "Limits",
     "ListBuckets",
+    "ListKeys",
     "ListStores",
     "ListUsers",
     "Locate",
@@ -96,6 +105,7 @@ __all__ = [
     "ObjectInfo",
     "Plan",
     "PoolLimits",
+    "RemoveKey",
     "RemoveStore",
     "SimulationReport",
     "StartJob",
@@ -120,6 +130,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AddKey": "locator.messages",
+    "Key": "locator.messages",
+    "Keys": "locator.messages",
+    "ListKeys": "locator.messages",
+    "RemoveKey": "locator.messages",
     "AddStore": "locator.messages",
     "AttachBucket": "locator.messages",
     "AttachmentState": "locator.messages",

@@ -51,6 +51,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
     payload_hash: str
     expires_s: int | None = None
+    service: str = "s3"
 
     @property
     def presigned(self) -> bool:
@@ -63,8 +64,11 @@ def parse_authorization(
     raw_path: bytes,  # noqa: ARG001
     raw_query: bytes,
     headers: Mapping[str, str],
+    *,
+    service: str = "s3",
 ) -> Authorization | None:
-    """Return who claims to have signed this request; None if nobody does. `headers` have lower-case names."""
+    """Return who claims to have signed this request for `service`; None if nobody does. `headers` have
+    lower-case names."""
     header = headers.get("authorization")
     if b"X-Amz-" in raw_query or b"Signature=" in raw_query:
         parameters = _authorization_parameters(raw_query)
@@ -77,20 +81,20 @@ def parse_authorization(
                 extra={"ArgumentName": "Authorization"},
             )
         if parameters:
-            return _parse_presigned(parameters, headers)
-    return None if header is None else _parse_header(header, headers)
+            return _parse_presigned(parameters, headers, service)
+    return None if header is None else _parse_header(header, headers, service)
 
 
 # ---- the header form ----
 
 
-def _parse_header(header: str, headers: Mapping[str, str]) -> Authorization:
+def _parse_header(header: str, headers: Mapping[str, str], service: str) -> Authorization:
     algorithm, _, rest = header.partition(" ")
     if algorithm != ALGORITHM:
         raise _unsupported_mechanism(algorithm)
     parts = _header_parts(rest)
     timestamp, requested_at = _header_timestamp(headers)
-    access_key, date, region = _parse_credential(parts["Credential"], "AuthorizationHeaderMalformed")
+    access_key, date, region = _parse_credential(parts["Credential"], "AuthorizationHeaderMalformed", service)
     if date != timestamp[:8]:
         raise _malformed(
             f'Invalid credential date "{date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
@@ -103,7 +107,8 @@ def _parse_header(header: str, headers: Mapping[str, str]) -> Authorization:
         requested_at=requested_at,
         date=date,
         region=region,
-        scope=f"{date}/{region}/s3/aws4_request",
+        scope=f"{date}/{region}/{service}/aws4_request",
+        service=service,
         signed_headers=tuple(parts["SignedHeaders"].split(";")),
         signature=parts["Signature"],
         payload_hash=_header_payload_hash(headers),
@@ -195,7 +200,9 @@ def _bad_parameters(message: str) -> S3Error:
     return S3Error("AuthorizationQueryParametersError", message)
 
 
-def _parse_presigned(parameters: Mapping[str, str], headers: Mapping[str, str]) -> Authorization:
+def _parse_presigned(
+    parameters: Mapping[str, str], headers: Mapping[str, str], service: str
+) -> Authorization:
     if not parameters.keys() >= set(_QUERY_PARAMETERS):
         raise _bad_parameters(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
@@ -213,7 +220,7 @@ def _parse_presigned(parameters: Mapping[str, str], headers: Mapping[str, str]) 
     if requested_at is None:
         raise _bad_parameters("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
     access_key, date, region = _parse_credential(
-        parameters["Credential"], "AuthorizationQueryParametersError"
+        parameters["Credential"], "AuthorizationQueryParametersError", service
     )
     if date != timestamp[:8]:
         raise _bad_parameters(f'Invalid credential date "{date}". This date is not the same as X-Amz-Date.')
@@ -225,7 +232,8 @@ def _parse_presigned(parameters: Mapping[str, str], headers: Mapping[str, str]) 
         requested_at=requested_at,
         date=date,
         region=region,
-        scope=f"{date}/{region}/s3/aws4_request",
+        scope=f"{date}/{region}/{service}/aws4_request",
+        service=service,
         signed_headers=tuple(signed_headers.split(";")),
         signature=signature,
         payload_hash=_presigned_payload_hash(parameters, headers),
@@ -255,7 +263,7 @@ def _parse_expires(text: str) -> int:
 # ---- both ----
 
 
-def _parse_credential(text: str, code: str) -> tuple[str, str, str]:
+def _parse_credential(text: str, code: str, expected: str) -> tuple[str, str, str]:
     """Return access key, date and region of `KEY/yyyymmdd/region/s3/aws4_request`; the key itself may contain
     slashes."""
     match = _CREDENTIAL.fullmatch(text)
@@ -265,8 +273,8 @@ def _parse_credential(text: str, code: str) -> tuple[str, str, str]:
             'The Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
         )
     access_key, date, region, service = match.groups()
-    if service != "s3":
-        raise S3Error(code, f'Incorrect service "{service[:40]}". This endpoint belongs to "s3".')
+    if service != expected:
+        raise S3Error(code, f'Incorrect service "{service[:40]}". This endpoint belongs to "{expected}".')
     return access_key, date, region
 
 

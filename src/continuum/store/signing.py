@@ -7,7 +7,8 @@ joining of strings. Headers have lower-case names and Latin-1 values, as they we
 What is signed: the host, every `x-amz-*` header and, unless the URL is presigned, `Content-MD5` must be; a
 request that leaves one out is refused, as by S3. A path or query is accepted in the canonical spelling or in
 the spelling it came in: both mean the same request. Not promised: replay within the fifteen minutes that S3
-allows is possible, as in S3; SigV2, SigV4A and session tokens are refused. Source: Amazon S3 API Reference,
+allows is possible, as in S3; SigV2 and SigV4A are refused. Whether a session token is the right one is not
+decided here. Source: Amazon S3 API Reference,
 "Authenticating Requests (AWS Signature Version 4)".
 """
 
@@ -87,10 +88,10 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=1024)
-def signing_key(secret_key: str, date: str, region: str) -> bytes:
-    """Derive the key that signs one day's requests to S3 in one region."""
+def signing_key(secret_key: str, date: str, region: str, service: str = "s3") -> bytes:
+    """Derive the key that signs one day's requests to a service in one region."""
     key = f"AWS4{secret_key}".encode()
-    for part in (date, region, "s3", "aws4_request"):
+    for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode("latin-1"), "sha256")
     return key
 
@@ -118,7 +119,7 @@ def verify(
     _check_time(authorization, now)
     _check_region(authorization, region)
     _check_signed_headers(authorization, headers)
-    key = signing_key(secret_key, authorization.date, authorization.region)
+    key = signing_key(secret_key, authorization.date, authorization.region, authorization.service)
     prefix = f"{ALGORITHM}\n{authorization.timestamp}\n{authorization.scope}\n"
     canonical = ""
     for canonical in _canonical_requests(authorization, method, raw_path, raw_query, headers):
@@ -189,8 +190,6 @@ def _check_region(authorization: Authorization, region: str | None) -> None:
 
 
 def _check_signed_headers(authorization: Authorization, headers: Mapping[str, str]) -> None:
-    if "x-amz-security-token" in headers:
-        raise S3Error("InvalidToken", hint="this store gives no session tokens: unset AWS_SESSION_TOKEN")
     signed = authorization.signed_headers
     unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed]
     if "host" not in signed:

@@ -239,8 +239,9 @@ def test_another_region_is_refused_only_if_a_region_is_demanded():
     assert error.extra["Region"] == "eu-central-1"
 
 
-def test_a_session_token_is_refused_because_none_was_ever_given():
-    assert refusal("GET", "/test.txt", "", signed_get(x_amz_security_token="t")).code == "InvalidToken"
+def test_a_session_token_must_be_signed():
+    error = refusal("GET", "/test.txt", "", signed_get() | {"x-amz-security-token": "t"})
+    assert error.extra["HeadersNotSigned"] == "x-amz-security-token"
 
 
 GOOD = signed_get()["authorization"]

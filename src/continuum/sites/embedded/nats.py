@@ -27,7 +27,10 @@ SUITES = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 )
 GROUPS = ("X25519", "CurveP256", "CurveP384")
-_USER_ADMINISTRATION = ("locator.create_user", "locator.list_users", "locator.delete_user")
+_USER_ADMINISTRATION = (
+    *("locator.create_user", "locator.list_users", "locator.delete_user"),
+    *("locator.add_key", "locator.list_keys", "locator.remove_key"),
+)
 _STORE_ADMINISTRATION = (
     "locator.add_store",
     "locator.remove_store",

@@ -8,6 +8,7 @@ from continuum.store.authorizations import STREAMING, STREAMING_UNSIGNED_TRAILER
 from continuum.store.errors import S3Error
 from continuum.store.gateway.connections import Request
 from continuum.store.gateway.locations import Locations
+from continuum.store.gateway.tokens import check_token, find_token
 from continuum.store.locator.messages import NoSuchUserError
 from continuum.store.signing import VerifiedRequest, parse_authorization, verify
 
@@ -21,9 +22,8 @@ async def authenticate(request: Request, locations: Locations) -> tuple[User, Ve
     authorization = parse_authorization(request.method, request.raw_path, request.raw_query, headers)
     if authorization is None:
         return ANONYMOUS, _unsigned(headers)
-    user = locations.recall_user(authorization.access_key)
-    if user is None:
-        user = await _find_user(authorization.access_key, locations)
+    user = await find_user(authorization.access_key, locations)
+    now = time.time()
     verified = verify(
         authorization,
         user.secret_key,
@@ -31,8 +31,9 @@ async def authenticate(request: Request, locations: Locations) -> tuple[User, Ve
         raw_path=request.raw_path,
         raw_query=request.raw_query,
         headers=headers,
-        now=time.time(),
+        now=now,
     )
+    check_token(user, find_token(request.raw_query, headers), now)
     return user, verified
 
 
@@ -52,7 +53,11 @@ def _unsigned(headers: Mapping[str, str]) -> VerifiedRequest:
     )
 
 
-async def _find_user(access_key: str, locations: Locations) -> User:
+async def find_user(access_key: str, locations: Locations) -> User:
+    """Return whose key this is. Raises `S3Error` `InvalidAccessKeyId`."""
+    known = locations.recall_user(access_key)
+    if known is not None:
+        return known
     try:
         return await locations.get_user(access_key)
     except NoSuchUserError:

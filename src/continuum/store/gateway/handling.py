@@ -30,6 +30,7 @@ from continuum.store.gateway.metrics import format_metrics
 from continuum.store.gateway.operations import OPERATIONS
 from continuum.store.gateway.origins import PREFLIGHT, answer_preflight, tell_origin
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.sts import answer_sts, is_for_sts
 from continuum.store.gateway.wire import format_error, route
 from continuum.store.locator.messages import SessionEndedError
 
@@ -55,6 +56,8 @@ class Handler:
                 return self._own_page(request)
             if request.method == PREFLIGHT:
                 return await answer_preflight(request, self._context, self._domain)
+            if is_for_sts(request):
+                return await answer_sts(request, self._context)
             routed = route(
                 request.method, request.raw_path, request.raw_query, request.headers, domain=self._domain
             )

@@ -115,7 +115,7 @@ class ShortWay:
     def _may_read(self, user: User, name: str) -> bool:
         """Whether this is an owner or admin to whom nothing can be denied; all others go the usual way."""
         bucket = self._context.locations.recall_bucket(name)
-        if bucket is None or user.session_policy:
+        if bucket is None or user.is_temporary:
             return False
         if bucket.settings and (policy := open_rules(bucket).policy) is not None and policy.denies:
             return False

@@ -58,6 +58,22 @@ users = Table(
     Column("created_at", Double, nullable=False),
 )
 
+# Further keys of users; `expires_at` is 0 for lasting ones. A temporary one has the hash of its session token
+# and maybe a policy that narrows it.
+keys = Table(
+    "keys",
+    metadata,
+    Column("access_key", Text, primary_key=True),
+    Column("user", ByteOrderedText, ForeignKey("users.name"), nullable=False),
+    Column("sealed_secret_key", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("token_sha256", Text, nullable=False),
+    Column("policy", LargeBinary),
+    Index(None, "user", "expires_at", "created_at", "access_key"),
+    Index(None, "expires_at"),
+)
+
 stores = Table(
     "stores",
     metadata,

@@ -17,9 +17,10 @@ from continuum.backbone import Backbone, Subscription
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
-from continuum.store.locator.index import buckets, garbage, listing, objects, sessions, uploads, users
+from continuum.store.locator.index import buckets, garbage, keys, listing, objects, sessions, uploads, users
 from continuum.store.locator.invalidating import Invalidator, send_over
 from continuum.store.locator.keeping import StoreKeeper
+from continuum.store.locator.keying import KeyKeeper
 from continuum.store.locator.leases import Leases, Thing
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
@@ -181,6 +182,7 @@ class Locator:
             m.FilterOrphans: self._filter_orphans,
             m.ReportGarbage: self._report_garbage,
             m.DiscardObject: self._discard_object,
+            **KeyKeeper(self._reader, self._writer, self._sealer, self._invalidator, self._clock).handlers(),
             **self._keeper().handlers(),
         }
 
@@ -262,7 +264,7 @@ class Locator:
     async def _find_user(self, request: m.FindUser) -> User:
         check_name(request.access_key, "an access key")
         self._hold(request.session_id, ("", request.access_key))
-        return await self._reader.point(users.find_user, self._sealer, request.access_key)
+        return await self._reader.point(keys.find_holder, self._sealer, request.access_key)
 
     async def _create_user(self, request: m.CreateUser) -> User:
         return await self._add_user(request.name, parse_role(request.role))
@@ -272,8 +274,8 @@ class Locator:
         return await self._reader.scan(users.list_users)
 
     async def _delete_user(self, request: m.DeleteUser) -> m.Empty:
-        access_key = await self._writer.write(users.delete_user, request.name)
-        await self._invalidator.tell([("", access_key)])
+        access_keys = await self._writer.write(keys.remove_user, request.name)
+        await self._invalidator.tell([("", access_key) for access_key in access_keys])
         return m.Empty()
 
     # ---- buckets ----

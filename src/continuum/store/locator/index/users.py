@@ -45,7 +45,7 @@ def create_user(connection: Connection, sealer: Sealer, user: User) -> User:
         INSERT_USER,
         name=user.name,
         access_key=user.access_key,
-        sealed_secret_key=sealer.seal(user.secret_key, _owner(user.name)),
+        sealed_secret_key=sealer.seal(user.secret_key, owner_of(user.name)),
         role=user.role.value,
         created_at=user.created_at,
     )
@@ -66,11 +66,12 @@ def _user(row: tuple[Any, ...], sealer: Sealer | None) -> User:
     return User(
         name=name,
         access_key=access_key,
-        secret_key=sealer.unseal(sealed, _owner(name)) if sealer else "",
+        secret_key=sealer.unseal(sealed, owner_of(name)) if sealer else "",
         role=Role(role),
         created_at=created_at,
     )
 
 
-def _owner(name: str) -> str:
+def owner_of(name: str) -> str:
+    """Return whom a user's secrets are sealed for."""
     return f"user {name}"
