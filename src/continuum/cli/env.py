@@ -8,6 +8,10 @@ import typer
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.model.errors import NotFoundError
 
+# Gateways take signatures for any region. For us-east-1 botocore presigns URLs with Signature Version 2,
+# which nobody should use any more and gateways refuse.
+REGION = "continuum"
+
 
 def env(
     site: Annotated[str, typer.Argument(help="The site whose gateway to use; default: the first one.")] = "",
@@ -28,7 +32,7 @@ def env(
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
         "AWS_ENDPOINT_URL": found.gateway_url,
-        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": REGION,
     }
     if found.gateway_url.startswith("https:"):
         variables["AWS_CA_BUNDLE"] = str(chosen.ca_file)

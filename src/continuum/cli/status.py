@@ -31,6 +31,11 @@ def _print(found: ContinuumStatus) -> None:
     console.print(f"{found.home}: [{style}]{found.state}[/]")
     if found.died:
         console.print("its supervisor was killed; `continuum up` starts everything again")
+    if found.is_full:
+        console.print(
+            f"[red]its disk is full[/]: {found.free_bytes / 2**20:.0f} MiB are free, and stores take nothing "
+            "below 256 MiB; free some space, and it goes on by itself"
+        )
     if not found.processes:
         return
     table = Table(box=None, pad_edge=False)

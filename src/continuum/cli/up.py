@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
-from continuum.model.errors import InvalidInputError
+from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.sites import Home, Progress, UpOptions, find_status, run_in_foreground, start
 
 _MARKS = {"ready": ("✓", "green"), "starting": ("…", "yellow"), "waiting": ("·", "dim")}
@@ -65,6 +65,11 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
+        if sites or hub_port is not None or gateway_ports or policy or profile:
+            raise ConflictError(
+                f"the continuum in {chosen.path} is already up; options count when it starts",
+                hint="`continuum down`, then the same command again",
+            )
         _tell_already_up(chosen, as_json=as_json)
         return
     options = UpOptions(

@@ -61,7 +61,7 @@ async def _serve(hub: Hub, settings: HubSettings) -> None:
         is_client_certificate_needed=False,
     )
     config = uvicorn.Config(
-        make_application(hub, Authenticator(hub.admins)),
+        make_application(hub, Authenticator(hub.find_user)),
         host=settings.listen_host,
         port=settings.listen_port,
         http=IdentifyingProtocol,

@@ -65,7 +65,7 @@ def make_application(services: Services, authenticator: Authenticator) -> Litest
     async def runs() -> tuple[RunView, ...]:
         return await services.runs()
 
-    @get("/", media_type="text/html; charset=utf-8", include_in_schema=False)
+    @get("/", media_type="text/html", include_in_schema=False)
     async def page() -> str:
         return format_page(
             services.status(), services.sites(), await services.buckets(), await services.runs()

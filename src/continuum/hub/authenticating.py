@@ -8,7 +8,7 @@ compared in constant time.
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -16,7 +16,7 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import BaseRouteHandler
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from continuum.model.objects import User
+from continuum.model.objects import Role, User
 
 EXTENSION = "continuum.identity"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="continuum", charset="UTF-8"'}
@@ -34,27 +34,33 @@ class IdentifyingProtocol(HttpToolsProtocol):
 
 
 class Authenticator:
-    """A litestar guard that lets in who shows a certificate or the keys of one of `admins`."""
+    """A litestar guard that lets in who shows a certificate or an admin's keys.
 
-    def __init__(self, admins: Iterable[User]) -> None:
-        self._secrets = {user.access_key: user.secret_key for user in admins}
+    `find_user` returns the user of an access key as of now, or None: who was removed is out at once.
+    """
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    def __init__(self, find_user: Callable[[str], Awaitable[User | None]]) -> None:
+        self._find_user = find_user
+
+    async def __call__(
+        self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+    ) -> None:
         """Raise `NotAuthorizedException` (401) unless the client has proved who it is."""
         if handler.opt.get("is_public"):
             return
         if (connection.scope.get("extensions") or {}).get(EXTENSION):
             return
         keys = parse_basic(connection.headers.get("authorization", ""))
-        if keys is None or not self._is_admin(*keys):
+        if keys is None or not await self._is_admin(*keys):
             raise NotAuthorizedException(
                 "come with a certificate of this continuum or with an admin's keys", headers=_CHALLENGE
             )
 
-    def _is_admin(self, access_key: str, secret_key: str) -> bool:
-        expected = self._secrets.get(access_key)
-        is_same = hmac.compare_digest((expected or "none").encode(), secret_key.encode())
-        return expected is not None and is_same
+    async def _is_admin(self, access_key: str, secret_key: str) -> bool:
+        user = await self._find_user(access_key)
+        expected = user.secret_key if user is not None else ""
+        is_same = hmac.compare_digest(expected.encode(), secret_key.encode())
+        return user is not None and bool(expected) and is_same and user.role is Role.ADMIN
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

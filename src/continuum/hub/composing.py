@@ -19,10 +19,17 @@ from continuum.hub.views import (
     view_run,
     view_site,
 )
-from continuum.model.objects import Role, User
+from continuum.model.objects import User
 from continuum.security import write_private
 from continuum.sites import Credentials, HubSettings, Registry, UserFile
-from continuum.store import ListBuckets, Locator, LocatorClient, LocatorSettings
+from continuum.store import (
+    FindUser,
+    ListBuckets,
+    Locator,
+    LocatorClient,
+    LocatorSettings,
+    NoSuchUserError,
+)
 from continuum.workflow import RunRegistry
 
 log = logging.getLogger(__name__)
@@ -43,7 +50,6 @@ class Hub:
         )
         self._runs = RunRegistry(f"sqlite:///{settings.runs_database}")
         self._backbone: Backbone | None = None
-        self.admins: tuple[User, ...] = ()
 
     async def start(self) -> None:
         """Connect, serve, and make sure of the users that the settings name."""
@@ -51,8 +57,8 @@ class Hub:
         self._backbone = backbone
         self._asking = LocatorClient(backbone)
         await self._locator.start(backbone)
-        users = [await self._ensure_user(user) for user in self._settings.users]
-        self.admins = tuple(user for user in users if user.role is Role.ADMIN)
+        for user in self._settings.users:
+            await self._ensure_user(user)
         await self._registry.serve(backbone)
         await self._runs.start(backbone)
 
@@ -98,8 +104,17 @@ class Hub:
         found = await asyncio.to_thread(self._runs.latest, SHOWN_RUNS)
         return tuple(view_run(run) for run in found)
 
-    async def _ensure_user(self, wanted: UserFile) -> User:
+    async def find_user(self, access_key: str) -> User | None:
+        """Return the user of an access key, with the secret, as of now."""
+        if not access_key.isascii() or not access_key.isalnum():
+            return None
+        try:
+            found: User = await self._asking.ask(FindUser(session_id="", access_key=access_key))
+        except NoSuchUserError:
+            return None
+        return found
+
+    async def _ensure_user(self, wanted: UserFile) -> None:
         user = await self._locator.ensure_user(wanted.name, wanted.role)
         keys = Credentials(access_key=user.access_key, secret_key=user.secret_key)
         write_private(wanted.file, msgspec.json.encode(keys))
-        return user

@@ -29,6 +29,9 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; font-size: .8rem; color: var(--soft);
   padding: .3rem 1rem .3rem 0; }
 td { border-top: 1px solid var(--line); padding: .45rem 1rem .45rem 0; white-space: nowrap; }
+td, code { max-width: 22rem; overflow: hidden; text-overflow: ellipsis; } code { display: inline-block;
+  vertical-align: bottom; }
+@media (max-width: 40rem) { td, code { max-width: 9rem; } td { padding-right: .6rem; } }
 .number { text-align: right; }
 .state { font-weight: 600; } .good { color: var(--good); }
 .bad { color: var(--bad); } .busy { color: var(--busy); }
@@ -45,6 +48,7 @@ def format_page(
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=refresh content=10>"
         f"<title>{_text(status.name)} - continuum</title><style>{_STYLE}</style>"
         f"<header><h1>{_text(status.name)}</h1><span class=soft>{status.reachable_sites} of {status.sites} "
         f"sites reachable, hub {_text(status.version)} since {_instant(status.started_at)}</span></header>"
@@ -100,8 +104,8 @@ def _runs(runs: Sequence[RunView]) -> str:
     rows = (
         (
             f"<code>{_text(run.run_id)}</code>",
-            _text(run.name),
             _state(run.state, _STATE_CLASSES.get(run.state, "busy")),
+            _text(run.name),
             _instant(run.started_at),
             _number(f"{run.ended_at - run.started_at:.1f} s" if run.ended_at else ""),
             _number(run.tasks),
@@ -111,7 +115,7 @@ def _runs(runs: Sequence[RunView]) -> str:
     )
     return _section(
         "Runs",
-        ("run", "name", "state", "started", "took", "tasks", "moved"),
+        ("run", "state", "name", "started", "took", "tasks", "moved"),
         rows,
         "Nothing has run yet.",
         numbers=(4, 5, 6),

@@ -18,6 +18,13 @@ ADMIN = User(name="admin", access_key="KEY", secret_key="secret", role=Role.ADMI
 EVIL = "<script>alert(1)</script>"
 
 
+MEMBER = User(name="m", access_key="MEMBER", secret_key="secret", role=Role.MEMBER)
+
+
+async def find_user(access_key: str) -> User | None:
+    return {user.access_key: user for user in (ADMIN, MEMBER)}.get(access_key)
+
+
 class FixedServices:
     """Services that show fixed things; what is under test is what stands before them."""
 
@@ -94,7 +101,7 @@ def services() -> FixedServices:
 
 @pytest.fixture
 def client(services: FixedServices) -> "TestClient":
-    return TestClient(make_application(services, Authenticator([ADMIN])))
+    return TestClient(make_application(services, Authenticator(find_user)))
 
 
 def test_health_is_open_and_follows_the_backbone(client: TestClient, services: FixedServices) -> None:
@@ -103,7 +110,9 @@ def test_health_is_open_and_follows_the_backbone(client: TestClient, services: F
     assert client.get("/healthz").status_code == 503
 
 
-@pytest.mark.parametrize("keys", [None, ("KEY", "wrong"), ("other", "secret"), ("KEY", "")])
+@pytest.mark.parametrize(
+    "keys", [None, ("KEY", "wrong"), ("other", "secret"), ("KEY", ""), ("MEMBER", "secret")]
+)
 @pytest.mark.parametrize("path", ["/", "/api/v1/status", "/api/v1/sites/edge", "/api/v1/runs"])
 def test_strangers_get_nothing(client: TestClient, path: str, keys: tuple[str, str] | None) -> None:
     reply = client.get(path, auth=keys)

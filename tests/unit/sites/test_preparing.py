@@ -39,14 +39,25 @@ def test_what_is_asked_for_counts_before_what_was(tmp_path: Path) -> None:
     home = Home(tmp_path)
     carry_out(plan(prepare(home, FREE, tell_nothing)))
     options = UpOptions(
-        sites=("lab",), hub_port=0, gateway_ports=(0,), policy="copy_on_read", profile="release"
+        sites=("lab", "edge", "cloud"),
+        hub_port=0,
+        gateway_ports=(0, 0, 0),
+        policy="copy_on_read",
+        profile="release",
     )
     changed = prepare(home, options, tell_nothing)
-    assert [site.name for site in changed.sites] == ["lab"]
+    assert [site.name for site in changed.sites] == ["lab", "edge", "cloud"]
     assert (changed.policy.value, changed.profile) == ("copy_on_read", "release")
     carry_out(plan(changed))
     kept = prepare(home, UpOptions(), tell_nothing)
     assert (kept.policy.value, kept.profile) == ("copy_on_read", "release")
+
+
+def test_a_site_is_not_dropped_with_what_lies_there(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    carry_out(plan(prepare(home, FREE, tell_nothing)))
+    with pytest.raises(InvalidInputError, match="without cloud the objects"):
+        prepare(home, UpOptions(sites=("edge",)), tell_nothing)
 
 
 @pytest.mark.parametrize(

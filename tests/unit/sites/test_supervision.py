@@ -14,10 +14,12 @@ import pytest
 
 from continuum.model.errors import ConflictError
 from continuum.sites import Home
+from continuum.sites.embedded.ports import choose_free_ports
+from continuum.sites.supervision import probing, supervising
 from continuum.sites.supervision.controlling import find_status, find_supervisor, pid_file, stop
 from continuum.sites.supervision.folders import choose_run_folder, ensure_private
 from continuum.sites.supervision.logs import MAX_LOG_BYTES, LogFile
-from continuum.sites.supervision.plans import Plan, PlannedProcess, ReadyLine
+from continuum.sites.supervision.plans import Plan, PlannedProcess, ReadyLine, ReadyPort
 from continuum.sites.supervision.processes import ProcessFailedError, State, SupervisedProcess
 from continuum.sites.supervision.supervising import Lock, Supervisor
 
@@ -29,6 +31,14 @@ def _no_sockets_are_left(tmp_path: Path) -> Iterator[None]:
     yield
     if not choose_run_folder(tmp_path).is_relative_to(tmp_path):
         shutil.rmtree(choose_run_folder(tmp_path), ignore_errors=True)
+
+
+HANG = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    server.accept()[0].sendall(b"hello")
+"""
 
 
 def planned(folder: Path, name: str, program: str, after: tuple[str, ...] = ()) -> PlannedProcess:
@@ -108,6 +118,49 @@ async def test_a_process_that_dies_is_started_again_and_counted(tmp_path: Path) 
     await watch.until(lambda: watch.order(State.READY) == ["one", "one"])
     status = supervisor.status().processes[0]
     assert (status.restarts, status.last_failure) == (1, "was killed by SIGKILL")
+    signal.raise_signal(signal.SIGINT)
+    await task
+
+
+async def test_a_process_that_hangs_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WATCH_EVERY_S", 0.05), ("WATCH_ATTEMPT_S", 0.2), ("SILENT_PROBES", 2)):
+        monkeypatch.setattr(probing, name, value)
+    port = choose_free_ports(1, set())[0]
+    hangs = planned(tmp_path, "one", HANG)
+    hangs = msgspec.structs.replace(hangs, argv=(*hangs.argv, str(port)), probe=ReadyPort(port))
+    watch = Watch()
+    supervisor = Supervisor(a_plan(tmp_path, hangs), watch)
+    task = await running(supervisor)
+    await asyncio.sleep(0.5)  # it is probed, answers, and is left in peace
+    assert supervisor.status().processes[0].restarts == 0
+    psutil.Process(supervisor.status().processes[0].pid).suspend()
+    await watch.until(lambda: watch.order(State.READY) == ["one", "one"])
+    status = supervisor.status().processes[0]
+    assert (status.restarts, status.last_failure) == (1, "ran but did not answer")
+    signal.raise_signal(signal.SIGINT)
+    await task
+
+
+async def test_after_a_full_disk_what_needs_space_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "DISK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervising, "FULL_BYTES", 2**62)  # no disk has that
+    store = msgspec.structs.replace(planned(tmp_path, "store", SERVE), needs_space=True)
+    watch = Watch()
+    supervisor = Supervisor(a_plan(tmp_path, store, planned(tmp_path, "other", SERVE)), watch)
+    task = await running(supervisor)
+    async with asyncio.timeout(10):
+        while supervisor.status().state != "degraded":  # noqa: ASYNC110 -- nothing tells of it
+            await asyncio.sleep(0.02)
+    assert supervisor.status().is_full
+    monkeypatch.setattr(supervising, "FULL_BYTES", 0)
+    monkeypatch.setattr(supervising, "ROOM_BYTES", 0)
+    await watch.until(lambda: watch.order(State.READY).count("store") == 2)
+    status = {process.name: process for process in supervisor.status().processes}
+    assert status["store"].last_failure == "was started again: the disk had been full"
+    assert status["other"].restarts == 0
+    assert not supervisor.status().is_full
     signal.raise_signal(signal.SIGINT)
     await task
 

@@ -86,6 +86,13 @@ def _choose_sites(options: UpOptions, before: Continuum | None) -> tuple[str, ..
     names = tuple(parse_site_name(name) for name in options.sites or earlier)
     if len(set(names)) != len(names):
         raise InvalidInputError(f"a site is named twice: {', '.join(names)}")
+    dropped = [name for name in earlier if name not in names] if before is not None else []
+    if dropped:
+        raise InvalidInputError(
+            f"this continuum has the sites {', '.join(earlier)}: without {', '.join(dropped)} the objects "
+            "that lie only there could not be read",
+            hint="name them too, or begin another continuum with --home",
+        )
     if len(names) > MAX_SITES:
         raise InvalidInputError(f"{len(names)} sites are too many for one machine", hint="at most 16")
     return names

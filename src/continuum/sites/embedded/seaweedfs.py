@@ -157,6 +157,7 @@ def plan_store(
         # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
         stop_s=1.0,
         ports=(ports["s3"], *(port for key, port in ports.items() if key != "s3")),
+        needs_space=True,  # a volume that met a full disk stays read-only until its server starts again
     )
     return PlannedStore(
         process=process,

@@ -43,6 +43,7 @@ class ContinuumStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a continuum stands: `down`, `starting`, `up`, `degraded` (a process is not ready) or `stopping`.
 
     `died` tells, of one that is down, that its supervisor was killed and did not stop it in order.
+    `free_bytes` is the room on the disk of the home; `is_full`: there is too little of it to write.
     """
 
     home: Path
@@ -53,6 +54,8 @@ class ContinuumStatus(msgspec.Struct, frozen=True, kw_only=True):
     gateways: dict[str, str] = {}
     processes: tuple[ProcessStatus, ...] = ()
     died: bool = False
+    free_bytes: int = 0
+    is_full: bool = False
 
 
 def control_socket(run_folder: Path) -> Path:

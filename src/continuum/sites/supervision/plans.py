@@ -31,7 +31,7 @@ class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):
     """A process to run: started when all of `after` are ready, ready when `probe` says so within `ready_s`.
 
     `stop_s` is how long it may take to end after SIGTERM before it is killed. `ports` are those it listens
-    on.
+    on. `needs_space`: it may stay broken after its disk was full, and is started again once there is room.
     """
 
     name: str
@@ -43,6 +43,7 @@ class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):
     ready_s: float = 30.0
     stop_s: float = 10.0
     ports: tuple[int, ...] = ()
+    needs_space: bool = False
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,9 @@ from continuum.sites.supervision.plans import Probe, ReadyPort, ReadyStore
 
 PROBE_EVERY_S = 0.05
 _ATTEMPT_S = 2.0
+WATCH_EVERY_S = 5.0
+WATCH_ATTEMPT_S = 5.0  # a store under heavy load may be slow; one that hangs never answers
+SILENT_PROBES = 3
 MAX_ANSWER_BYTES = 64 * 1024
 
 
@@ -19,9 +22,17 @@ async def wait_until_serving(probe: Probe) -> None:
         await asyncio.sleep(PROBE_EVERY_S)
 
 
-async def _serves(probe: Probe) -> bool:
+async def wait_until_silent(probe: Probe) -> None:
+    """Return when a process that served has not answered several probes in a row: it hangs."""
+    silent = 0
+    while silent < SILENT_PROBES:
+        await asyncio.sleep(WATCH_EVERY_S)
+        silent = 0 if await _serves(probe, WATCH_ATTEMPT_S) else silent + 1
+
+
+async def _serves(probe: Probe, attempt_s: float = _ATTEMPT_S) -> bool:
     try:
-        async with asyncio.timeout(_ATTEMPT_S):
+        async with asyncio.timeout(attempt_s):
             if isinstance(probe, ReadyStore):
                 return await _answers_s3(probe.path) and await _has_room(probe.master_port)
             if isinstance(probe, ReadyPort):

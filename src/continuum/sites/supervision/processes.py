@@ -2,8 +2,9 @@
 
 A child lives in a process group of its own, so a Ctrl-C in the terminal does not reach it, and asks the
 kernel to be killed when the supervisor dies (`PR_SET_PDEATHSIG`), so that nothing is left running even after
-`kill -9` of the supervisor. A process that dies is started again after a pause that doubles from 0.2 s up to
-10 s, and begins at 0.2 s again after half a minute without trouble.
+`kill -9` of the supervisor. A process that dies, or hangs so that its probe gets no answer, is started again
+after a pause that doubles from 0.2 s up to 10 s, and begins at 0.2 s again after half a minute without
+trouble.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from pathlib import Path
 from continuum.model.errors import UnavailableError
 from continuum.sites.supervision.logs import LogFile
 from continuum.sites.supervision.plans import PlannedProcess, ReadyLine
-from continuum.sites.supervision.probing import wait_until_serving
+from continuum.sites.supervision.probing import wait_until_serving, wait_until_silent
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
@@ -68,6 +69,8 @@ class SupervisedProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._pump: asyncio.Task[None] | None = None
         self._said_ready = asyncio.Event()
+        self._reason = ""
+        self._renewal = ""
 
     @property
     def name(self) -> str:
@@ -95,14 +98,37 @@ class SupervisedProcess:
         self._set(State.READY)
 
     async def keep(self) -> None:
-        """Start the process again whenever it dies; runs until it is cancelled."""
+        """Start the process again whenever it dies or hangs; runs until it is cancelled."""
         pause_s = FIRST_PAUSE_S
         while True:
-            await self._ended()
+            self._reason = await self._wait_for_trouble()
             if time.time() - self.ready_at > CALM_S:
                 pause_s = FIRST_PAUSE_S
             await self._restart(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def renew(self, reason: str) -> None:
+        """End the process, so that `keep` starts it again; `reason` is what people see."""
+        self._renewal = reason
+        await self._end(self.planned.stop_s)
+
+    async def _wait_for_trouble(self) -> str:
+        """Return why the process has to be started again, once it has to."""
+        ended = asyncio.create_task(self._ended())
+        waiting = {ended}
+        probe = self.planned.probe
+        if not isinstance(probe, ReadyLine):
+            waiting.add(asyncio.create_task(wait_until_silent(probe)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+        renewal, self._renewal = self._renewal, ""
+        if ended.cancelled():
+            return "ran but did not answer"
+        return renewal or self._describe_end()
 
     async def stop(self) -> None:
         """End the process: SIGTERM, and SIGKILL for its whole group if it does not go in time."""
@@ -115,7 +141,7 @@ class SupervisedProcess:
         return list(self._log.last_lines) if self._log is not None else []
 
     async def _restart(self, pause_s: float) -> None:
-        self.last_failure = self._describe_end()
+        self.last_failure = self._reason
         self.restarts += 1
         self._set(State.RESTARTING)
         await self._end()

@@ -1,7 +1,8 @@
 """The supervisor: starts the plan's processes in the order of their needs, keeps them running, stops them.
 
 Processes that do not wait for each other start at the same time. If one fails while the continuum is being
-started, everything is stopped again. Once all are ready, a process that dies is restarted.
+started, everything is stopped again. Once all are ready, a process that dies or hangs is restarted, and what
+needs space is restarted when a disk that was full has room again.
 
 A control socket in the run folder (JSON lines, for the owner of the home only) answers `status` and `stop`. A
 lock on `supervisor.pid` keeps a second supervisor away from the same home for as long as the first lives.
@@ -31,6 +32,10 @@ from continuum.sites.supervision.controlling import (
 from continuum.sites.supervision.folders import choose_run_folder, ensure_private
 from continuum.sites.supervision.plans import Plan
 from continuum.sites.supervision.processes import State, SupervisedProcess
+
+DISK_EVERY_S = 2.0
+FULL_BYTES = 256 * 1024 * 1024  # below this a store takes no more
+ROOM_BYTES = 320 * 1024 * 1024
 
 Tell = Callable[[SupervisedProcess], None]
 
@@ -93,6 +98,8 @@ class Supervisor:
             for planned in plan.processes
         }
         self._keepers: list[asyncio.Task[None]] = []
+        self._free_bytes = _free_bytes(plan.home)
+        self._is_full = False
         self._stop_asked = asyncio.Event()
         self._is_up = False
         self._started_at = time.time()
@@ -137,6 +144,7 @@ class Supervisor:
         if problem is not None:
             raise _first_reason(problem)
         self._keepers = [asyncio.create_task(process.keep()) for process in self._processes.values()]
+        self._keepers.append(asyncio.create_task(self._watch_disk()))
         return True
 
     async def _start_in_order(self) -> None:
@@ -151,6 +159,19 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             for process in self._processes.values():
                 group.create_task(start(process))
+
+    async def _watch_disk(self) -> None:
+        """Know whether the disk is full, and renew what may not have survived it once it is not."""
+        while True:
+            await asyncio.sleep(DISK_EVERY_S)
+            self._free_bytes = await asyncio.to_thread(_free_bytes, self._plan.home)
+            if self._free_bytes < FULL_BYTES:
+                self._is_full = True
+            elif self._is_full and self._free_bytes > ROOM_BYTES:
+                self._is_full = False
+                for process in self._processes.values():
+                    if process.planned.needs_space:
+                        await process.renew("was started again: the disk had been full")
 
     async def _stop_all(self) -> None:
         for keeper in self._keepers:
@@ -175,6 +196,8 @@ class Supervisor:
             hub_url=self._plan.hub_url,
             gateways=self._plan.gateways,
             processes=tuple(_status(process) for process in self._processes.values()),
+            free_bytes=self._free_bytes,
+            is_full=self._is_full,
         )
 
     def _state(self) -> str:
@@ -183,7 +206,7 @@ class Supervisor:
         if not self._is_up:
             return "starting"
         is_well = all(process.state is State.READY for process in self._processes.values())
-        return "up" if is_well else "degraded"
+        return "up" if is_well and not self._is_full else "degraded"
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -197,6 +220,10 @@ class Supervisor:
             pass  # whoever asked went away or spoke nonsense; there is nobody to tell
         finally:
             writer.close()
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _status(process: SupervisedProcess) -> ProcessStatus:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from continuum.backbone import Backbone, Subscription
+from continuum.model.errors import ConflictError
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
@@ -38,6 +39,7 @@ from continuum.store.locator.validating import (
     check_settings,
     check_store,
     check_upload,
+    check_user_name,
     check_version,
     parse_role,
 )
@@ -63,6 +65,7 @@ class Locator:
         self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
         self._epoch = secrets.token_hex(8)
         self._subscriptions: list[Subscription] = []
+        self._needed_users: set[str] = set()  # those whom the continuum itself is
         self._active = 0
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -247,11 +250,12 @@ class Locator:
 
     async def ensure_user(self, name: str, role: Role | str = Role.ADMIN) -> User:
         """Return the user of this name, made with fresh keys if there is none; with the secret key."""
+        self._needed_users.add(name)
         present = await self._reader.point(users.find_user_by_name, self._sealer, name)
         return present or await self._add_user(name, parse_role(role))
 
     async def _add_user(self, name: str, role: Role) -> User:
-        check_name(name, "a user's name")
+        check_user_name(name)
         user = User(
             name=name,
             access_key="CTNM" + secrets.token_hex(8).upper(),
@@ -274,6 +278,11 @@ class Locator:
         return await self._reader.scan(users.list_users)
 
     async def _delete_user(self, request: m.DeleteUser) -> m.Empty:
+        if request.name in self._needed_users:
+            raise ConflictError(
+                f"the user {request.name!r} belongs to the continuum itself",
+                hint="people get users of their own: `continuum user add NAME`",
+            )
         access_keys = await self._writer.write(keys.remove_user, request.name)
         await self._invalidator.tell([("", access_key) for access_key in access_keys])
         return m.Empty()

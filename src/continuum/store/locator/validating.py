@@ -4,6 +4,7 @@ S3's own limits where it has them; gateways check those too and answer with S3's
 refused as `InvalidInputError`.
 """
 
+import re
 from collections.abc import Mapping, Sized
 
 from continuum.model.errors import InvalidInputError
@@ -22,6 +23,7 @@ MAX_SETTING_BYTES = 262_144
 MAX_ACL_BYTES = 32_768
 MAX_SIZE_BYTES = 2**53  # exact in every JSON reader
 
+_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _SETTINGS = frozenset(Setting)
 
 
@@ -44,6 +46,14 @@ def check_name(text: str, what: str) -> None:
     """Refuse names, ids, tags that are empty, long or hold control characters."""
     if not text or len(text) > MAX_NAME_CHARACTERS or not text.isprintable():
         raise InvalidInputError(f"{what} is not 1 to {MAX_NAME_CHARACTERS} printable characters")
+
+
+def check_user_name(text: str) -> None:
+    """Refuse what cannot name a user: IAM's rules, so that policies can speak of them."""
+    if not _USER_NAME.fullmatch(text):
+        raise InvalidInputError(
+            f"{text[:80]!r} cannot name a user", hint="1 to 64 of a-z A-Z 0-9 _ + = , . @ -"
+        )
 
 
 def check_count(items: Sized, what: str, limit: int = MAX_ITEMS) -> None:

@@ -118,7 +118,7 @@ def prepare_server(home: Home, options: ServerOptions) -> Launch:
 
 def write_join(home: Home, options: ServerOptions, path: Path, region: str) -> None:
     """Write the join file of the gateway of `region`. Raises `InvalidInputError`."""
-    known = resolve_server(os.environ, init_regions=options.init_regions or region).regions
+    known = resolve_server(os.environ, init_regions=options.init_regions).regions
     wanted = parse_region(region) if region else None
     if wanted is None or wanted not in known:
         raise InvalidInputError(
