@@ -316,3 +316,17 @@ def test_in_the_release_profile_gateways_speak_tls_only(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     finally:
         continuum.continuum("down", status=None)
+
+
+def test_a_removed_admin_is_out_of_the_hub_at_once_and_the_continuum_s_own_users_stay(
+    embedded: Embedded,
+) -> None:
+    made = json.loads(embedded.continuum("user", "add", "another.admin", "--role", "admin", "--json").stdout)
+    keys = (made["access_key"], made["secret_key"])
+    assert ask_hub(embedded, "/api/v1/status", keys=keys)[0] == 200
+    embedded.continuum("user", "remove", "another.admin")
+    assert ask_hub(embedded, "/api/v1/status", keys=keys)[0] == 401
+    for name in ("admin", "agent.edge"):
+        refused = embedded.continuum("user", "remove", name, status=1)
+        assert "belongs to the continuum itself" in refused.stderr
+    embedded.continuum("user", "add", "../x", status=1)

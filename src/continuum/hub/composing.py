@@ -23,12 +23,10 @@ from continuum.model.objects import User
 from continuum.security import write_private
 from continuum.sites import Credentials, HubSettings, Registry, UserFile
 from continuum.store import (
-    FindUser,
     ListBuckets,
     Locator,
     LocatorClient,
     LocatorSettings,
-    NoSuchUserError,
 )
 from continuum.workflow import RunRegistry
 
@@ -106,13 +104,7 @@ class Hub:
 
     async def find_user(self, access_key: str) -> User | None:
         """Return the user of an access key, with the secret, as of now."""
-        if not access_key.isascii() or not access_key.isalnum():
-            return None
-        try:
-            found: User = await self._asking.ask(FindUser(session_id="", access_key=access_key))
-        except NoSuchUserError:
-            return None
-        return found
+        return await self._locator.find_user(access_key)
 
     async def _ensure_user(self, wanted: UserFile) -> None:
         user = await self._locator.ensure_user(wanted.name, wanted.role)

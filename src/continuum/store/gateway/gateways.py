@@ -25,7 +25,7 @@ from continuum.store.gateway.vaults import Vault, open_vault
 
 log = logging.getLogger(__name__)
 
-START_WAIT_S = 30.0
+START_WAIT_S = 20.0  # less than a supervisor waits, so that the reason is told
 _RETRY_S = 0.1
 
 
@@ -116,10 +116,14 @@ class Gateway:
     async def _patiently(attempt: Callable[[], Awaitable[object]], deadline: float) -> None:
         """Try until it works or the deadline is over: at the start of a continuum everything starts at
         once."""
+        told = ""
         while True:
             try:
                 await attempt()
-            except UnavailableError:
+            except UnavailableError as problem:
+                if str(problem) != told:
+                    told = str(problem)
+                    log.warning("not ready yet: %s", told)
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(_RETRY_S)

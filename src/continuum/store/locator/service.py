@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from continuum.backbone import Backbone, Subscription
-from continuum.model.errors import ConflictError
+from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
@@ -253,6 +253,13 @@ class Locator:
         self._needed_users.add(name)
         present = await self._reader.point(users.find_user_by_name, self._sealer, name)
         return present or await self._add_user(name, parse_role(role))
+
+    async def find_user(self, access_key: str) -> User | None:
+        """Return the user of an access key as of now, with the secret key, for the hub's own door."""
+        try:
+            return await self._find_user(m.FindUser(session_id="", access_key=access_key))
+        except (m.NoSuchUserError, InvalidInputError):
+            return None
 
     async def _add_user(self, name: str, role: Role) -> User:
         check_user_name(name)
