@@ -1,0 +1,107 @@
+"""Versions where gateways remember, copy and fall over to other stores."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import pytest
+from rigs import Rig, eventually, make_bytes
+
+from continuum.model.policies import Policy
+from continuum.store.stores.s3 import StoreClient
+
+pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
+
+ENABLED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask(client: StoreClient, method: str, bucket: str, key: str = "", **options: Any) -> Answer:
+    exchange = await client.exchange(method, key, bucket=bucket, **options)
+    body = await exchange.read()
+    return Answer(exchange.status, dict(exchange.headers), body)
+
+
+async def make_versioned(rig: Rig, client: StoreClient) -> str:
+    bucket = await rig.make_bucket()
+    done = await ask(client, "PUT", bucket, query=[("versioning", "")], body=ENABLED)
+    assert done.status == 200
+    return bucket
+
+
+async def test_an_older_version_is_copied_on_read_and_read_when_its_first_store_is_down(rig: Rig) -> None:
+    old, new = make_bytes(400_000), make_bytes(1000)
+    async with (
+        rig.another_gateway("cloud", policy=Policy.COPY_ON_READ) as gateway,
+        rig.wire_client("edge") as edge,
+        rig.wire_client(gateway) as cloud,
+    ):
+        bucket = await make_versioned(rig, edge)
+        version_id = (await ask(edge, "PUT", bucket, "key", body=old)).headers["x-amz-version-id"]
+        await ask(edge, "PUT", bucket, "key", body=new)
+        query = [("versionId", version_id)]
+        got = await ask(cloud, "GET", bucket, "key", query=query)
+        assert (got.body, got.headers["x-continuum-source-site"]) == (old, "edge")
+
+        async def is_kept() -> bool:
+            return gateway.counts.copies.get("kept", 0) >= 1
+
+        await eventually(is_kept, f"no copy was kept: {gateway.counts.copies}")
+        await rig.sites["edge"].far.refuse()
+        try:
+            got = await ask(cloud, "GET", bucket, "key", query=query)
+            assert (got.body, got.headers["x-continuum-source-site"]) == (old, "cloud")
+            assert (await ask(cloud, "GET", bucket, "key")).status == 503  # the newest has no copy here
+        finally:
+            await rig.mend()
+
+
+async def test_who_reads_while_objects_are_hidden_and_shown_sees_one_or_the_other(rig: Rig) -> None:
+    async with rig.wire_client("edge") as edge, rig.wire_client("cloud") as cloud:
+        bucket = await make_versioned(rig, edge)
+        await ask(edge, "PUT", bucket, "key", body=b"there")
+        seen: list[int] = []
+
+        async def read(client: StoreClient) -> None:
+            for _ in range(40):
+                got = await ask(client, "GET", bucket, "key")
+                assert (got.status, got.body == b"there") in {(200, True), (404, False)}
+                seen.append(got.status)
+
+        async def hide_and_show() -> None:
+            for _ in range(5):
+                marker = (await ask(edge, "DELETE", bucket, "key")).headers["x-amz-version-id"]
+                for client in (edge, cloud, edge, cloud):  # what was acknowledged is seen everywhere
+                    assert (await ask(client, "GET", bucket, "key")).status == 404
+                await ask(cloud, "DELETE", bucket, "key", query=[("versionId", marker)])
+                for client in (edge, cloud, edge, cloud):
+                    assert (await ask(client, "GET", bucket, "key")).body == b"there"
+
+        await asyncio.gather(read(edge), read(cloud), hide_and_show())
+        assert len(seen) == 80
+
+
+async def test_a_version_costs_no_round_trip_more_than_an_object(rig: Rig) -> None:
+    async with rig.wire_client("edge") as edge:
+        bucket = await make_versioned(rig, edge)
+        await ask(edge, "PUT", bucket, "warm", body=b"x")
+        locations = rig.gateways["edge"]._locations
+        before = locations.round_trips
+        version_id = (await ask(edge, "PUT", bucket, "key", body=b"x")).headers["x-amz-version-id"]
+        assert locations.round_trips - before <= 2
+        before = locations.round_trips
+        for query in ([], [("versionId", version_id)]):  # both are the newest, which is remembered
+            for method in ("GET", "HEAD"):
+                assert (await ask(edge, method, bucket, "key", query=query)).status == 200
+        assert locations.round_trips == before
+        await ask(edge, "DELETE", bucket, "key")
+        assert (await ask(edge, "GET", bucket, "key")).status == 404
+        before = locations.round_trips
+        assert (await ask(edge, "HEAD", bucket, "key")).status == 404  # the marker is remembered too
+        assert locations.round_trips == before
