@@ -57,17 +57,25 @@ class Process:
 
 
 class StoreServer(Process):
-    """A SeaweedFS with plain HTTP on a port and on a unix socket."""
+    """A SeaweedFS with plain HTTP on a port of `host` and on a unix socket; `inside` names the network
+    namespace that it runs in."""
 
     access_key = "BENCHKEY"
     secret_key = "benchsecret"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, host: str = "127.0.0.1", inside: str = "") -> None:
         super().__init__()
         folder.mkdir()
         self.folder = folder
+        self.host = host
+        self.inside = ["ip", "netns", "exec", inside] if inside else []
         self.port = 0
         self.socket_path = folder / "s3.sock"
+
+    @property
+    def url(self) -> str:
+        """Its endpoint."""
+        return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
         ports = free_ports(2 * len(PARTS))
@@ -84,8 +92,8 @@ class StoreServer(Process):
         flags += [f"-{part}.port.grpc={port}" for part, port in zip(PARTS, ports[len(PARTS) :], strict=True)]
         self.launch(
             [
-                program("weed"),
-                *("-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
+                *(*self.inside, program("weed"), "-logtostderr=true", "server"),
+                *(f"-ip={self.host}", f"-ip.bind={self.host}", f"-dir={data}"),
                 *("-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
                 *("-master.volumeSizeLimitMB=1024", "-volume.max=100", "-volume.preStopSeconds=0"),
                 f"-s3.localSocket={self.socket_path}",
@@ -99,6 +107,21 @@ class StoreServer(Process):
     def _wait(self) -> None:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
+            if self.inside:
+                probe = [
+                    *self.inside,
+                    "curl",
+                    "-s",
+                    "-o",
+                    "/dev/null",
+                    "--max-time",
+                    "1",
+                    f"{self.url}/healthz",
+                ]
+                if subprocess.run(probe, check=False).returncode == 0:
+                    return
+                time.sleep(0.1)
+                continue
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1).close()
             except urllib.error.HTTPError as answer:

@@ -215,20 +215,20 @@ def test_who_may_not_is_told_so(bulk: Bulk, other: Other) -> None:
 
 def test_after_a_kill_only_the_cut_parts_are_sent_again(bulk: Bulk, other: Other) -> None:
     bucket, there = bulk.make_bucket(), other.make_bucket()
-    data = secrets.token_bytes(64 * MIB)
+    data = secrets.token_bytes(48 * MIB)
     bulk.s3.put_object(Bucket=bucket, Key="large", Body=data)
     words = ("copy", f"s3://{bucket}", f"other:{there}")
     before = bulk.parts_written()
-    process = bulk.begin(*words, "--lanes", "2", "--bandwidth", "24M")
+    process = bulk.begin(*words, "--lanes", "2", "--bandwidth", "30M")
     with process:
-        wait_until(lambda: bulk.parts_written() >= before + 2, 30.0, "no part was sent")
+        wait_until(lambda: bulk.parts_written() > before, 30.0, "no part was sent")
         process.send_signal(signal.SIGKILL)
     upload = other.s3.list_multipart_uploads(Bucket=there)["Uploads"][0]
     parts = other.s3.list_parts(Bucket=there, Key="large", UploadId=upload["UploadId"])["Parts"]
     there_bytes = sum(part["Size"] for part in parts)
     done = bulk.run(*words)
     assert (
-        done["resumed_bytes"] >= there_bytes >= 32 * MIB
+        done["resumed_bytes"] >= there_bytes >= 16 * MIB
     )  # a last part may have come to rest after the kill
     assert done["resumed_bytes"] + done["sent_bytes"] == len(data)
     assert other.s3.get_object(Bucket=there, Key="large")["Body"].read() == data
