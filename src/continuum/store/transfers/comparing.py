@@ -1,29 +1,24 @@
-"""Whether two objects have the same content: by what their ends say of it, else by reading both."""
+"""Whether two objects have the same content: by what their ends say of it, else by reading one or both."""
 
 import asyncio
-import hashlib
 
 from continuum.model.transfers import Line
 from continuum.store.transfers.ends import Described, End, patiently
-from continuum.store.transfers.streaming import Meter, Passing, carry
+from continuum.store.transfers.streaming import Carried, Expected, Meter, Passing, carry
 
 
-class _Hashing:
-    """A receiver that keeps nothing but the hash."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+class _Nowhere:
+    """A receiver that keeps nothing: what passes is hashed on the way."""
 
     def attach(self, passing: Passing) -> None:
         """Nothing is ever too much."""
 
     def write(self, data: bytes) -> None:
-        """Hash the next bytes."""
-        self._hash.update(data)
+        """Let it go."""
 
     async def finish(self) -> str:
-        """Return the hash."""
-        return self._hash.hexdigest()
+        """There is no ETag."""
+        return ""
 
     def abort(self) -> None:
         """Nothing is left."""
@@ -38,14 +33,21 @@ async def have_same_content(source: End, target: End, line: Line, meter: Meter) 
         return here.md5 == there.md5
     if here.crc64 is not None and there.crc64 is not None:
         return here.crc64 == there.crc64
-    hashes = await asyncio.gather(_hash(source, here, meter), _hash(target, there, meter))
-    return hashes[0] == hashes[1]
+    if there.md5 or there.crc64 is not None:
+        return _fits(there, await _read(source, here, meter))
+    if here.md5 or here.crc64 is not None:
+        return _fits(here, await _read(target, there, meter))
+    first, second = await asyncio.gather(_read(source, here, meter), _read(target, there, meter))
+    return (first.md5, first.crc64) == (second.md5, second.crc64)
 
 
-async def _hash(end: End, described: Described, meter: Meter) -> str:
-    async def read() -> str:
+def _fits(named: Described, read: Carried) -> bool:
+    return Expected(named.md5, named.crc64).fits(read.md5, read.crc64)
+
+
+async def _read(end: End, described: Described, meter: Meter) -> Carried:
+    async def read() -> Carried:
         body, _ = await end.open(described)
-        carried = await carry(body, _Hashing(), described.line.size_bytes, meter)
-        return carried.etag
+        return await carry(body, _Nowhere(), described.line.size_bytes, meter)
 
     return await patiently(read)

@@ -70,6 +70,9 @@ class Mover:
         """Send what is to be sent, then delete what is to be deleted. Raises what ends everything."""
         await self._crew.run(self._feed)
         self.tally.take_problems(self._source.problems, self._target.problems)
+        if not self.tally.failed:
+            for key, upload_id in self._journal.open_uploads():
+                await self._give_up(key, upload_id)  # of objects that the source has no more
         if self._request.verb is Verb.SYNC and self._request.delete:
             await self._delete()
 
