@@ -117,22 +117,3 @@ def test_a_location_is_accepted_for_the_name_space_is_one(edge, region):
 def test_a_malformed_configuration_is_refused(raw):
     answer = raw.request("PUT", f"/{fresh_name()}", body=b"<CreateBucketConfiguration>")
     assert (answer.status, answer.code) == (400, "MalformedXML")
-
-
-@pytest.mark.parametrize(
-    ("operation", "arguments"),
-    [
-        (
-            "put_bucket_lifecycle_configuration",
-            {"LifecycleConfiguration": {"Rules": [{"ID": "a", "Prefix": "", "Status": "Enabled"}]}},
-        ),
-        ("get_bucket_website", {}),
-        ("get_object_torrent", {"Key": "key"}),
-    ],
-)
-def test_what_is_not_implemented_says_so_by_name(edge, bucket, operation, arguments):
-    with pytest.raises(edge.exceptions.ClientError) as caught:
-        getattr(edge, operation)(Bucket=bucket, **arguments)
-    assert caught.value.response["Error"]["Code"] == "NotImplemented"
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert "".join(part.title() for part in operation.split("_")) in caught.value.response["Error"]["Message"]

@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.bucket import attaching, listing, transferring
+from continuum.cli.bucket import attaching, lifecycles, listing, transferring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -16,3 +16,4 @@ def bucket() -> None:
 listing.register(app)
 attaching.register(app)
 transferring.register(app)
+lifecycles.register(app)

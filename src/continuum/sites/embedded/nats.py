@@ -42,6 +42,8 @@ _STORE_ADMINISTRATION = (
     "locator.get_job",
 )
 
+_BUCKET_ADMINISTRATION = ("locator.get_bucket", "locator.list_buckets", "locator.run_lifecycle")
+
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """Subjects that an identity may publish and listen to, besides answering and its own inbox."""
@@ -63,7 +65,7 @@ def permissions_of(identity: str) -> Permissions:
         case "gateway":
             return Permissions(
                 publish=("locator.*",),
-                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION),
+                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION, "locator.run_lifecycle"),
                 subscribe=("gateway.*.invalidate",),
             )
         case "agent":
@@ -81,7 +83,7 @@ def permissions_of(identity: str) -> Permissions:
                 publish=(
                     "registry.list",
                     "runs.>",
-                    "locator.list_buckets",
+                    *_BUCKET_ADMINISTRATION,
                     *_USER_ADMINISTRATION,
                     *_STORE_ADMINISTRATION,
                     "locator.describe_attachments",

@@ -21,6 +21,7 @@ from continuum.store.gateway.bodies import ReplyBody
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.connections import Connection, Request
 from continuum.store.gateway.encrypting import CUSTOMER_HEADERS
+from continuum.store.gateway.lifecycles import format_expiration
 from continuum.store.gateway.opening import OpenedBody, SealedRange, unlock_version
 from continuum.store.gateway.operations.reads import SMALL_BYTES, SOURCE_SITE_HEADER
 from continuum.store.gateway.replies import Reply
@@ -157,6 +158,7 @@ class ShortWay:
             is_versioned=bool(bucket.versioning),
         )
         headers[SOURCE_SITE_HEADER] = self._context.site
+        headers.update(format_expiration(bucket, version))
         body: ReplyBody = exchange
         if sealed is not None:
             headers.update(sealed.headers)

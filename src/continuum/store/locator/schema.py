@@ -251,3 +251,14 @@ write_backs = Table(
     Index(None, "done_at"),
     sqlite_autoincrement=True,
 )
+
+# Where the lifecycle rules of a bucket were last followed to. Not a foreign key: a leftover does no harm.
+lifecycle_runs = Table(
+    "lifecycle_runs",
+    metadata,
+    Column("bucket", ByteOrderedText, primary_key=True),
+    Column("begun_at", Double, nullable=False),
+    Column("finished_at", Double, nullable=False),
+    Column("cursor", LargeBinary, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+)

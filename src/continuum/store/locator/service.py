@@ -18,6 +18,7 @@ from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Database
+from continuum.store.locator.expiring import Expirer
 from continuum.store.locator.index import buckets, garbage, keys, listing, objects, sessions, uploads, users
 from continuum.store.locator.invalidating import Invalidator, send_over
 from continuum.store.locator.keeping import StoreKeeper
@@ -63,6 +64,7 @@ class Locator:
         self._reader = Reader(self._database.connect, are_points_inline=self._database.is_sqlite)
         self._writer = Writer(self._database.connect, max_waiting=settings.max_waiting_changes)
         self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
+        self._expirer = Expirer(settings, self._reader, self._writer, clock)
         self._epoch = secrets.token_hex(8)
         self._subscriptions: list[Subscription] = []
         self._needed_users: set[str] = set()  # those whom the continuum itself is
@@ -98,6 +100,7 @@ class Locator:
         self._reader.start()
         self._writer.start()
         self._reconciler.start()
+        self._expirer.start(self._invalidator.tell)
         for kind, handler in self._handlers().items():
             self._subscriptions.append(
                 await backbone.serve(m.SUBJECTS[kind], kind, self._counted(handler), queue=QUEUE)
@@ -135,6 +138,7 @@ class Locator:
             await asyncio.wait_for(self._is_idle.wait(), STOP_WAIT_S)
         except TimeoutError:
             log.warning("stopping with %d requests unanswered", self._active)
+        await self._expirer.stop()
         await self._reconciler.stop()
         await self._invalidator.close()
         await self._writer.stop()
@@ -187,6 +191,7 @@ class Locator:
             m.DiscardObject: self._discard_object,
             **KeyKeeper(self._reader, self._writer, self._sealer, self._invalidator, self._clock).handlers(),
             **self._keeper().handlers(),
+            **self._expirer.handlers(),
         }
 
     def _keeper(self) -> StoreKeeper:

@@ -19,6 +19,12 @@ from continuum.store.gateway.operations.buckets import (
 from continuum.store.gateway.operations.completing import complete_upload
 from continuum.store.gateway.operations.copies import copy_object, upload_part_copy
 from continuum.store.gateway.operations.cors import delete_bucket_cors, get_bucket_cors, put_bucket_cors
+from continuum.store.gateway.operations.defaults import (
+    get_empty,
+    get_replication,
+    get_request_payment,
+    get_website,
+)
 from continuum.store.gateway.operations.deleting import delete_object, delete_objects
 from continuum.store.gateway.operations.describing import get_object_attributes
 from continuum.store.gateway.operations.encryption import (
@@ -26,6 +32,7 @@ from continuum.store.gateway.operations.encryption import (
     get_bucket_encryption,
     put_bucket_encryption,
 )
+from continuum.store.gateway.operations.lifecycles import delete_lifecycle, get_lifecycle, put_lifecycle
 from continuum.store.gateway.operations.listing import list_objects, list_objects_v2
 from continuum.store.gateway.operations.locking import (
     get_object_legal_hold,
@@ -120,6 +127,14 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "GetBucketEncryption": get_bucket_encryption,
     "PutBucketEncryption": put_bucket_encryption,
     "DeleteBucketEncryption": delete_bucket_encryption,
+    "PutBucketLifecycleConfiguration": put_lifecycle,
+    "GetBucketLifecycleConfiguration": get_lifecycle,
+    "DeleteBucketLifecycle": delete_lifecycle,
+    "GetBucketRequestPayment": get_request_payment,
+    "GetBucketAccelerateConfiguration": get_empty,
+    "GetBucketLogging": get_empty,
+    "GetBucketWebsite": get_website,
+    "GetBucketReplication": get_replication,
 }
 
 __all__ = ["OPERATIONS"]

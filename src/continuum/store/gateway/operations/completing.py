@@ -22,6 +22,7 @@ from continuum.store.gateway.checksums import (
 )
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.encrypting import ALGORITHM
+from continuum.store.gateway.lifecycles import tell_expiration
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.parts import find_upload, group_parts, translate_upload_error
 from continuum.store.gateway.publishing import derive_version_id, publish, refuse_early
@@ -115,7 +116,7 @@ def _answer(call: Call, bucket: Bucket, version: Version) -> Reply:
     encryption = read_encryption(version.encryption)
     if encryption is not None and encryption.mode == SSE_S3:
         output["ServerSideEncryption"] = ALGORITHM
-    return answer(call, output)
+    return answer(call, output | tell_expiration(bucket, version))
 
 
 def _check_order(chosen: Sequence[Mapping[str, Any]]) -> None:

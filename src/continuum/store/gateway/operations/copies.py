@@ -16,6 +16,7 @@ from continuum.store.gateway.encrypting import (
     COPY_SOURCE_CUSTOMER,
     choose_protection,
 )
+from continuum.store.gateway.lifecycles import tell_expiration
 from continuum.store.gateway.opening import unlock_version
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import (
@@ -87,6 +88,7 @@ async def copy_object(call: Call) -> Reply:
     output: dict[str, Any] = {"CopyObjectResult": _result(published.etag, published.modified_at, published)}
     if bucket.versioning:
         output["VersionId"] = published.public_id
+    output |= tell_expiration(bucket, published)
     reply = answer(call, output | await _tell_source(call, source, version))
     reply.headers.update(made.headers)
     return reply

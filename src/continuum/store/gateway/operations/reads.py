@@ -7,6 +7,7 @@ from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import VERSION_ID_HEADER, format_attributes
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import check_read
+from continuum.store.gateway.lifecycles import format_expiration
 from continuum.store.gateway.opening import describe_encryption, open_range, unlock_version
 from continuum.store.gateway.operations.answers import read_input
 from continuum.store.gateway.operations.finding import find_version
@@ -44,6 +45,9 @@ class Selection:
         chosen = _choose_bytes(call, version, part)
         checksums = "x-amz-checksum-mode" in call.headers and (chosen is None or part is not None)
         self.headers = format_attributes(version, with_checksums=checksums, is_versioned=is_versioned)
+        bucket = call.context.locations.recall_bucket(call.bucket)
+        if bucket is not None and "versionId" not in call.routed.query:
+            self.headers.update(format_expiration(bucket, version))
         self.status, self.start, self.length = 200, 0, version.size_bytes
         if part is not None and version.part_sizes:
             self.headers["x-amz-mp-parts-count"] = str(len(version.part_sizes))

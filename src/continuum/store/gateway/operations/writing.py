@@ -8,6 +8,7 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import ChecksumType, require_digest
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.encrypting import choose_protection
+from continuum.store.gateway.lifecycles import format_expiration
 from continuum.store.gateway.publishing import (
     make_version_id,
     own_replica,
@@ -61,5 +62,6 @@ async def put_object(call: Call) -> Reply:
         **format_checksums(checksums, ChecksumType.FULL_OBJECT.value),
         **tell_version(bucket, published),
         **sealing.headers,
+        **format_expiration(bucket, published),
     }
     return Reply(headers=headers)

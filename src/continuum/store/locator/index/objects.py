@@ -227,13 +227,22 @@ def delete_objects(connection: Connection, request: Delete, *, now: float, grace
     """Delete objects of one bucket. Raises `NoSuchBucketError`; what concerns one item is in its result."""
     require_session(connection, request.session_id)
     bucket = require_bucket(connection, request.bucket)
-    results = tuple(
-        _delete(connection, bucket, item, request.owner, now=now, grace_s=grace_s) for item in request.objects
+    return Deleted(
+        results=tuple(
+            delete_item(connection, bucket, item, request.owner, now=now, grace_s=grace_s)
+            for item in request.objects
+        )
     )
-    for result in results:
-        if not result.error_code:
-            note_write_back(connection, bucket, result.key, now=now)
-    return Deleted(results=results)
+
+
+def delete_item(
+    connection: Connection, bucket: Bucket, item: DeleteItem, owner: str, *, now: float, grace_s: float
+) -> DeleteResult:
+    """Delete one object, or one version of it; what is refused is in the result."""
+    result = _delete(connection, bucket, item, owner, now=now, grace_s=grace_s)
+    if not result.error_code:
+        note_write_back(connection, bucket, result.key, now=now)
+    return result
 
 
 def _delete(

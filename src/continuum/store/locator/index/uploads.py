@@ -1,5 +1,6 @@
 """Multipart uploads: begun, found, completed by a commit, aborted, aborted when idle."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -124,6 +125,17 @@ def abort_idle_uploads(
     for upload in idle:
         _abort(connection, upload, now=now, grace_s=grace_s)
     return idle
+
+
+def end_upload(
+    connection: Connection, upload_id: str, is_due: Callable[[Upload], bool], *, now: float, grace_s: float
+) -> bool:
+    """Abort an upload if it is there and due; tell whether it was."""
+    upload = _find(connection, upload_id)
+    if upload is None or not is_due(upload):
+        return False
+    _abort(connection, upload, now=now, grace_s=grace_s)
+    return True
 
 
 def _abort(connection: Connection, upload: Upload, *, now: float, grace_s: float) -> None:

@@ -84,6 +84,12 @@ from continuum.store.locator.messages.keys import (
     ListKeys,
     RemoveKey,
 )
+from continuum.store.locator.messages.lifecycle import (
+    LifecycleCounts,
+    LifecycleLine,
+    LifecycleStep,
+    RunLifecycle,
+)
 from continuum.store.locator.messages.objects import (
     AddReplica,
     ChangeObject,
@@ -189,6 +195,7 @@ SUBJECTS: dict[type, str] = {
     ReportJob: "locator.report_job",
     FindIndexed: "locator.find_indexed",
     SettleWriteBack: "locator.settle_write_back",
+    RunLifecycle: "locator.run_lifecycle",
 }
 
 ANSWERS: dict[type, type] = {
@@ -242,6 +249,7 @@ ANSWERS: dict[type, type] = {
     ReportJob: JobStep,
     FindIndexed: Indexed,
     SettleWriteBack: Empty,
+    RunLifecycle: LifecycleStep,
 }
 
 __all__ = [
@@ -302,6 +310,9 @@ __all__ = [
     "JobStep",
     "Key",
     "Keys",
+    "LifecycleCounts",
+    "LifecycleLine",
+    "LifecycleStep",
     "ListBuckets",
     "ListKeys",
     "ListObjects",
@@ -332,6 +343,7 @@ __all__ = [
     "ReportGarbage",
     "ReportJob",
     "Retention",
+    "RunLifecycle",
     "Session",
     "SessionEndedError",
     "SettleWriteBack",
