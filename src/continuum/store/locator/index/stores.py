@@ -7,7 +7,8 @@ from continuum.model.objects import Store
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.sessions import FIND_STORE, list_stores, put_store
 from continuum.store.locator.messages import StoreDescription, StoreDescriptions
-from continuum.store.locator.schema import garbage, replicas, stores, uploads
+from continuum.store.locator.messages.jobs import SCAN
+from continuum.store.locator.schema import garbage, jobs, replicas, stores, uploads
 from continuum.store.locator.sealing import Sealer
 
 _ONE = literal(1)
@@ -16,6 +17,10 @@ _IS_ADDED = 10  # its column
 DELETE_STORE = Statement(delete(stores).where(stores.c.name == bindparam("of_name")))
 HAS_REPLICAS = Statement(select(_ONE).where(replicas.c.store == bindparam("store")).limit(_ONE))
 HAS_GARBAGE = Statement(select(_ONE).where(garbage.c.store == bindparam("store")).limit(_ONE))
+HAS_SCANS = Statement(
+    select(_ONE).where(jobs.c.kind == literal(SCAN), jobs.c.store == bindparam("store")).limit(_ONE)
+)
+DELETE_JOBS = Statement(delete(jobs).where(jobs.c.store == bindparam("of_store")))
 HAS_UPLOADS = Statement(select(_ONE).where(uploads.c.store == bindparam("store")).limit(_ONE))
 
 
@@ -31,11 +36,12 @@ def remove_store(connection: Connection, name: str) -> None:
         raise NotFoundError(f"there is no store {name!r}", hint="`continuum store list` lists them")
     if not row[_IS_ADDED]:
         raise ConflictError(f"{name!r} is a site's own store", hint="it goes when its site goes")
-    if any(connection.row(each, store=name) for each in (HAS_REPLICAS, HAS_GARBAGE, HAS_UPLOADS)):
+    if any(connection.row(each, store=name) for each in (HAS_REPLICAS, HAS_SCANS, HAS_GARBAGE, HAS_UPLOADS)):
         raise ConflictError(
             f"the store {name!r} holds objects",
             hint="detach the buckets that lie in it first: `continuum bucket detach NAME`",
         )
+    connection.run(DELETE_JOBS, of_store=name)
     connection.run(DELETE_STORE, of_name=name)
 
 
