@@ -357,7 +357,10 @@ class StoreClient:
         root = _parse(reply)
         if root.tag.endswith("Error"):  # S3 may find an error after it sent the status
             raise StoreReplyError(500, _text(root, "Code"), _text(root, "Message"), exchange.headers)
-        return _text(root, "ETag").strip('"')
+        etag = _text(root, "ETag").strip().strip('"')
+        if not etag:  # Ceph's RGW leaves it out
+            etag = (await self.head(key, bucket=bucket)).get("etag", "").strip('"')
+        return etag
 
     async def abort_upload(self, key: str, upload_id: str, *, bucket: str | None = None) -> None:
         """Abort an upload; one that is not there is no error."""

@@ -2,6 +2,7 @@
 
 import time
 
+from continuum.model.encryption import stored_size
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Version
 from continuum.store.gateway.attending.contents import CONTENT_BAD, ContentCheck, find_version
@@ -26,7 +27,7 @@ async def repair(context: Context, client: StoreClient, replica: IndexedReplica)
             return LOST
         if client is not context.own:
             return "only a site's own store is repaired"
-        if version.size_bytes > MAX_PUT_BYTES:
+        if stored_size(version) > MAX_PUT_BYTES:
             return "too large to be copied in one piece"
         await _copy(context, version)
     except ContinuumError as problem:
@@ -57,14 +58,15 @@ async def _copy(context: Context, version: Version) -> None:
 
 
 async def _write(context: Context, version: Version, key: str) -> None:
-    check = ContentCheck(version.etag, version.size_bytes, version, is_trusted=True)
-    exchange = await context.own.begin("PUT", key, length=version.size_bytes)
+    size_bytes = stored_size(version)
+    check = ContentCheck(version.etag, size_bytes, version, is_trusted=True)
+    exchange = await context.own.begin("PUT", key, length=size_bytes)
     stream = None
-    if version.size_bytes:
-        source = ReplicaSource(version, context.peers, context.locations, start=0, length=version.size_bytes)
+    if size_bytes:
+        source = ReplicaSource(version, context.peers, context.locations, start=0, length=size_bytes)
         found, replica = await source.open()
         stream = ReadStream(source, found, replica, context.peers, context.counts)
         stream.copy = check
     await pipe(stream, exchange)
-    if not version.encryption and version.size_bytes and check.verdict() == CONTENT_BAD:
+    if not version.encryption and size_bytes and check.verdict() == CONTENT_BAD:
         raise StoreProtocolError("the other copy is bad too")
