@@ -8,6 +8,7 @@ from the locator; their keys always by reference, because nobody but gateways is
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -96,7 +97,8 @@ async def open_ends(home: Home, places: tuple[Place, Place], named: Named, aroun
     if source == target:
         raise ConflictError(f"{source} would be copied onto itself")
     site_of_target = _site_of(target, named, around)
-    path = _find_path(source, site_of_target, named, around)
+    gateways = [site.name for site in home.continuum().sites] if around.links else []
+    path = find_path(source, site_of_target, named, around, gateways)
     through = path.relay if path is not None else ""
     reader = _open(home, source, named, around, through=through)
     try:
@@ -124,18 +126,19 @@ def _site_of(place: Place, named: Named, around: Surroundings) -> str:
     return next((store.site for store in around.stores.stores if store.name == place.store), "")
 
 
-def _find_path(source: Place, target_site: str, named: Named, around: Surroundings) -> SitePath | None:
-    source_site = (
-        around.homes.get(source.bucket, "")
-        if source.kind is PlaceKind.NAME_SPACE
-        else _site_of(source, named, around)
-    )
+def find_path(
+    source: Place, target_site: str, named: Named, around: Surroundings, gateways: Collection[str]
+) -> SitePath | None:
+    """Return the best path from the site of `source`, directly or over the gateway of a third site; None if
+    the links are not known or both ends are at one site."""
+    is_name_space = source.kind is PlaceKind.NAME_SPACE
+    source_site = around.homes.get(source.bucket, "") if is_name_space else _site_of(source, named, around)
     if not source_site or not target_site or source_site == target_site:
         return None
     paths = find_paths(around.links, source_site, target_site)
-    if source.kind is not PlaceKind.NAME_SPACE:  # another store has no gateways that could pass its bytes on
-        paths = tuple(path for path in paths if not path.relay)
-    return choose_path(paths, 1e9, named.preference)
+    relays = gateways if is_name_space else ()  # what lies in another store is not passed on by gateways
+    possible = [path for path in paths if not path.relay or path.relay in relays]
+    return choose_path(possible, 1e9, named.preference)
 
 
 def _gateway_site(home: Home, place: Place, named: Named, around: Surroundings, through: str) -> str:
