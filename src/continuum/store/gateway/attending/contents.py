@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 
+from continuum.model.encryption import stored_etag, stored_size
 from continuum.model.objects import Version
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.checksums import ALGORITHMS, ChecksumType, start_hash
@@ -114,14 +115,20 @@ async def find_version(context: Context, replica: IndexedReplica) -> Version | N
     return None
 
 
+def check_stored(version: Version, *, is_trusted: bool = True) -> ContentCheck:
+    """Return what compares a version's stored bytes. Of encrypted ones only the store's ETag tells."""
+    told = None if version.encryption else version
+    return ContentCheck(stored_etag(version), stored_size(version), told, is_trusted=is_trusted)
+
+
 async def check_content(context: Context, client: StoreClient, bucket: str, replica: IndexedReplica) -> str:
     """Read a copy and say whether it is what it should be. Raises what `StoreClient` raises."""
     version = await find_version(context, replica)
-    if replica.is_encrypted or version is None:
+    if version is None:
         return CONTENT_UNKNOWN
     exchange = await client.get(replica.physical_key, bucket=bucket)
     # The ETag of what others wrote need not be an MD5 (some stores encrypt), so it convicts nobody.
-    check = ContentCheck(replica.version_etag, replica.size_bytes, version, is_trusted=not replica.etag)
+    check = check_stored(version, is_trusted=not replica.etag)
     exchange.start(check)
     await check.done
     return check.verdict()

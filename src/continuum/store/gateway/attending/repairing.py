@@ -5,7 +5,7 @@ import time
 from continuum.model.encryption import stored_size
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Version
-from continuum.store.gateway.attending.contents import CONTENT_BAD, ContentCheck, find_version
+from continuum.store.gateway.attending.contents import CONTENT_BAD, check_stored, find_version
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.piping import pipe
 from continuum.store.gateway.reading import ReadStream, ReplicaSource
@@ -59,7 +59,7 @@ async def _copy(context: Context, version: Version) -> None:
 
 async def _write(context: Context, version: Version, key: str) -> None:
     size_bytes = stored_size(version)
-    check = ContentCheck(version.etag, size_bytes, version, is_trusted=True)
+    check = check_stored(version)
     exchange = await context.own.begin("PUT", key, length=size_bytes)
     stream = None
     if size_bytes:
@@ -68,5 +68,5 @@ async def _write(context: Context, version: Version, key: str) -> None:
         stream = ReadStream(source, found, replica, context.peers, context.counts)
         stream.copy = check
     await pipe(stream, exchange)
-    if not version.encryption and size_bytes and check.verdict() == CONTENT_BAD:
+    if size_bytes and check.verdict() == CONTENT_BAD:
         raise StoreProtocolError("the other copy is bad too")
