@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.store.encryption.masterkeys import ensure_master_keys
+    from continuum.store.encryption.rotating import (
+        Rewrapped,
+        add_master_key,
+        list_master_keys,
+        retire_master_keys,
+        rewrap_data_keys,
+    )
     from continuum.store.gateway.settings import GatewaySettings, Limits
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
@@ -112,6 +119,7 @@ __all__ = [
     "PoolLimits",
     "RemoveKey",
     "RemoveStore",
+    "Rewrapped",
     "RunLifecycle",
     "SimulationReport",
     "StartJob",
@@ -124,14 +132,18 @@ __all__ = [
     "TraceShape",
     "TransferRequest",
     "Users",
+    "add_master_key",
     "ensure_master_keys",
     "format_request",
     "generate",
+    "list_master_keys",
     "name_transfer",
     "parse_named_policy",
     "read_store_file",
     "read_trace",
     "resolve_store",
+    "retire_master_keys",
+    "rewrap_data_keys",
     "simulate",
 ]
 
@@ -201,6 +213,11 @@ _HOMES = {
     "read_trace": "simulations.traces",
     "resolve_store": "stores.configurations",
     "simulate": "simulations.simulating",
+    "Rewrapped": "encryption.rotating",
+    "add_master_key": "encryption.rotating",
+    "list_master_keys": "encryption.rotating",
+    "retire_master_keys": "encryption.rotating",
+    "rewrap_data_keys": "encryption.rotating",
 }
 
 

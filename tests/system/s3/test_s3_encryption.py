@@ -8,6 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from s3_clients import refusal
 
+from continuum.store import list_master_keys
+
 pytestmark = pytest.mark.system
 
 MIB = 1024 * 1024
@@ -346,3 +348,38 @@ def test_older_versions_stay_under_their_own_keys(edge, cloud, bucket):
     assert read(cloud, bucket, "a") == b"three"
     with pytest.raises(ClientError):
         read(edge, bucket, "a", VersionId=first)
+
+
+# ---- rotation ----
+
+
+def test_the_master_key_is_rotated_while_objects_are_read_and_written(embedded, edge, cloud, bucket):
+    encrypt_by_default(edge, bucket)
+    body = os.urandom(200_000)
+    for number in range(3):
+        edge.put_object(Bucket=bucket, Key=f"{number}", Body=body)
+    edge.put_object(Bucket=bucket, Key="c", Body=body, **CUSTOMER)
+    where = {"Bucket": bucket, "Key": "parts"}
+    upload_id = edge.create_multipart_upload(**where)["UploadId"]
+    part = edge.upload_part(**where, UploadId=upload_id, PartNumber=1, Body=body)
+    cloud.get_object(Bucket=bucket, Key="0")
+    before = list_master_keys(embedded.home.master_keys_file)
+    embedded.run("store", "rotate-key")
+    after = list_master_keys(embedded.home.master_keys_file)
+    assert after[1:] == before
+    assert embedded.home.master_keys_file.stat().st_mode & 0o777 == 0o600
+    embedded.run("store", "retire-keys", status=1)  # too soon: gateways may not know
+    cloud.put_object(Bucket=bucket, Key="new", Body=body)
+    chosen = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    cloud.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=chosen)
+    os.utime(embedded.home.master_keys_file, (1, 1))  # as if it were long ago
+    embedded.run("store", "rewrap-keys")
+    os.utime(embedded.home.master_keys_file, (1, 1))
+    embedded.run("store", "retire-keys")
+    assert list_master_keys(embedded.home.master_keys_file) == after[:1]
+    for client in (edge, cloud):
+        for key in ("0", "1", "2", "new", "parts"):
+            assert read(client, bucket, key) == body
+        assert read(client, bucket, "c", **CUSTOMER) == body
+    edge.put_object(Bucket=bucket, Key="last", Body=body)
+    assert read(cloud, bucket, "last") == body

@@ -32,6 +32,8 @@ _USER_ADMINISTRATION = (
     *("locator.add_key", "locator.list_keys", "locator.remove_key"),
 )
 _STORE_ADMINISTRATION = (
+    "locator.list_encrypted",
+    "locator.replace_encryptions",
     "locator.add_store",
     "locator.remove_store",
     "locator.describe_stores",

@@ -44,6 +44,7 @@ from continuum.store.locator.validating import (
     check_version,
     parse_role,
 )
+from continuum.store.locator.wrapping import WrappingKeeper
 from continuum.store.locator.writing import Writer
 
 log = logging.getLogger(__name__)
@@ -192,6 +193,7 @@ class Locator:
             **KeyKeeper(self._reader, self._writer, self._sealer, self._invalidator, self._clock).handlers(),
             **self._keeper().handlers(),
             **self._expirer.handlers(),
+            **WrappingKeeper(self._reader, self._writer, self._invalidator).handlers(),
         }
 
     def _keeper(self) -> StoreKeeper:

@@ -143,6 +143,14 @@ from continuum.store.locator.messages.users import (
     Users,
 )
 from continuum.store.locator.messages.verifying import Marked, MarkReplicas, ReplaceReplica
+from continuum.store.locator.messages.wrapping import (
+    EncryptedEntry,
+    EncryptedPage,
+    ListEncrypted,
+    Replaced,
+    ReplaceEncryption,
+    ReplaceEncryptions,
+)
 
 SUBJECTS: dict[type, str] = {
     OpenSession: "locator.open_session",
@@ -196,6 +204,8 @@ SUBJECTS: dict[type, str] = {
     FindIndexed: "locator.find_indexed",
     SettleWriteBack: "locator.settle_write_back",
     RunLifecycle: "locator.run_lifecycle",
+    ListEncrypted: "locator.list_encrypted",
+    ReplaceEncryptions: "locator.replace_encryptions",
 }
 
 ANSWERS: dict[type, type] = {
@@ -250,6 +260,8 @@ ANSWERS: dict[type, type] = {
     FindIndexed: Indexed,
     SettleWriteBack: Empty,
     RunLifecycle: LifecycleStep,
+    ListEncrypted: EncryptedPage,
+    ReplaceEncryptions: Replaced,
 }
 
 __all__ = [
@@ -289,6 +301,8 @@ __all__ = [
     "Detaching",
     "DiscardObject",
     "Empty",
+    "EncryptedEntry",
+    "EncryptedPage",
     "FilterOrphans",
     "FindIndexed",
     "FindUser",
@@ -314,6 +328,7 @@ __all__ = [
     "LifecycleLine",
     "LifecycleStep",
     "ListBuckets",
+    "ListEncrypted",
     "ListKeys",
     "ListObjects",
     "ListStores",
@@ -339,7 +354,10 @@ __all__ = [
     "RemoveKey",
     "RemoveStore",
     "RenewSession",
+    "ReplaceEncryption",
+    "ReplaceEncryptions",
     "ReplaceReplica",
+    "Replaced",
     "ReportGarbage",
     "ReportJob",
     "Retention",
