@@ -36,6 +36,7 @@ from continuum.workflow.messages import (
     Output,
     RunSpec,
     SiteGone,
+    SiteReturned,
     TaskFailed,
     TaskFinished,
     TaskSpec,
@@ -434,7 +435,7 @@ def test_a_killed_agent_is_gone_within_seconds_and_its_workers_too(world):
     poll(lambda: world.data_folders() == [])
 
 
-def test_an_agent_that_was_started_again_does_not_pretend_to_know_the_run(world):
+def test_an_agent_that_was_started_again_is_lost_to_the_run_and_opened_again_for_it(world):
     world.start_agent()
     world.join()
     world.value(world.submit(lambda: 1))
@@ -444,6 +445,8 @@ def test_an_agent_that_was_started_again_does_not_pretend_to_know_the_run(world)
     world.start_agent()
     world.wait_for(lambda: world.gone() is not None)
     assert "started again" in world.gone().reason or "refused" in world.gone().reason
+    world.wait_for(lambda: any(isinstance(event, SiteReturned) for _, event in world.events))
+    assert world.value(world.submit(lambda: 2)) == 2
 
 
 def test_an_agent_that_is_stopped_says_so_and_leaves_nothing(world):

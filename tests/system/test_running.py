@@ -150,8 +150,6 @@ def test_a_run_survives_the_loss_of_a_site(embedded, site):
         out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert out == f"total {sum(10_003 * number for number in range(tasks))}\n"
-    run = summary(embedded, name)
-    assert [each["is_lost"] for each in run["sites"] if each["name"] == site] == [True]
     assert f"site {site} was lost" in embedded.continuum("run", "explain", name).stdout
     embedded.wait_until_ready()
 

@@ -40,7 +40,8 @@ def _print(found: ContinuumStatus) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("process", "state", "pid", "up for", "restarts", "ports", "last failure"):
-        table.add_column(heading, justify="right" if heading in {"pid", "restarts", "up for"} else "left")
+        is_number = heading in {"pid", "restarts", "up for"}
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "last failure")
     for process in found.processes:
         table.add_row(*_row(process))
     console.print(table)

@@ -311,6 +311,8 @@ class Graph(Recovery):
     def missing(self, datum: Datum, problem: str, at: float) -> None:
         """A base datum cannot be had."""
         cause = Problem(task_id=0, function="main program", kind="input_lost", message=problem)
+        if datum.readers:
+            self.failures.append(cause)
         self._fail_data([datum], cause, at)
 
     def datum_lost(self, datum: Datum, site: str, at: float) -> None:

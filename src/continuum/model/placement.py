@@ -19,6 +19,7 @@ from continuum.model.stories import Row, format_bytes, format_seconds
 from continuum.model.tasks import Datum, Needs, Task
 
 DATA, LOAD = "data", "load"
+_TRIED = "failed here before"
 GUESSED_RUN_S = 0.1
 EQUAL_WITHIN_S = 0.001
 # Beyond latency and bandwidth: one object through gateway and store and back takes this long where a site and
@@ -80,6 +81,10 @@ class History:
         known = self._means.get((function, site)) or self._means.get((function, ""))
         return known[1] if known else GUESSED_RUN_S
 
+    def knows(self, function: str) -> bool:
+        """Whether the function has ever finished anywhere."""
+        return (function, "") in self._means
+
     def backlog_s(self, site: SiteLoad) -> float:
         """Return the work that is placed at a site, in unit-seconds."""
         work = 0.0
@@ -126,7 +131,7 @@ def choose_site(
     untried = [site for site in open_sites if site.name not in task.tried]
     for site in open_sites:
         if untried and site.name in task.tried:
-            excluded[site.name] = "failed here before"
+            excluded[site.name] = _TRIED
     candidates = untried or open_sites
     rows = {site.name: _estimate(task, site, history, links) for site in candidates}
     chosen = min(candidates, key=lambda site: _rank(rows[site.name], site, strategy, rows))
@@ -180,6 +185,7 @@ def _estimate(task: Task, site: SiteLoad, history: History, links: Links) -> Row
         move_s=move_s,
         queue_s=history.backlog_s(site) / site.computing_units,
         run_s=history.expected_s(task.function, site.name),
+        is_assumed=not history.knows(task.function),
     )
 
 
@@ -207,14 +213,18 @@ def _total(row: Row, strategy: Strategy) -> float:
 
 
 def _reason(
-    best: Row, candidates: Sequence[SiteLoad], rows: Mapping[str, Row], task: Task, strategy: Strategy
+    best: Row,
+    candidates: Sequence[SiteLoad],
+    rows: Mapping[str, Row],
+    task: Task,
+    strategy: Strategy,
 ) -> str:
     if strategy.pinned:
         return f"the run is pinned to {strategy.pinned}"
     if task.needs.site:
         return f"it must run at {task.needs.site}"
     if len(candidates) == 1:
-        return "the only site that can run it"
+        return f"the only site that can run it{_but_for(task, candidates)}"
     others = [row for name, row in rows.items() if name != best.site]
     second = min(others, key=lambda row: _total(row, strategy))
     gain = _total(second, strategy) - _total(best, strategy)
@@ -222,6 +232,11 @@ def _reason(
     if gain < EQUAL_WITHIN_S:
         return f"as good as {second.site}{moved}"
     return f"done {format_seconds(gain)} earlier than at {second.site}{moved}"
+
+
+def _but_for(task: Task, candidates: Sequence[SiteLoad]) -> str:
+    tried = sorted(set(task.tried) - {site.name for site in candidates})
+    return f" besides {' and '.join(tried)}, where it failed before" if tried else ""
 
 
 def _compare_moves(best: Row, second: Row) -> str:

@@ -150,8 +150,7 @@ class Settlement:
     def _cancel_for(self, task: Task, datum: Datum, at: float) -> None:
         problem = datum.problem
         assert problem is not None  # a failed datum says why  # noqa: S101
-        cause = f"task {problem.task_id} ({problem.function})" if problem.task_id else "the main program"
-        self._cancel(task, problem, f"its input {datum.id} cannot be had: {cause} {_what(problem)}", at)
+        self._cancel(task, problem, _no_input(datum, problem), at)
 
     def _fail_data(self, data: Iterable[Datum], problem: Problem, at: float) -> None:
         """Break data that are not there, and cancel who reads them, and so on; without recursion."""
@@ -171,10 +170,9 @@ class Settlement:
                     broken += self._cancel_successor(task, datum, problem, at)
 
     def _cancel_successor(self, task: Task, datum: Datum, problem: Problem, at: float) -> Sequence[Datum]:
-        cause = f"task {problem.task_id} ({problem.function})" if problem.task_id else "the main program"
-        reason = f"its input {datum.id} cannot be had: {cause} {_what(problem)}"
         task.problem = problem
-        self.commands.records.append(stories.Cancelled(at=at, task=task.id, reason=reason))
+        cancelled = stories.Cancelled(at=at, task=task.id, reason=_no_input(datum, problem))
+        self.commands.records.append(cancelled)
         self._settle(task, TaskState.CANCELLED)
         return task.writes
 
@@ -198,5 +196,8 @@ class Settlement:
         self.commands.records.append(record)
 
 
-def _what(problem: Problem) -> str:
-    return "was cancelled" if problem.kind == "cancelled" else f"failed: {problem.message}"
+def _no_input(datum: Datum, problem: Problem) -> str:
+    if not problem.task_id:
+        return f"its input {datum.id} cannot be had: {problem.message}"
+    what = "was cancelled" if problem.kind == "cancelled" else f"failed: {problem.message}"
+    return f"its input {datum.id} cannot be had: task {problem.task_id} ({problem.function}) {what}"

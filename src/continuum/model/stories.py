@@ -30,7 +30,8 @@ class Submitted(_Record, frozen=True, kw_only=True, tag="submitted"):
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One site in the table that decided a placement. `excluded` says which hard constraint it fails, if any.
 
-    The estimates are seconds: moving the inputs, waiting in the queue, executing.
+    The estimates are seconds: moving the inputs, waiting in the queue, executing; `is_assumed`: nothing is
+    known yet of how long the function takes.
     """
 
     site: str
@@ -39,6 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     move_s: float = 0.0
     queue_s: float = 0.0
     run_s: float = 0.0
+    is_assumed: bool = False
 
     @property
     def total_s(self) -> float:
@@ -248,6 +250,8 @@ def _other_sentence(record: Record) -> str:
 def format_seconds(seconds: float) -> str:
     """Return a duration for people: 0.4 ms, 35 ms, 2.1 s, 3 min 20 s."""
     milliseconds = seconds * 1000
+    if milliseconds < _LEAST_MS:
+        return "< 0.1 ms" if milliseconds > 0 else "0 s"
     if milliseconds < _TENTHS_BELOW_MS:
         return f"{milliseconds:.1f} ms"
     if milliseconds < _MS_PER_S:
@@ -269,6 +273,7 @@ def format_bytes(size_bytes: int) -> str:
     return f"{size / _STEP:.1f} TB"
 
 
+_LEAST_MS = 0.05
 _TENTHS_BELOW_MS = 10
 _MS_PER_S = 1000
 _S_PER_MIN = 60

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from continuum.workflow.programming import on_failure, task, use_run
     from continuum.workflow.pycompss import install as install_pycompss
+    from continuum.workflow.recounting import with_counts
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs
@@ -101,6 +102,7 @@ _HOMES = {
     "use_run": "programming",
     "wait_on": "synchronising",
     "wait_on_file": "synchronising",
+    "with_counts": "recounting",
 }
 
 __all__ = [
@@ -148,6 +150,7 @@ __all__ = [
     "use_run",
     "wait_on",
     "wait_on_file",
+    "with_counts",
 ]
 
 _RENAMED = {"install_pycompss": "install"}

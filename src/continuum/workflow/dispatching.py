@@ -1,9 +1,11 @@
 """Placing what is ready and handing it to the sites in batches: the driver's half of placement.
 
 Placement is decided when a task becomes ready, and again when a site has nothing to do while another one has
-tasks that wait: then those at the end of its queue are looked at once more.
+tasks that wait: then those at the end of its queue are looked at once more. A task that only sites can run
+which are lost waits `RETURN_WITHIN_S` for them to come back before it fails.
 """
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 
@@ -16,7 +18,10 @@ from continuum.model.tasks import Datum, Task, TaskState
 from continuum.workflow.messages import DatumKind, Executor, FunctionCode, Input, Output, TaskSpec
 from continuum.workflow.queues import SiteQueue
 
+RETURN_WITHIN_S = 60.0  # a supervisor starts an agent again in seconds, a person the supervisor in a minute
 _STEAL_AT_MOST = 16
+
+log = logging.getLogger(__name__)
 
 
 class Payload:
@@ -61,6 +66,9 @@ class Dispatcher:
         self._links = links
         self._loads: dict[str, SiteLoad] = {}
         self._ready: deque[Task] = deque()
+        self._lost_at: dict[str, float] = {}
+        self._stranded: list[Task] = []
+        self._give_up_at = 0.0
 
     def join(self, executor: Executor, settings: SiteSettings, *, is_home: bool) -> SiteQueue:
         """A site takes part."""
@@ -80,12 +88,26 @@ class Dispatcher:
         """These are ready."""
         self._ready.extend(tasks)
 
-    def lose(self, queue: SiteQueue) -> None:
+    def lose(self, queue: SiteQueue, at: float) -> None:
         """A site is gone: what waited for it is placed again."""
+        self._lost_at[queue.name] = at
         self._ready.extend(queue.lose())
+
+    def rejoin(self, queue: SiteQueue) -> None:
+        """A site is back: what only waited for it may be placed."""
+        queue.rejoin()
+        self._ready.extend(self._stranded)
+        self._stranded.clear()
+
+    def has_waited_enough(self, at: float) -> bool:
+        """Whether tasks wait for lost sites, and one of these is not expected back any more."""
+        return bool(self._stranded) and at >= self._give_up_at
 
     def dispatch(self, at: float) -> None:
         """Place what is ready, and hand over what the sites have room for (at the next `flush`)."""
+        if self.has_waited_enough(at):
+            self._ready.extend(self._stranded)
+            self._stranded.clear()
         if self._ready:
             self._place(at)
         for queue in self.sites.values():
@@ -104,8 +126,27 @@ class Dispatcher:
             decision = self._choose(task)
             if decision.site:
                 self._enqueue(task, decision, decision.reason, at)
-            else:
+            elif not self._strand(task, at):
                 self._graph.refuse(task, decision.reason, at)
+
+    def _strand(self, task: Task, at: float) -> bool:
+        """Let a task wait if a site that was lost a short while ago could run it."""
+        expected = {
+            name: msgspec.structs.replace(self._loads[name], is_lost=False)
+            for name, lost_at in self._lost_at.items()
+            if self._loads[name].is_lost and at - lost_at < RETURN_WITHIN_S
+        }
+        decision = choose_site(task, expected, self.history, links=self._links, strategy=self._strategy)
+        if not decision.site:
+            return False
+        if not self._stranded:
+            log.warning("waiting up to %.0f s for %s to come back", RETURN_WITHIN_S, " or ".join(expected))
+            self._give_up_at = at + RETURN_WITHIN_S
+        self._give_up_at = min(
+            self._give_up_at, *(self._lost_at[name] + RETURN_WITHIN_S for name in expected)
+        )
+        self._stranded.append(task)
+        return True
 
     def _choose(self, task: Task) -> Decision:
         return choose_site(task, self._loads, self.history, links=self._links, strategy=self._strategy)

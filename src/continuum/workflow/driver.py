@@ -32,6 +32,7 @@ from continuum.workflow.messages import (
     ObjectName,
     RunSpec,
     SiteGone,
+    SiteReturned,
     TaskFailed,
     TaskFinished,
     TaskStarted,
@@ -234,6 +235,8 @@ class Driver:
             op, argument = self._queue.get(timeout=_FLUSH_EVERY_S)
         except Empty:
             self.journal.flush()
+            if self.dispatcher.has_waited_enough(at := time.time()):
+                self._act(at)
             return True
         at = time.time()
         goes_on = self._handle(op, argument, at)
@@ -306,6 +309,8 @@ class Driver:
                 self._published(site, event, at)
             elif type(event) is SiteGone:
                 self._site_gone(queue, event.reason, at)
+            elif type(event) is SiteReturned:
+                self._site_returned(queue, at)
 
     def _finished(self, queue: SiteQueue, event: TaskFinished, at: float) -> None:
         task = self.graph.finished(
@@ -351,10 +356,17 @@ class Driver:
         if queue.load.is_lost:
             return
         log.warning("site %s was lost: %s", queue.name, reason)
-        self.dispatcher.lose(queue)
+        self.dispatcher.lose(queue, at)
         if queue.name == self.home:
             self.home = next((name for name, site in self.sites.items() if not site.load.is_lost), self.home)
         self.graph.site_lost(queue.name, reason, at)
+
+    def _site_returned(self, queue: SiteQueue, at: float) -> None:
+        if not queue.load.is_lost:
+            return
+        log.warning("site %s takes part again", queue.name)
+        self.dispatcher.rejoin(queue)
+        self.journal.add([stories.SiteJoined(at=at, site=queue.name, computing_units=queue.units)])
 
     def _located(self, data: Sequence[Datum], answers: Sequence[Found], at: float) -> None:
         for datum, found in zip(data, answers, strict=True):
@@ -425,7 +437,9 @@ class Driver:
         data, self._locating = self._locating, []
         if self._locate is None:
             for datum in data:
-                self.graph.missing(datum, f"{datum.name}: this run has no store (it is a local one)", at)
+                name: ObjectName = datum.published
+                problem = f"s3://{name.bucket}/{name.key}: this run has no store (no continuum is up)"
+                self.graph.missing(datum, problem, at)
             return
         self._locate(
             [datum.published for datum in data],

@@ -11,13 +11,15 @@ class TaskFailedError(ContinuumError):
     """A result cannot be had because a task failed: that task's story, not only the one that was waited for.
 
     `problem` tells all; `task_id`, `function`, `site`, `kind` and `traceback` (the task's own, as text) are
-    the usual questions. The exception that the task raised is `__cause__`, if it could travel.
+    the usual questions. `told_by` is the task whose story tells of it: the one that failed, else the
+    one whose result was asked for. The exception that the task raised is `__cause__`, if it could travel.
     """
 
     code = "TaskFailed"
 
-    def __init__(self, message: str, problem: Problem, *, hint: str = "") -> None:
+    def __init__(self, message: str, problem: Problem, *, hint: str = "", told_by: int = 0) -> None:
         super().__init__(message, hint=hint)
+        self.told_by = told_by or problem.task_id
         self.problem = problem
         self.task_id = problem.task_id
         self.function = problem.function
@@ -26,9 +28,9 @@ class TaskFailedError(ContinuumError):
         self.traceback = problem.traceback
 
     @classmethod
-    def of(cls, problem: Problem, *, wanted: str = "") -> Self:
-        """Return the error for a problem; `wanted` is what the program asked for."""
-        error = cls(_message(problem, wanted), problem)
+    def of(cls, problem: Problem, *, wanted: str = "", wanted_id: int = 0) -> Self:
+        """Return the error for a problem; `wanted` is what the program asked for, of task `wanted_id`."""
+        error = cls(_message(problem, wanted), problem, told_by=problem.task_id or wanted_id)
         if problem.traceback:
             error.add_note(f"traceback of task {problem.task_id}:\n{problem.traceback.rstrip()}")
         error.__cause__ = _load_exception(problem.exception)

@@ -2,9 +2,10 @@
 
 `journal.jsonl` has one record of `model.stories` per line, `run.json` the summary, `graph.dot` and
 `graph.svg` the picture. Written by the driver alone; a line that was cut off (the driver was killed) is left
-out when reading.
+out when reading. A journal that cannot be written any more (a full disk) ends there; the run goes on.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,15 +15,19 @@ from typing import Self
 
 import msgspec
 
-from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.stories import Record
 from continuum.model.tasks import Problem
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 RUNNING, SUCCEEDED, FAILED, CANCELLED, LOST = "running", "succeeded", "failed", "cancelled", "lost"
-WAITING = "waiting"
+WAITING, DAMAGED = "waiting", "damaged"
 _FLUSH_BYTES = 64 * 1024
+_START_FIELD = 19  # of /proc/PID/stat behind the process's name: its start in ticks since boot, see proc(5)
+_ROOM_HINT = "free some space, or use another home: --home or $CONTINUUM_HOME"
 _decode = msgspec.json.Decoder(Record).decode
+
+log = logging.getLogger(__name__)
 
 
 class FunctionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +49,10 @@ class SiteSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run in short. `driver_pid` is the process of its driver; instants are seconds since the epoch."""
+    """A run in short. Instants are seconds since the epoch.
+
+    `driver_pid` is the process of its driver, `driver_start` tells it from later ones with the same number.
+    """
 
     run_id: str
     name: str
@@ -57,6 +65,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     home_site: str = ""
     placement: str = "data"
     driver_pid: int = 0
+    driver_start: str = ""
     functions: tuple[FunctionSummary, ...] = ()
     sites: tuple[SiteSummary, ...] = ()
     moved_bytes: int = 0
@@ -70,7 +79,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journal:
-    """Appends records; `folder` None keeps nothing (tests, measurements)."""
+    """Appends records; `folder` None keeps nothing (tests, measurements).
+
+    Raises `UnavailableError` if the folder cannot be written.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -78,8 +90,11 @@ class Journal:
         self._buffer = bytearray()
         self._file = -1
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(folder / "journal.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(folder / "journal.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            except OSError as problem:
+                raise _unwritable(folder, problem) from problem
 
     def add(self, records: Iterable[Record]) -> None:
         """Keep records; they reach the file at the next flush at the latest."""
@@ -95,18 +110,28 @@ class Journal:
         """Write what is buffered."""
         if self._buffer and self._file >= 0:
             view = memoryview(bytes(self._buffer))
-            while view:
-                view = view[os.write(self._file, view) :]
             self._buffer.clear()
+            try:
+                while view:
+                    view = view[os.write(self._file, view) :]
+            except OSError as problem:
+                log.warning("%s; the story of the run ends here", _unwritable(self.folder, problem).message)
+                self._end()
 
     def write_summary(self, summary: RunSummary) -> None:
-        """Replace the summary."""
+        """Replace the summary. Raises `UnavailableError`."""
         if self.folder is not None:
-            write_atomically(self.folder / "run.json", msgspec.json.format(msgspec.json.encode(summary)))
+            try:
+                write_atomically(self.folder / "run.json", msgspec.json.format(msgspec.json.encode(summary)))
+            except OSError as problem:
+                raise _unwritable(self.folder, problem) from problem
 
     def close(self) -> None:
         """Write what is left and close the file."""
         self.flush()
+        self._end()
+
+    def _end(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -121,8 +146,19 @@ class Journal:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file such that nobody sees half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(folder: Path | None, problem: OSError) -> UnavailableError:
+    reason = problem.strerror or problem
+    return UnavailableError(
+        f"the journal of the run cannot be written in {folder}: {reason}", hint=_ROOM_HINT
+    )
 
 
 def read_records(folder: Path) -> Iterator[Record]:
@@ -147,35 +183,55 @@ def read_summary(folder: Path) -> RunSummary:
         raise NotFoundError(f"there is no run in {folder}") from None
     except msgspec.MsgspecError as problem:
         raise InvalidInputError(f"{folder / 'run.json'} is damaged: {problem}") from problem
-    if summary.state in {RUNNING, WAITING} and not _is_alive(summary.driver_pid):
+    if summary.state in {RUNNING, WAITING} and not _is_alive(summary.driver_pid, summary.driver_start):
         return msgspec.structs.replace(summary, state=LOST, reason="its driver died")
     return summary
 
 
 def list_summaries(runs: Path) -> Sequence[RunSummary]:
-    """Return the runs of a home, oldest first."""
+    """Return the runs of a home, oldest first. One whose summary cannot be read is `damaged`."""
     folders = [path.parent for path in runs.glob("*/run.json")] if runs.is_dir() else []
-    return sorted(map(read_summary, folders), key=lambda summary: (summary.started_at, summary.run_id))
+    return sorted(map(_read_or_damaged, folders), key=lambda summary: (summary.started_at, summary.run_id))
+
+
+def _read_or_damaged(folder: Path) -> RunSummary:
+    try:
+        return read_summary(folder)
+    except (InvalidInputError, NotFoundError, OSError) as problem:
+        return RunSummary(
+            run_id=folder.name,
+            name="",
+            application="",
+            arguments=(),
+            state=DAMAGED,
+            started_at=folder.stat().st_mtime,
+            reason=str(problem),
+        )
 
 
 def find_folder(runs: Path, wanted: str) -> Path:
-    """Return the folder of the run with this id, or the newest with this name or this beginning of its id.
+    """Return the folder of the run with this id, else the newest with this name, else the newest whose id
+    begins so.
 
     Raises `NotFoundError`.
     """
     if RUN_ID.fullmatch(wanted) and (runs / wanted / "run.json").is_file():
         return runs / wanted
-    for summary in reversed(list_summaries(runs)):
-        if wanted in {summary.name, "last"} or (wanted and summary.run_id.startswith(wanted)):
-            return runs / summary.run_id
+    summaries = [*reversed(list_summaries(runs))] if wanted else []
+    named = [each for each in summaries if wanted in {each.name, "last"}]
+    for summary in named or [each for each in summaries if each.run_id.startswith(wanted)]:
+        return runs / summary.run_id
     raise NotFoundError(f"there is no run called {wanted!r}", hint="`continuum run list` shows all")
 
 
-def _is_alive(pid: int) -> bool:
+def start_of(pid: int) -> str:
+    """Return what tells a living process from later ones with its number; empty if there is none."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return "" if fields[0] in {"Z", "X"} else fields[_START_FIELD]
+
+
+def _is_alive(pid: int, start: str) -> bool:
+    return bool(found := start_of(pid)) and start in {found, ""}

@@ -183,7 +183,13 @@ class SiteGone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | SiteGone
+class SiteReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A site that was gone has opened the run again (said by the executor itself): it knows nothing of it."""
+
+    computing_units: int
+
+
+Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | SiteGone | SiteReturned
 EventSink = Callable[[str, Sequence[Event]], None]
 """Called with the site's name and its events, in order, from any thread."""
 

@@ -117,6 +117,8 @@ class TaskFunction:
             for name, kind in signature.parameters.items()
             if kind.default is not kind.empty and name in self.directions
         }
+        self._signature = signature
+        self._fewest, self._most = _arity(signature)
         self._returns: Returns | None = None
         self._needs: Needs | None = None
         self._failing: Failing | None = None
@@ -152,6 +154,15 @@ class TaskFunction:
                 return resolve_needs(options, self.function, arguments.arguments) or Needs()
             self._needs = needs
         return self._needs
+
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise the `TypeError` of a call with wrong arguments: here, where it is made, and not at a site."""
+        if not kwargs and self._fewest <= len(args) <= self._most:
+            return
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as problem:
+            raise TypeError(f"{self.name}(): {problem}") from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make a task of this call; without a run, call the function."""
@@ -261,6 +272,20 @@ def _time_out(value: Any) -> float:
     if not isinstance(value, int | float) or value < 0:
         raise InvalidInputError(f"time_out={value!r} must be a number of seconds")
     return float(value)
+
+
+def _arity(signature: inspect.Signature) -> tuple[int, float]:
+    """Return how many positional arguments without keywords are right for sure."""
+    fewest, most = 0, 0.0
+    for parameter in signature.parameters.values():
+        if parameter.kind in _POSITIONAL:
+            most += 1
+            fewest += parameter.default is parameter.empty
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            most = float("inf")
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            return 1, 0.0  # never: it has to be given by its name
+    return fewest, most
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

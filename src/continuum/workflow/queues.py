@@ -113,6 +113,13 @@ class SiteQueue:
         self.waiting.clear()
         return waiting
 
+    def rejoin(self) -> None:
+        """The site takes part again, and knows nothing of the run."""
+        self.load.is_lost = False
+        self.units = self.load.computing_units = self.executor.computing_units
+        self.window = self._window()
+        self.known.clear()
+
     def leave(self, task: Task) -> None:
         """A task that the site had has ended, one way or the other."""
         self.in_flight = max(0, self.in_flight - task.needs.computing_units)

@@ -4,9 +4,10 @@ All that a driver does there happens in one thread with one event loop and one c
 (`DriverConnection`), shared by the executors of its sites. What it asks of an agent is signed; what agents
 tell it is signed by them and verified, because it unpickles what they send.
 
-A site that does not answer for `AGENT_SILENCE_LIMIT_S` while the backbone does is gone, and stays so for
-the run: the driver is told once (`SiteGone`). A restart of the backbone's server or of the hub is not
-noticed by the run.
+A site that does not answer for `AGENT_SILENCE_LIMIT_S` while the backbone does, or whose agent was started
+again, is gone (`SiteGone`): what ran and lay there is lost. As soon as its agent answers, the run is opened
+there anew and the driver is told (`SiteReturned`), at most `MAX_REOPENINGS` times. A restart of the
+backbone's server or of the hub is not noticed by the run.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from continuum.workflow.messages import (
     ObjectName,
     RunSpec,
     SiteGone,
+    SiteReturned,
     TaskFailed,
     TaskSpec,
 )
@@ -50,6 +52,8 @@ CONNECT_WAIT_S = 5.0
 OPEN_TIMEOUT_S = 20.0
 OPEN_PATIENCE_S = 5.0  # an agent that is being started again needs about two
 CLOSE_TIMEOUT_S = 15.0
+REOPEN_EVERY_S = 0.5
+MAX_REOPENINGS = 20  # a task that brings an agent down must not do so for ever
 READ_TIMEOUT_S = 600.0
 AGENT_ROLE = "agent"
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -150,6 +154,8 @@ class RemoteExecutor:
         self._published: dict[str, asyncio.Future[DatumPublished]] = {}
         self._is_gone = False
         self._is_started = False
+        self._reopening: asyncio.Task[None] | None = None
+        self._reopenings = 0
 
     @property
     def site(self) -> str:
@@ -249,6 +255,9 @@ class RemoteExecutor:
         )
         opened = await self._ask(opening, posting.RunOpened, patience_s=OPEN_PATIENCE_S)
         self._computing_units = opened.computing_units
+        self._inbox = posting.Inbox()
+        self._silence = posting.Silence(AGENT_SILENCE_LIMIT_S, BACKBONE_AWAY_LIMIT_S)
+        self._is_gone = False
         self._outbox = posting.Outbox(
             self._connection.backbone,
             self._connection.signer,
@@ -310,6 +319,27 @@ class RemoteExecutor:
                 waiting.set_exception(UnavailableError(f"site {self._site} is gone: {reason}"))
         self._published.clear()
         self._sink(self._site, [SiteGone(reason=reason)])
+        if self._reopenings < MAX_REOPENINGS:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        """Open the run again once the site answers, as if it had never taken part."""
+        self._reopenings += 1
+        self._beating.cancel()
+        await self._outbox.close()
+        while self._is_gone:
+            await asyncio.sleep(REOPEN_EVERY_S)
+            try:
+                # an agent that was only silent forgets the run before it opens it
+                closing = posting.CloseRun(run_id=self._run.run_id)
+                await self._ask(closing, posting.Noted, patience_s=OPEN_PATIENCE_S)
+                await self._open(self._run)
+            except UnavailableError:
+                continue
+            except ContinuumError as problem:
+                log.warning("site %s does not take part again: %s", self._site, problem)
+                return
+        self._sink(self._site, [SiteReturned(computing_units=self._computing_units)])
 
     def _emit(self, events: Sequence[Event]) -> None:
         if not self._is_gone:
@@ -339,8 +369,10 @@ class RemoteExecutor:
         return await self._connection.objects.get(published.bucket, published.key)
 
     async def _close(self) -> None:
-        self._beating.cancel()
-        await asyncio.wait({self._beating})
+        for task in (self._reopening, self._beating):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         await self._outbox.close()
         patience_s = 1.0 if self._is_gone else CLOSE_TIMEOUT_S - 1.0
         try:

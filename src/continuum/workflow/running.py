@@ -92,7 +92,7 @@ class Run:
         self._tracked = Tracked(self._release_variable)
         self._constants = Constants(self._release)
         self._codes: dict[TaskFunction, FunctionCode] = {}
-        self._told: set[int] = set()
+        self._told: set[tuple[int, str]] = set()
         self._fetched: dict[str, bytes] = {}
         self.files = Files(self)
 
@@ -106,6 +106,7 @@ class Run:
         """
         with self._lock:
             self._raise_fatal()
+            function.check_call(args, kwargs)
             capture = Capture(self._tracked, self._store, self._limit)
             writings: list[Writing] = []
             given, named = args, kwargs
@@ -423,29 +424,29 @@ class Run:
         """Return the error that says why a datum cannot be had."""
         problem = datum.problem
         assert problem is not None  # a failed datum says why  # noqa: S101
-        self._told.add(problem.task_id)
+        self._told.add(_key(problem))
         producer = datum.producer
-        wanted = ""
-        if producer is not None and producer.id != problem.task_id:
-            wanted = f"the result of task {producer.id} ({producer.function})"
-        return TaskFailedError.of(problem, wanted=wanted)
+        if producer is None or producer.id == problem.task_id:
+            return TaskFailedError.of(problem)
+        wanted = f"the result of task {producer.id} ({producer.function})"
+        return TaskFailedError.of(problem, wanted=wanted, wanted_id=producer.id)
 
     def barrier(self) -> None:
         """Wait for all tasks. Raises the first failure that the program has not been told of yet."""
         self.driver.post(Op.RECORD, stories.Synchronised(at=time.time()))
         self.driver.wait_for_all()
         for problem in self.untold_failures():
-            self._told.add(problem.task_id)
+            self._told.add(_key(problem))
             raise TaskFailedError.of(problem)
 
     def untold_failures(self) -> list[Problem]:
         """Return the failures that no wait has raised so far."""
-        return [problem for problem in self.driver.graph.failures if problem.task_id not in self._told]
+        return [problem for problem in self.driver.graph.failures if _key(problem) not in self._told]
 
     def _raise_fatal(self) -> None:
         fatal = self.driver.graph.fatal
         if fatal is not None:
-            self._told.add(fatal.task_id)
+            self._told.add(_key(fatal))
             raise TaskFailedError.of(fatal)
 
     # ---- forgetting ----
@@ -465,6 +466,11 @@ class Run:
         problems = self.untold_failures()
         self.files.bring_all()
         return problems
+
+
+def _key(problem: Problem) -> tuple[int, str]:
+    """What tells problems apart: those without a task (a missing input) by what they say."""
+    return problem.task_id, "" if problem.task_id else problem.message
 
 
 def _at(needs: Needs, site: str) -> Needs:

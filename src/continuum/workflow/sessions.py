@@ -106,9 +106,10 @@ class Session:
     def open(self) -> Run:
         """Get everything ready and return the run. Raises `ContinuumError`; then nothing is left open."""
         code = archive_modules(self._program)
+        self._check_placement()
         self._connect()
         try:
-            self._journal = _open_journal(self.folder)
+            self._journal = Journal(self.folder)
             self._write_summary()
             self._begin_announcing()
             self._wait_for_others()
@@ -128,11 +129,24 @@ class Session:
             raise UnavailableError("the run has not started")
         return self._driver
 
+    def _check_placement(self) -> None:
+        """Refuse a placement that no site can have before anything is kept of the run."""
+        with contextlib.suppress(NotFoundError):  # no continuum: that is told when connecting
+            known = [] if self.options.is_local else [site.name for site in self.home.continuum().sites]
+            parse_strategy(self.options.placement, [LOCAL] if self.options.is_local else known)
+
     def _connect(self) -> None:
         try:
             connection = _connection_of(self.home, self.options.site)
             connection.open()
-        except (NotFoundError, UnavailableError):
+        except NotFoundError as problem:
+            if not self.options.is_local or self.options.after:
+                raise UnavailableError(
+                    f"no continuum is up in {self.home.path}",
+                    hint="`continuum up` starts one; --local runs on this machine alone",
+                ) from problem
+            log.info("no continuum is up: the run has no store")
+        except UnavailableError:
             if not self.options.is_local or self.options.after:
                 raise
             log.info("no continuum is up: the run has no store")
@@ -251,14 +265,24 @@ class Session:
         self._problems = tuple(problems)
         self._ended_at = time.time()
 
+    def abandon(self, exit_status: int) -> None:
+        """Keep how the run ended, for a process that ends at once: all else is left as it is."""
+        if not self._ended_at:
+            self.end(journals.CANCELLED, exit_status, reason="cancelled by the user, at once")
+        with contextlib.suppress(ContinuumError):
+            self._write_summary()
+
     def close(self) -> None:
         """End the executors, write summary and picture, tell the hub, disconnect. Idempotent."""
         if self._driver is not None:
             self._driver.close()
         self._journal.close()
-        self._write_summary()
-        if self._driver is not None and self.options.draws_graph:
-            self._draw()
+        try:
+            self._write_summary()
+            if self._driver is not None and self.options.draws_graph:
+                self._draw()
+        except (ContinuumError, OSError) as problem:
+            log.warning("the end of the run could not be kept: %s", problem)
         connection, self._connection = self._connection, None
         if connection is not None:
             self._part(connection)
@@ -291,6 +315,7 @@ class Session:
             home_site=self._home_site(),
             placement=self.options.placement,
             driver_pid=os.getpid(),
+            driver_start=journals.start_of(os.getpid()),
             reason=self._reason[:2000],
             problems=self._problems,
         )
@@ -323,16 +348,6 @@ def new_run_id(name: str) -> str:
     """Return an id that tells the name and the time, and is nobody else's."""
     slug = _SAFE.sub("-", name.lower()).strip("-")[:40] or "run"
     return f"{slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _open_journal(folder: Path) -> Journal:
-    try:
-        return Journal(folder)
-    except OSError as problem:
-        raise UnavailableError(
-            f"the journal of the run cannot be written in {folder}: {problem.strerror}",
-            hint="free some space, or use another home: --home or $CONTINUUM_HOME",
-        ) from problem
 
 
 def _connection_of(home: Home, site: str) -> DriverConnection:

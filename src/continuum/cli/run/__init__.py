@@ -21,7 +21,7 @@ class ProgramOrCommand(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the command that runs programs before anything but the other commands' names."""
         if not args or args[0] not in self.commands or args[0] == _PROGRAM:
-            args = [_PROGRAM, *(args or ["--help"])]
+            args = [_PROGRAM, *args]
         return super().parse_args(ctx, args)
 
 
@@ -37,6 +37,7 @@ app.command(
     _PROGRAM,
     cls=ProgramCommand,
     hidden=True,
+    no_args_is_help=True,
     epilog=HELP_OF_PROGRAM,
     context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )(program)

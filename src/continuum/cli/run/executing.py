@@ -1,7 +1,9 @@
 """Executing a program in this process as `python` would, as the main module, with its tasks in a run."""
 
+import linecache
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +11,15 @@ from types import ModuleType, TracebackType
 
 import msgspec
 
+import continuum
 from continuum.model.errors import ContinuumError
 from continuum.model.tasks import Problem
 from continuum.workflow import Run, TaskFailedError, install_pycompss, use_run
+
+_PACKAGE = str(Path(continuum.__file__).parent) + os.sep
+_LIBRARIES = tuple(
+    sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -40,9 +48,9 @@ def execute(run: Run, program: Path, arguments: Sequence[str]) -> Outcome:
     sys.path[0] = str(program.resolve().parent)
     try:
         with use_run(run):
-            status, outcome = _execute(code, module)
+            status, outcome = _execute(run, code, module)
             if outcome is None:
-                outcome = _finish(run, status)
+                outcome = _finish(run, program, status)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -62,13 +70,16 @@ def _keep(run: Run) -> None:
 
 def _compile(program: Path) -> object | None:
     try:
-        return compile(program.read_bytes(), str(program), "exec")
+        source = program.read_bytes()
+        lines = source.decode(errors="replace").splitlines(keepends=True)
+        linecache.cache[str(program)] = (len(source), None, lines, str(program))  # wherever it may chdir to
+        return compile(source, str(program), "exec")
     except (SyntaxError, ValueError):
         traceback.print_exc(limit=0)
         return None
 
 
-def _execute(code: object, module: ModuleType) -> tuple[int, Outcome | None]:
+def _execute(run: Run, code: object, module: ModuleType) -> tuple[int, Outcome | None]:
     try:
         exec(code, module.__dict__)  # type: ignore[arg-type]  # noqa: S102 - this is what the user asks for
     except SystemExit as ending:
@@ -77,15 +88,16 @@ def _execute(code: object, module: ModuleType) -> tuple[int, Outcome | None]:
     except KeyboardInterrupt:
         raise
     except TaskFailedError as problem:
-        _print_failure(problem, "the program did not deal with a failed task")
+        what = "the program did not deal with a failed task"
+        _print_failure(problem, what, run.spec.run_id, Path(str(module.__file__)))
         return 1, Outcome("failed", 1, problem.message, (problem.problem,))
     except BaseException as problem:  # noqa: BLE001 - whatever the program raises ends it, as in python
-        _print_error(problem)
+        _print_error(problem, Path(str(module.__file__)))
         return 1, Outcome("failed", 1, "".join(traceback.format_exception_only(problem)).strip())
     return 0, None
 
 
-def _finish(run: Run, status: int) -> Outcome:
+def _finish(run: Run, program: Path, status: int) -> Outcome:
     """Wait for what the program did not wait for."""
     try:
         problems = run.finish()
@@ -97,7 +109,8 @@ def _finish(run: Run, status: int) -> Outcome:
     if not problems:
         return Outcome("succeeded", status)
     for problem in problems:
-        _print_failure(TaskFailedError.of(problem), "the program did not ask for the result of a failed task")
+        what = "the program did not ask for the result of a failed task"
+        _print_failure(TaskFailedError.of(problem), what, run.spec.run_id, program)
     return Outcome("failed", status or 1, TaskFailedError.of(problems[0]).message, tuple(problems))
 
 
@@ -110,29 +123,42 @@ def _status_of(ending: SystemExit) -> int:
     return 1
 
 
-def _print_failure(problem: TaskFailedError, what: str) -> None:
+def _print_failure(problem: TaskFailedError, what: str, run_id: str, program: Path) -> None:
     sys.stdout.flush()
     lines = [f"error: {problem.message}"]
     if problem.traceback:
         lines += [f"  | {line}" for line in problem.traceback.rstrip().splitlines()]
     if problem.__traceback__ is not None:
-        lines += ["where the program met it:", *_own_frames(problem.__traceback__)]
-    lines.append(f"hint:  {what}; the story: continuum run explain last {problem.task_id}")
+        lines += ["where the program met it:", *_own_frames(problem.__traceback__, program)]
+    story = " ".join(["continuum run explain", run_id, *([str(problem.told_by)] if problem.told_by else [])])
+    lines.append(f"hint:  {what}; the story: {story}")
     print("\n".join(lines), file=sys.stderr)  # noqa: T201
 
 
-def _print_error(problem: BaseException) -> None:
+def _print_error(problem: BaseException, program: Path) -> None:
     sys.stdout.flush()
     if isinstance(problem, ContinuumError):
-        frames = _own_frames(problem.__traceback__)
+        frames = _own_frames(problem.__traceback__, program)
         print("\n".join([f"error: {problem}", *frames]), file=sys.stderr)  # noqa: T201
         return
-    inner = problem.__traceback__.tb_next if problem.__traceback__ is not None else None
-    traceback.print_exception(type(problem), problem, inner)
+    told = traceback.TracebackException.from_exception(problem)
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not _is_ours(frame)])
+    print("".join(told.format()), end="", file=sys.stderr)  # noqa: T201
 
 
-def _own_frames(trace: TracebackType | None) -> list[str]:
-    """Return the lines of the program that led there, without the platform's own."""
-    here = os.sep + "continuum" + os.sep
-    frames = [frame for frame in traceback.extract_tb(trace) if here not in frame.filename]
+def _own_frames(trace: TracebackType | None, program: Path) -> list[str]:
+    """Return the lines of the program that led there, without the platform's and the libraries' own."""
+    folder = str(program.resolve().parent) + os.sep
+    frames = [frame for frame in traceback.extract_tb(trace) if _is_users(frame, folder)]
     return [line.rstrip() for entry in traceback.format_list(frames) for line in entry.splitlines()]
+
+
+def _is_users(frame: traceback.FrameSummary, folder: str) -> bool:
+    path = str(Path(frame.filename).absolute())
+    is_library = path.startswith(_LIBRARIES) or "site-packages" in path or frame.filename.startswith("<")
+    is_beside = path.startswith(folder) and "site-packages" not in path
+    return is_beside or not (is_library or _is_ours(frame))
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_PACKAGE)

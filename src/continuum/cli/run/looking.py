@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from continuum.cli.asking import ask
@@ -21,14 +22,25 @@ from continuum.workflow import (
     list_summaries,
     read_records,
     read_summary,
+    with_counts,
 )
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Id of a run, the beginning of it, its name, or `last`.")
 ]
 _STYLES = {"succeeded": "green", "running": "cyan", "waiting": "yellow"}
-_LISTED = 50
+_LISTED = 20
+_MOST_TOLD = 10
+_MOST_ASKED = 1000
+_USUAL_ID = 30
 _WIDE = 240
+_LEAST_WIDTHS = {
+    "name": 100,
+    "moved": 90,
+    "took": 80,
+    "started (UTC)": 70,
+    "tasks": 50,
+}  # of a terminal, to show these
 
 
 def _console() -> Console:
@@ -37,41 +49,71 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDE)
 
 
-def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the runs on this continuum, newest last, wherever they were started."""
-    entries = _known_runs(open_home(home))
+def list_(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many runs.")] = _LISTED,
+    every: Annotated[bool, typer.Option("--all", "-a", help="All that are known.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs on this continuum, newest first, wherever they were started."""
+    known = _known_runs(open_home(home))
+    entries = known if every else known[:limit]
     if as_json:
         print_json(entries)
         return
     if not entries:
         typer.echo("there are no runs yet: `continuum run app.py`")
         return
+    console = _console()
+    console.print(_table_of(entries, console.width))
+    if len(known) > len(entries):
+        typer.echo(f"and {len(known) - len(entries)} older ones: --all", err=True)
+
+
+def _table_of(entries: list[RunEntry], width: int) -> Table:
+    """Return the table as wide as may be: ids are never cut, other columns are left out first."""
+    rows = [_cells(entry) for entry in entries]
+    widest = max(len(entry.run_id) for entry in entries)
+    spare = widest - _USUAL_ID  # what a long id takes from the others
+    headings = [heading for heading in rows[0] if width - spare >= _LEAST_WIDTHS.get(heading, 0)]
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "name", "state", "started (UTC)", "took", "tasks", "moved"):
-        table.add_column(heading, justify="right" if heading in {"took", "tasks", "moved"} else "left")
-    for entry in entries[-_LISTED:]:
-        table.add_row(
-            entry.run_id,
-            entry.name,
-            f"[{_STYLES.get(entry.state, 'red')}]{entry.state}[/]",
-            datetime.fromtimestamp(entry.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            format_seconds(entry.ended_at - entry.started_at) if entry.ended_at else "",
-            str(entry.tasks),
-            format_bytes(entry.moved_bytes) if entry.moved_bytes else "",
+    for heading in headings:
+        is_name = heading == "name"
+        table.add_column(
+            heading,
+            justify="right" if heading in {"took", "tasks", "moved"} else "left",
+            no_wrap=heading != "run",
+            overflow="ellipsis" if is_name else "fold",
+            min_width=min(widest, width - 1) if heading == "run" else None,
         )
-    _console().print(table)
+    for row in rows:
+        table.add_row(*(row[heading] for heading in headings))
+    return table
+
+
+def _cells(entry: RunEntry) -> dict[str, str]:
+    return {
+        "run": escape(entry.run_id),
+        "name": escape(entry.name),
+        "state": f"[{_STYLES.get(entry.state, 'red')}]{entry.state}[/]",
+        "started (UTC)": datetime.fromtimestamp(entry.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "took": format_seconds(entry.ended_at - entry.started_at) if entry.ended_at else "",
+        "tasks": str(entry.tasks),
+        "moved": format_bytes(entry.moved_bytes),
+    }
 
 
 def _known_runs(home: Home) -> list[RunEntry]:
-    """Return what the hub knows and what lies in this home, oldest first."""
-    found = {summary.run_id: _entry_of(summary) for summary in list_summaries(home.runs())}
+    """Return what the hub knows and what lies in this home, newest first."""
+    summaries = list_summaries(home.runs())
+    found = {each.run_id: _entry_of(with_counts(each, home.runs() / each.run_id)) for each in summaries}
     try:
-        entries = ask(home, list_runs)
+        entries = ask(home, lambda backbone: list_runs(backbone, limit=_MOST_ASKED))
     except (NotFoundError, UnavailableError):
         entries = ()  # no continuum is up: what this home remembers
     for entry in entries:
         found.setdefault(entry.run_id, entry)
-    return sorted(found.values(), key=lambda entry: (entry.started_at, entry.run_id))
+    return sorted(found.values(), key=lambda entry: (-entry.started_at, entry.run_id))
 
 
 def _entry_of(summary: RunSummary) -> RunEntry:
@@ -92,7 +134,7 @@ def _entry_of(summary: RunSummary) -> RunEntry:
 def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show one run: its state, functions, sites and failures."""
     folder = find_folder(open_home(home).runs(), run)
-    summary = read_summary(folder)
+    summary = with_counts(read_summary(folder), folder)
     if as_json:
         print_json(summary)
         return
@@ -165,7 +207,7 @@ def explain(
     """Tell the story of a task, with the table that decided where it ran; without TASK, of each function."""
     folder = find_folder(open_home(home).runs(), run)
     if task is None:
-        _explain_functions(list(read_records(folder)), as_json=as_json)
+        _explain_functions(folder.name, list(read_records(folder)), as_json=as_json)
         return
     story = stories.story_of(task, read_records(folder))
     if not story:
@@ -191,12 +233,15 @@ def _placement_table(placed: stories.Placed) -> Table:
             table.add_row(row.site, row.excluded, "", "", "", "")
             continue
         mark = "→ " if row.site == placed.site else "  "
-        times = (row.move_s, row.queue_s, row.run_s, row.total_s)
-        table.add_row(mark + row.site, format_bytes(row.move_bytes), *map(format_seconds, times))
+        move_s, queue_s, run_s, total_s = map(
+            format_seconds, (row.move_s, row.queue_s, row.run_s, row.total_s)
+        )
+        run_s += " (assumed)" if row.is_assumed else ""
+        table.add_row(mark + row.site, format_bytes(row.move_bytes), move_s, queue_s, run_s, total_s)
     return table
 
 
-def _explain_functions(records: list[stories.Record], *, as_json: bool) -> None:
+def _explain_functions(run_id: str, records: list[stories.Record], *, as_json: bool) -> None:
     rows = stories.by_function(records)
     if as_json:
         print_json(rows)
@@ -215,13 +260,16 @@ def _explain_functions(records: list[stories.Record], *, as_json: bool) -> None:
             row.reason,
         )
     console = _console()
-    console.print(table)
-    for record in records:
-        if isinstance(record, stories.Failed | stories.SiteLost):
-            what = f"task {record.task}: " if isinstance(record, stories.Failed) else ""
-            line = f"{stories.format_time(record.at)}  {what}{stories.sentence(record)}"
-            console.print(line, markup=False, soft_wrap=True)
-    console.print("`continuum run explain RUN TASK` tells the story of one task", style="dim")
+    console.print(table if rows else "no task has finished", highlight=False)
+    told = [each for each in records if isinstance(each, stories.SiteLost | stories.Failed)]
+    cancelled = [each for each in records if isinstance(each, stories.Cancelled)]
+    for record in (*told, *cancelled[:_MOST_TOLD]):
+        what = "" if isinstance(record, stories.SiteLost) else f"task {record.task}: "
+        line = f"{stories.format_time(record.at)}  {what}{stories.sentence(record)}"
+        console.print(line, markup=False, soft_wrap=True)
+    if len(cancelled) > _MOST_TOLD:
+        console.print(f"… and {len(cancelled) - _MOST_TOLD} more were cancelled")
+    console.print(f"`continuum run explain {run_id} TASK` tells the story of one task", style="dim")
 
 
 def graph(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:

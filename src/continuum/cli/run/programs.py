@@ -1,12 +1,15 @@
 """`continuum run APP.py [ARGUMENTS]`: run a program whose task calls become a workflow."""
 
+import contextlib
+import difflib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.core import TyperCommand
@@ -19,6 +22,7 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
+_COMMANDS = ("list", "show", "explain", "graph")
 
 HELP_OF_PROGRAM = """
 Examples:
@@ -43,18 +47,25 @@ Other commands:
 """
 
 
+class ProgramContext(typer.Context):
+    """The context of a command whose own name is not typed."""
+
+    @property
+    def command_path(self) -> str:
+        """What one types: the name of the group."""
+        return str(self.parent.command_path) if self.parent is not None else ""
+
+
 class ProgramCommand(TyperCommand):
     """Shows itself as `continuum run`, which is what one types."""
 
-    def get_usage(self, ctx: Any) -> str:
-        """Return the usage without the hidden name."""
-        return str(super().get_usage(ctx)).replace("run program ", "run ")
+    context_class = ProgramContext
 
 
 def program(  # noqa: PLR0917 - typer passes what the command line says
     app: Annotated[Path, typer.Argument(metavar="APP.py", help="The program.", show_default=False)],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARGUMENTS]...", help="Its arguments.", show_default=False)
+        list[str] | None, typer.Argument(metavar="ARGUMENTS", help="Its arguments.", show_default=False)
     ] = None,
     name: Annotated[
         str, typer.Option("--name", help="Name of the run.", show_default="the program's name")
@@ -93,11 +104,14 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
     """Run a program. Calls of its tasks run in parallel, at the sites where they fit best.
 
     PyCOMPSs programs run unmodified. What the program prints goes to standard output, all else to standard
-    error. The exit status is the program's; 1 if a task failed and the program did not deal with it, 130
-    after Ctrl-C.
+    error; with --json, standard output has the JSON alone. The exit status is the program's; 1 if a task
+    failed and the program did not deal with it, 130 after Ctrl-C.
     """
-    if not app.is_file():
-        raise NotFoundError(f"there is no program {app}", hint="`continuum run list` lists runs")
+    _check_program(app)
+    if units and not local:
+        raise InvalidInputError(
+            "--units is for runs on this machine", hint="add --local; sites offer what they have"
+        )
     options = RunOptions(
         name=_check_name(name),
         site=site,
@@ -114,9 +128,10 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         )
     progress = Progress(is_quiet=quiet)
     session = Session(open_home(home), app, arguments or (), options, tell=progress.tell)
-    outcome = _run(session, app, arguments or [], progress)
-    if not quiet:
-        print_end(session.summary(), session.folder, outcome)
+    with _output_to_stderr() if as_json else contextlib.nullcontext():
+        outcome = _run(session, app, arguments or [], progress)
+        if not quiet:
+            print_end(session.summary(), session.folder, outcome)
     if as_json:
         print_json(session.summary())
     raise typer.Exit(outcome.exit_status)
@@ -132,7 +147,7 @@ def _run(session: Session, app: Path, arguments: list[str], progress: Progress) 
         outcome = Outcome("cancelled", _status_of(interrupt), reason="cancelled by the user")
     finally:
         progress.stop()
-        _end_at_once_on_signals()
+        _end_at_once_on_signals(session)
     session.end(outcome.state, outcome.exit_status, reason=outcome.reason, problems=outcome.problems)
     if outcome.state == "cancelled":
         progress.tell("cancelled; ending the run (once more to end at once)")
@@ -152,12 +167,38 @@ def _status_of(interrupt: KeyboardInterrupt) -> int:
     return TERMINATED_STATUS if isinstance(interrupt, _Terminated) else CANCELLED_STATUS
 
 
-def _end_at_once_on_signals() -> None:
+def _end_at_once_on_signals(session: Session) -> None:
     def end(number: int, _: FrameType | None) -> None:
-        os._exit(CANCELLED_STATUS if number == signal.SIGINT else TERMINATED_STATUS)
+        status = CANCELLED_STATUS if number == signal.SIGINT else TERMINATED_STATUS
+        session.abandon(status)
+        os._exit(status)
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
+
+
+@contextlib.contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Let what the program and its processes print go to standard error: standard output is for the JSON."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _check_program(app: Path) -> None:
+    if app.is_dir():
+        raise InvalidInputError(f"{app} is a folder, not a program", hint="name the file: its main script")
+    if app.is_file():
+        return
+    near = difflib.get_close_matches(str(app), _COMMANDS, n=1)
+    hint = f"did you mean `continuum run {near[0]}`?" if near else f"looked for {app.absolute()}"
+    raise NotFoundError(f"there is no program {app}", hint=hint)
 
 
 def _check_name(name: str) -> str:
