@@ -8,6 +8,7 @@ connection closed; no other connection notices.
 """
 
 import asyncio
+import copy
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -48,6 +49,12 @@ class Request:
         self.request_id = request_id
         self.client_address = client_address
         self.is_secure = is_secure
+
+    def replaced(self, headers: dict[str, str], body: Any) -> "Request":
+        """Return the request as if it had come with these headers and this body."""
+        other = copy.copy(self)
+        other.headers, other.body = headers, body
+        return other
 
 
 Handler = Callable[[Request], Awaitable[Reply]]

@@ -28,8 +28,10 @@ from continuum.store.gateway.connections import Request
 from continuum.store.gateway.framing import FramingError
 from continuum.store.gateway.metrics import format_metrics
 from continuum.store.gateway.operations import OPERATIONS
+from continuum.store.gateway.operations.posting import post_object
 from continuum.store.gateway.origins import PREFLIGHT, answer_preflight, tell_origin
 from continuum.store.gateway.replies import Reply
+from continuum.store.gateway.routes import Routed
 from continuum.store.gateway.sts import answer_sts, is_for_sts
 from continuum.store.gateway.wire import format_error, route
 from continuum.store.locator.messages import SessionEndedError
@@ -62,12 +64,7 @@ class Handler:
                 request.method, request.raw_path, request.raw_query, request.headers, domain=self._domain
             )
             operation, bucket = routed.operation, routed.bucket
-            user, verified = await authenticate(request, self._context.locations)
-            work = OPERATIONS.get(operation)
-            if work is None:
-                raise S3Error("NotImplemented", f"{operation} is not implemented here.")  # noqa: TRY301
-            call = Call(context=self._context, request=request, routed=routed, user=user, verified=verified)
-            reply = await self._work(call, work)
+            reply = await self._answer(request, routed)
         except S3Error as problem:
             reply = self._error(request, problem)
         except ClientGoneError:
@@ -81,6 +78,17 @@ class Handler:
         if "origin" in request.headers:
             await tell_origin(request, reply, self._context, bucket)
         return reply
+
+    async def _answer(self, request: Request, routed: Routed) -> Reply:
+        """Find out who asks, and do what they ask."""
+        if routed.operation == "PostObject":  # who posts a form is told in the form
+            return await post_object(self._context, request, routed)
+        user, verified = await authenticate(request, self._context.locations)
+        work = OPERATIONS.get(routed.operation)
+        if work is None:
+            raise S3Error("NotImplemented", f"{routed.operation} is not implemented here.")
+        call = Call(context=self._context, request=request, routed=routed, user=user, verified=verified)
+        return await self._work(call, work)
 
     @staticmethod
     async def _work(call: Call, work: Callable[[Call], Awaitable[Reply]]) -> Reply:
