@@ -180,6 +180,7 @@ def test_sync_sends_what_changed_and_deletes_only_when_told(bulk: Bulk) -> None:
 def test_a_move_within_the_name_space_leaves_nothing_behind(bulk: Bulk) -> None:
     bucket = bulk.make_bucket()
     written = {f"from/{key}": secrets.token_bytes(100) for key in ODD_KEYS}
+    written["from/large"] = secrets.token_bytes(33 * MIB)  # in parts that the gateway copies by itself
     for key, data in written.items():
         bulk.s3.put_object(Bucket=bucket, Key=key, Body=data)
     done = bulk.run("move", f"s3://{bucket}/from/", f"s3://{bucket}/to")
