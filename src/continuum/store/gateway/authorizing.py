@@ -73,7 +73,7 @@ async def may(call: Call, need: Need, request_tags: dict[str, str] | None = None
     bucket = await call.context.locations.get_bucket(need.bucket)
     rules = open_rules(bucket)
     user = call.user
-    is_owner = user.role is Role.ADMIN or bucket.owner == user.name
+    is_owner = user.role is Role.ADMIN or (bucket.owner == user.name and not user.is_anonymous)
     if need.if_tagged and not await _has_tags(call, need):
         return True
     decision = Decision.SILENT
