@@ -108,7 +108,7 @@ def delete_bucket(connection: Connection, name: str) -> None:
     require_bucket(connection, name)
     if connection.row(HAS_VERSIONS, bucket=name):
         raise BucketNotEmptyError(
-            f"the bucket {name!r} holds objects",
+            f"the bucket {name!r} holds objects, older versions of them or delete markers",
             hint="delete them first, where versions are kept also the old ones and the delete markers",
         )
     if connection.row(HAS_UPLOADS, bucket=name):
