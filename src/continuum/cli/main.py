@@ -93,10 +93,21 @@ cli = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        import continuum as package  # noqa: PLC0415
+
+        typer.echo(package.__version__)
+        raise typer.Exit
+
+
 @cli.callback(epilog=EXAMPLES)
 def continuum(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an error came from, and what the libraries log.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - acted on where it is parsed
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """One place to keep data and one place to compute, over many sites."""

@@ -17,6 +17,7 @@ from continuum.workflow.layouts import Box, lay_out
 
 MOST_NODES = 400
 MOST_LABELS = 4
+MOST_NAMED_NODES = 12  # beyond, names of data would lie on each other: they are shown on pointing at an edge
 GRAPHVIZ_TIMEOUT_S = 30.0
 COLOURS = (
     "#4e79a7",
@@ -226,6 +227,7 @@ def draw_own_svg(picture: Picture, title: str) -> str:
     boxes, width, height = lay_out(
         [node.key for node in picture.nodes], [(edge.source, edge.target) for edge in picture.edges]
     )
+    is_named = len(picture.nodes) <= MOST_NAMED_NODES
     top = 40
     legend_top = top + height + 20
     width = max(width, 360)
@@ -238,7 +240,7 @@ def draw_own_svg(picture: Picture, title: str) -> str:
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         f'<text x="12" y="22" font-size="14" font-weight="bold">{html.escape(title)}</text>',
         f'<g transform="translate(0,{top})">',
-        *(_svg_edge(edge, boxes) for edge in picture.edges),
+        *(_svg_edge(edge, boxes, is_named=is_named) for edge in picture.edges),
         *(_svg_node(node, boxes[node.key], picture) for node in picture.nodes),
         "</g>",
         *_svg_legend(picture, legend_top),
@@ -247,7 +249,7 @@ def draw_own_svg(picture: Picture, title: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _svg_edge(edge: Edge, boxes: dict[str, Box]) -> str:
+def _svg_edge(edge: Edge, boxes: dict[str, Box], *, is_named: bool) -> str:
     source, target = boxes[edge.source], boxes[edge.target]
     if edge.source == edge.target:
         x, y = source.x + _RADIUS, source.y
@@ -264,10 +266,11 @@ def _svg_edge(edge: Edge, boxes: dict[str, Box]) -> str:
     text = (
         f'<text x="{middle[0]:.0f}" y="{middle[1]:.0f}" font-size="8" fill="#556" text-anchor="middle" '
         f'stroke="#fff" stroke-width="3" paint-order="stroke">{html.escape(edge.label)}</text>'
-        if edge.label
+        if edge.label and is_named
         else ""
     )
-    return f'<path d="{path}" fill="none" stroke="#99a" marker-end="url(#tip)"/>{text}'
+    tooltip = f"<title>{html.escape(edge.label)}</title>" if edge.label else ""
+    return f'<path d="{path}" fill="none" stroke="#99a" marker-end="url(#tip)">{tooltip}</path>{text}'
 
 
 def _svg_node(node: Node, box: Box, picture: Picture) -> str:

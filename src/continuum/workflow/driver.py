@@ -38,6 +38,7 @@ from continuum.workflow.messages import (
     TaskStarted,
 )
 from continuum.workflow.queues import SiteQueue
+from continuum.workflow.tracing import with_source_lines
 
 log = logging.getLogger(__name__)
 
@@ -337,7 +338,7 @@ class Driver:
             event.kind.value,
             event.message,
             at,
-            traceback=event.traceback,
+            traceback=with_source_lines(event.traceback),
             exception=event.exception,
             lost_datum=event.lost_datum,
             worker=event.worker,

@@ -61,7 +61,8 @@ def test_a_noun_alone_shows_its_verbs(runner: CliRunner, words: list[str]) -> No
 
 
 def test_version_is_the_package_s(runner: CliRunner) -> None:
-    assert runner.invoke(cli, ["version"]).output.strip() == continuum.__version__
+    for words in (["version"], ["--version"]):
+        assert runner.invoke(cli, words).output.strip() == continuum.__version__
 
 
 def test_an_unknown_command_is_refused(runner: CliRunner) -> None:

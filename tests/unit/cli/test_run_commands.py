@@ -126,7 +126,7 @@ def problem_of(machine: Machine, *lines: str) -> tuple[str, dict[str, Any]]:
 def test_a_missing_input_is_named_and_its_story_can_be_asked_for(machine: Machine) -> None:
     told, run = problem_of(machine, "add(1)", "wait_on(read('s3://data/none'))")
     assert "s3://data/none: this run has no store" in told
-    hint = told.partition("the story: continuum run ")[2].splitlines()[0]
+    hint = told.partition("the story: continuum run ")[2].partition(";")[0]
     assert hint == f"explain {run['run_id']} 2"
     assert "its input d2v1 cannot be had: s3://data/none" in machine.run(*hint.split()).stdout
     assert "task 2: cancelled: its input" in machine.run("explain", "last").stdout
@@ -197,3 +197,26 @@ def test_the_newest_runs_are_listed_first_and_all_if_asked_for(machine: Machine,
     assert listed == [f"fit-{number}" for number in range(24, 4, -1)]
     assert len(json.loads(runner.invoke(cli, ["run", "list", "-n", "3", "--json"]).stdout)) == 3
     assert len(json.loads(runner.invoke(cli, ["run", "list", "--all", "--json"]).stdout)) == 25
+
+
+def test_what_tasks_printed_is_shown_by_site_and_by_task(machine: Machine, runner: CliRunner) -> None:
+    folder = machine.home / "runs" / "fit-1"
+    head = RunSummary(
+        run_id="fit-1", name="fit", application="a.py", arguments=(), state="succeeded", started_at=1.0
+    )
+    with Journal(folder) as journal:
+        journal.write_summary(head)
+    assert "no output" in str(runner.invoke(cli, ["run", "log", "fit"]).exception)
+    for site in ("edge", "cloud"):
+        kept = machine.home / "sites" / site / "agent" / "runs" / "fit-1.log"
+        kept.parent.mkdir(parents=True)
+        kept.write_text(f"[task 1 out] one at {site}\n[task 12 err] twelve at {site}\n")
+    assert runner.invoke(cli, ["run", "log", "fit"]).stdout.splitlines() == [
+        "cloud [task 1 out] one at cloud",
+        "cloud [task 12 err] twelve at cloud",
+        "edge [task 1 out] one at edge",
+        "edge [task 12 err] twelve at edge",
+    ]
+    alone = json.loads(runner.invoke(cli, ["run", "log", "fit", "1", "--json"]).stdout)
+    assert alone == {"cloud": ["[task 1 out] one at cloud"], "edge": ["[task 1 out] one at edge"]}
+    assert str(kept) in runner.invoke(cli, ["run", "show", "fit"]).stdout

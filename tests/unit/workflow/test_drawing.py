@@ -101,3 +101,17 @@ def test_every_node_lies_below_its_sources_and_on_a_place_of_its_own(pairs):
         if a < b:
             assert boxes[str(a)].y < boxes[str(b)].y
     assert all(0 <= box.x <= width and 0 <= box.y <= height for box in boxes.values())
+
+
+def test_names_of_data_give_way_to_tooltips_in_a_large_picture():
+    def drawn(tasks):
+        records = [stories.Submitted(at=0.0, task=1, function="f", writes=("d1v1",))]
+        records += [
+            stories.Submitted(at=0.0, task=number, function="g", reads=("d1v1",))
+            for number in range(2, tasks + 1)
+        ]
+        return draw_own_svg(picture_of(records), "run")
+
+    assert ">d1v1</text>" in drawn(3)
+    assert ">d1v1</text>" not in drawn(20)
+    assert "<title>d1v1</title>" in drawn(20)

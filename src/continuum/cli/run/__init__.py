@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from continuum.cli.run.looking import explain, graph, list_, show
+from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
 
 _PROGRAM = "program"
@@ -44,4 +45,5 @@ app.command(
 app.command("list")(list_)
 app.command("show")(show)
 app.command("explain")(explain)
+app.command("log")(log)
 app.command("graph")(graph)

@@ -131,7 +131,7 @@ def _print_failure(problem: TaskFailedError, what: str, run_id: str, program: Pa
     if problem.__traceback__ is not None:
         lines += ["where the program met it:", *_own_frames(problem.__traceback__, program)]
     story = " ".join(["continuum run explain", run_id, *([str(problem.told_by)] if problem.told_by else [])])
-    lines.append(f"hint:  {what}; the story: {story}")
+    lines.append(f"hint:  {what}; the story: {story}; what it printed: {story.replace('explain', 'log', 1)}")
     print("\n".join(lines), file=sys.stderr)  # noqa: T201
 
 

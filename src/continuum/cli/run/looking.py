@@ -10,6 +10,8 @@ from rich.table import Table
 
 from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.run.arguments import RunArgument
+from continuum.cli.run.outputs import output_files
 from continuum.model import stories
 from continuum.model.errors import NotFoundError, UnavailableError
 from continuum.model.stories import format_bytes, format_seconds
@@ -25,9 +27,6 @@ from continuum.workflow import (
     with_counts,
 )
 
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id of a run, the beginning of it, its name, or `last`.")
-]
 _STYLES = {"succeeded": "green", "running": "cyan", "waiting": "yellow"}
 _LISTED = 20
 _MOST_TOLD = 10
@@ -133,7 +132,8 @@ def _entry_of(summary: RunSummary) -> RunEntry:
 
 def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show one run: its state, functions, sites and failures."""
-    folder = find_folder(open_home(home).runs(), run)
+    opened = open_home(home)
+    folder = find_folder(opened.runs(), run)
     summary = with_counts(read_summary(folder), folder)
     if as_json:
         print_json(summary)
@@ -141,7 +141,8 @@ def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False)
     console = _console()
     style = _STYLES.get(summary.state, "red")
     console.print(f"[bold]{summary.run_id}[/] [{style}]{summary.state}[/]")
-    for heading, text in _lines(summary, str(folder)):
+    printed = [(f"output {site}", str(path)) for site, path in output_files(opened, folder).items()]
+    for heading, text in [*_lines(summary, str(folder)), *printed]:
         console.print(f"  {heading:<12} {text}", markup=False, soft_wrap=True)
     _print_functions(console, summary)
     _print_sites(console, summary)

@@ -22,7 +22,7 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
-_COMMANDS = ("list", "show", "explain", "graph")
+_COMMANDS = ("list", "show", "explain", "log", "graph")
 
 HELP_OF_PROGRAM = """
 Examples:
@@ -40,6 +40,8 @@ Other commands:
 * `continuum run list` - the runs on this continuum
 
 * `continuum run show RUN` - one run: its functions, sites, failures
+
+* `continuum run log RUN [TASK]` - what its tasks printed
 
 * `continuum run explain RUN [TASK]` - why tasks ran where they ran, and what became of them
 

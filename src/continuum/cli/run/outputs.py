@@ -1,0 +1,67 @@
+"""`continuum run log`: what the tasks of a run printed, from the files in which sites keep it.
+
+A site keeps one file per run beside its agent's state; those of an embedded continuum lie in this home.
+What a site on another machine keeps is read there.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.run.arguments import RunArgument
+from continuum.model.errors import NotFoundError
+from continuum.sites import Home
+from continuum.workflow import find_folder
+
+MOST_BYTES = 1024 * 1024
+_OF_TASK = re.compile(rb"\[task (\d+) ")
+
+
+def output_files(home: Home, folder: Path) -> dict[str, Path]:
+    """Return the files with what tasks of a run printed, by site."""
+    found = {"local": folder / "output.log"}
+    for site in sorted((home.path / "sites").glob("*")):
+        found[site.name] = home.site_folder(site.name) / "agent" / "runs" / f"{folder.name}.log"
+    return {site: path for site, path in found.items() if path.is_file()}
+
+
+def log(
+    run: RunArgument,
+    task: Annotated[int | None, typer.Argument(metavar="[TASK]", help="Number of a task.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what the tasks of a run printed, site by site; with TASK, that task alone."""
+    opened = open_home(home)
+    folder = find_folder(opened.runs(), run)
+    files = output_files(opened, folder)
+    if not files:
+        raise NotFoundError(
+            f"no output of the run {folder.name} is kept here",
+            hint="its tasks printed nothing, or ran at sites on other machines, which keep it",
+        )
+    lines = {site: list(_lines(path, task)) for site, path in files.items()}
+    if as_json:
+        print_json(lines)
+        return
+    for site, printed in lines.items():
+        for line in printed:
+            typer.echo(f"{site} {line}")
+
+
+def _lines(path: Path, task: int | None) -> Iterator[str]:
+    """Yield the newest lines of a file, at most `MOST_BYTES` of them."""
+    with path.open("rb") as file:
+        skipped = max(0, path.stat().st_size - MOST_BYTES)
+        file.seek(skipped)
+        if skipped:
+            file.readline()
+            yield f"… {skipped} bytes before are left out: {path}"
+        for line in file:
+            tag = _OF_TASK.match(line)
+            if task is None or (tag is not None and int(tag[1]) == task):
+                yield line.decode(errors="replace").rstrip("\n")
