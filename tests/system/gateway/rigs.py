@@ -35,7 +35,8 @@ from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 PHYSICAL = "physical"
 LEASE_S = 0.6
 GRACE_S = 0.3
-LIMITS = Limits(collect_every_s=0.1, attend_every_s=0.1, store_connect_s=1.0, store_wait_s=1.0)
+CLAIM_S = 2.0
+LIMITS = Limits(collect_every_s=0.1, attend_every_s=0.1, scan_page=7, store_connect_s=1.0, store_wait_s=1.0)
 
 
 class Wire:
@@ -193,6 +194,7 @@ class Rig:
                 lease_s=LEASE_S,
                 session_margin_s=LEASE_S,
                 grace_s=GRACE_S,
+                claim_s=CLAIM_S,
                 reconcile_every_s=0.1,
             )
         )

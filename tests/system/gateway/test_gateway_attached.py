@@ -175,9 +175,33 @@ async def test_writes_come_to_their_own_names_and_stay_there(rig: Rig) -> None:
         job = await there.rescan()
         assert (job.counts.get("changed", 0), job.counts.get("new", 0)) == (0, 0)
         await there.detach()
-        await asyncio.sleep(0)
         assert await there.keys() == ["made/here", "replaced"]
         assert await there.get("made/here") == b"made"
+
+
+async def test_a_scan_that_is_cut_off_goes_on_where_it_stood(rig: Rig) -> None:
+    async with outside(rig) as there, rig.client("cloud") as cloud:
+        await asyncio.gather(*(there.put(f"d{n % 5}/{n:03}", b"x") for n in range(140)))
+        request = AttachBucket(
+            name=there.name, owner="admin", store=STORE, bucket=there.bucket, rescan_every_s=0
+        )
+        job: Job = await rig.ask(request)
+
+        async def is_under_way() -> bool:
+            nonlocal job
+            job = await rig.ask(GetJob(job_id=job.job_id))
+            return job.counts.get("objects", 0) > 20
+
+        await eventually(is_under_way, "the scan does not begin")
+        await rig.sites["edge"].near.refuse()
+        stopped: Job = await rig.ask(GetJob(job_id=job.job_id))
+        assert stopped.state == "running"
+        assert 0 < stopped.counts["objects"] < 140
+        await rig.sites["edge"].near.mend()
+        done = await finish(rig, job)
+        assert (done.counts["objects"], done.counts["new"]) == (140, 140)
+        assert len(await cloud.list(there.name)) == 140
+        await there.detach()
 
 
 async def test_a_bucket_that_is_not_there_fails_with_the_reason(rig: Rig) -> None:

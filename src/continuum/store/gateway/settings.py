@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `store_connections`: to one store; further requests wait for `store_wait_s`, then get 503. `xml_bytes`:
     a DeleteObjects of 1,000 keys of 1,024 bytes is 2 MiB of XML at most. `buffer_bytes`: how much of a body
     may wait in the gateway for a slow side, per connection and direction. `versions`: how many looked-up
-    versions are remembered (about 1 KiB each).
+    versions are remembered (about 1 KiB each). `scan_page`: how many objects a scan of a store takes at once.
     """
 
     header_bytes: int = 32 * 1024
@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stop_s: float = 10.0
     collect_every_s: float = 3.0
     attend_every_s: float = 1.0
+    scan_page: int = 500
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

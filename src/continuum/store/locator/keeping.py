@@ -108,7 +108,11 @@ class StoreKeeper:
             check_key(entry.key)
             check_name(entry.etag, "an ETag")
         step, changed = await self._writer.write(
-            attached.apply_page, request, now=self._clock(), grace_s=self._settings.grace_s
+            attached.apply_page,
+            request,
+            now=self._clock(),
+            grace_s=self._settings.grace_s,
+            claim_s=self._settings.claim_s,
         )
         await self._invalidator.tell([(request.bucket, key) for key in changed])
         return step
@@ -145,7 +149,9 @@ class StoreKeeper:
         return await self._writer.write(_claim, request, now=now, claim_s=self._settings.claim_s)
 
     async def _report_job(self, request: m.ReportJob) -> m.JobStep:
-        return await self._writer.write(jobs.report_job, request, now=self._clock())
+        return await self._writer.write(
+            jobs.report_job, request, now=self._clock(), claim_s=self._settings.claim_s
+        )
 
     async def _find_indexed(self, request: m.FindIndexed) -> m.Indexed:
         check_count(request.keys, "keys")
@@ -186,6 +192,6 @@ def _claim(connection: Connection, request: m.ClaimWork, *, now: float, claim_s:
     limit = max(0, min(request.limit, MAX_CLAIM))
     for name in request.stores:
         if request.wants_job and job is None:
-            job = jobs.claim_job(connection, name, now=now)
+            job = jobs.claim_job(connection, name, now=now, claim_s=claim_s)
         items += writebacks.claim_write_backs(connection, name, limit - len(items), now=now, claim_s=claim_s)
     return m.Work(now=now, job=job, write_backs=tuple(items))

@@ -14,7 +14,6 @@ from continuum.store.gateway.calls import Context
 from continuum.store.locator.messages import FindIndexed, Indexed, IndexedReplica
 from continuum.store.stores.s3 import StoreClient, StoredObject, StoreReplyError
 
-PAGE = 500
 HEADS_AT_ONCE = 16
 _NOT_FOUND = 404
 _LAST = "\U0010ffff"
@@ -44,7 +43,11 @@ async def read_pages(
     token, after = "", cursor or prefix
     while True:
         found = await client.list(
-            prefix, bucket=bucket, token=token, start_after="" if token else cursor, max_keys=PAGE
+            prefix,
+            bucket=bucket,
+            token=token,
+            start_after="" if token else cursor,
+            max_keys=context.limits.scan_page,
         )
         token = found.next_token
         last_key = found.objects[-1].key if found.objects else after

@@ -185,10 +185,10 @@ def _describe(connection: Connection, name: str, attachment: Attachment) -> Atta
 
 
 def apply_page(
-    connection: Connection, request: ApplyPage, *, now: float, grace_s: float
+    connection: Connection, request: ApplyPage, *, now: float, grace_s: float, claim_s: float
 ) -> tuple[JobStep, list[str]]:
     """Bring the index to what a page of the store's list says; return the keys that changed."""
-    step = jobs.report_job(connection, request.step, now=now)
+    step = jobs.report_job(connection, request.step, now=now, claim_s=claim_s)
     if not step.goes_on and request.step.state not in {DONE}:
         return step, []
     bucket, attachment = require_attachment(connection, request.bucket)

@@ -14,7 +14,6 @@ from continuum.store.locator.schema import jobs
 
 NEVER = 1e18
 MAX_FINDINGS = 1000
-CLAIM_S = 60.0
 _ONE = literal(1)
 
 
@@ -129,7 +128,7 @@ def has_due_job(connection: Connection, store: str, *, now: float) -> bool:
     return connection.row(FIND_DUE_JOB, store=store, now=now) is not None
 
 
-def claim_job(connection: Connection, store: str, *, now: float) -> Job | None:
+def claim_job(connection: Connection, store: str, *, now: float, claim_s: float) -> Job | None:
     """Give out the job that waits longest."""
     row = connection.row(FIND_DUE_JOB, store=store, now=now)
     if row is None:
@@ -140,11 +139,11 @@ def claim_job(connection: Connection, store: str, *, now: float) -> Job | None:
         details = msgspec.structs.replace(
             details, counts={}, findings=(), problem="", expected=expected, started_at=now, finished_at=0.0
         )
-    _set(connection, job.job_id, RUNNING, cursor=job.cursor, due_at=now + CLAIM_S, details=details)
+    _set(connection, job.job_id, RUNNING, cursor=job.cursor, due_at=now + claim_s, details=details)
     return get_job(connection, job.job_id)
 
 
-def report_job(connection: Connection, request: ReportJob, *, now: float) -> JobStep:
+def report_job(connection: Connection, request: ReportJob, *, now: float, claim_s: float) -> JobStep:
     """Note a page. A job that was cancelled or let go of does not go on."""
     require_session(connection, request.session_id)
     row = connection.row(FIND_JOB, number=request.job_id)
@@ -164,7 +163,7 @@ def report_job(connection: Connection, request: ReportJob, *, now: float) -> Job
         problem=request.problem[:500],
         finished_at=now if is_over else 0.0,
     )
-    state, due_at = _next(job, details, request.state, now)
+    state, due_at = _next(job, details, request.state, now=now, claim_s=claim_s)
     cursor = "" if is_over else request.cursor
     _set(connection, job.job_id, state, cursor=cursor, due_at=due_at, details=details)
     return JobStep(goes_on=not is_over, now=now)
@@ -187,10 +186,10 @@ def delete_job_for(connection: Connection, kind: str, store: str, bucket: str) -
     connection.run(DELETE_JOB, of_number=get_job_for(connection, kind, store, bucket).job_id)
 
 
-def _next(job: Job, details: Details, state: str, now: float) -> tuple[str, float]:
+def _next(job: Job, details: Details, state: str, *, now: float, claim_s: float) -> tuple[str, float]:
     """Return the state of a job after a report, and when it is due."""
     if state == RUNNING:
-        return RUNNING, now + CLAIM_S
+        return RUNNING, now + claim_s
     if job.kind == SCAN and details.every_s:
         return (DONE if state == DONE else FAILED), now + details.every_s
     return state, NEVER
