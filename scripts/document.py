@@ -12,7 +12,7 @@ import ast
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,22 +146,51 @@ def _plain(text: str) -> str:
 # ---- the table of S3 operations ----
 
 
+S3_TESTS = ROOT / "tests" / "system" / "s3"
+
+
 def s3_operations_page() -> str:
-    """Return the table of all operations of S3's own service model, with what the gateway does for each."""
+    """Return the table of all operations of S3's own service model: what the gateway does for each, and the
+    tests that call it."""
     from botocore.loaders import Loader  # noqa: PLC0415
 
     from continuum.store.gateway.operations import OPERATIONS  # noqa: PLC0415
 
-    model = Loader().load_service_model("s3", "service-2")
-    rows = [f"| {name} | {'yes' if name in OPERATIONS else ''} |" for name in sorted(model["operations"])]
-    count = sum(row.endswith("| yes |") for row in rows)
+    operations = Loader().load_service_model("s3", "service-2")["operations"]
+    tests = find_tests(OPERATIONS)
+    served = sum(name in OPERATIONS for name in operations)
+    rows = [
+        f"| {name} | {_served(name, OPERATIONS, operations)} | {tests.get(name, '')} |"
+        for name in sorted(operations)
+    ]
     return (
         "# S3 operations\n\n"
-        f"A gateway serves {count} of the {len(rows)} operations in S3's service model; each of the others "
-        "is answered with `501 NotImplemented` and its name.\n\n| operation | served |\n|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
+        f"A gateway serves {served} of the {len(rows)} operations in S3's service model; each of the others "
+        "is answered with `501 NotImplemented` and its name; `test_s3_operations.py` tries all of them. "
+        "Tested by: the files in tests/system/s3 that call the operation through boto3.\n\n"
+        "| operation | served | tested by |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     )
+
+
+def _served(name: str, served: Container[str], operations: dict[str, Any]) -> str:
+    if name in served:
+        return "yes"
+    return "as its successor" if operations[name].get("deprecated") else ""
+
+
+def find_tests(operations: Iterable[str]) -> dict[str, str]:
+    """Return for each operation the test files that name its boto3 method."""
+    from botocore import xform_name  # noqa: PLC0415
+
+    by_method = {xform_name(name): name for name in operations}
+    found: dict[str, list[str]] = {}
+    for file in sorted(S3_TESTS.glob("test_*.py")):
+        named = {
+            node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)
+        }
+        for method in named & by_method.keys():
+            found.setdefault(by_method[method], []).append(file.stem.removeprefix("test_s3_"))
+    return {name: ", ".join(files) for name, files in found.items()}
 
 
 # ---- checks ----

@@ -43,6 +43,7 @@ Handler = Callable[[Request], Awaitable[Any]]
 
 _CLOSE_S = 2.0
 _RETRY_S = 0.2
+_REFUSAL_S = 0.02  # between the arrival of a refusal and its reaching who asked
 _RESULT = b"\x00"
 _ERROR = b"\x01"
 _encode = msgspec.msgpack.Encoder().encode
@@ -237,6 +238,31 @@ class Backbone:
             raise BackboneUnavailableError(
                 f"cannot publish on {subject}: {type(problem).__name__}"
             ) from problem
+
+    async def tell(self, subject: str, data: bytes, *, is_acknowledged: bool, timeout_s: float) -> bytes:
+        """Send bytes to whoever listens on `subject`; return what was answered, if that is waited for.
+
+        Raises `BackboneUnavailableError` if nobody listens, or, if it `is_acknowledged`, nobody answers in
+        time. Without acknowledgement it returns when the server has passed the message on.
+        """
+        if not self._client.is_connected:
+            raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
+        asking = asyncio.ensure_future(self._client.request(subject, data, timeout=timeout_s))
+        try:
+            if not is_acknowledged:
+                await asyncio.sleep(0)  # it is written before the pings whose answers follow a refusal
+                await self._client.flush()
+                await self._client.flush()
+                await asyncio.wait({asking}, timeout=_REFUSAL_S)
+                if not asking.done():
+                    return b""
+            return bytes((await asking).data)
+        except (TimeoutError, nats.errors.Error, OSError) as problem:
+            reason = "nobody listens" if isinstance(problem, nats.errors.NoRespondersError) else "no answer"
+            raise BackboneUnavailableError(f"{reason} on {subject}") from problem
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def listen(
         self, subject: str, message_type: type[Request], handler: Handler[Request], *, queue: str = ""

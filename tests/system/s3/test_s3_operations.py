@@ -50,3 +50,14 @@ def test_what_is_not_served_says_so_by_name(edge, bucket, operation):
 
 def test_old_operations_are_the_new_ones_by_another_name(edge, bucket):
     assert refusal(edge.get_bucket_lifecycle, Bucket=bucket) == ("NoSuchLifecycleConfiguration", 404)
+
+
+def test_a_bucket_has_an_acl_of_its_owner_and_ownership_can_be_unset(edge, bucket):
+    acl = edge.get_bucket_acl(Bucket=bucket)
+    assert [grant["Permission"] for grant in acl["Grants"]] == ["FULL_CONTROL"]
+    assert acl["Owner"]["ID"] == acl["Grants"][0]["Grantee"]["ID"]
+    edge.delete_bucket_ownership_controls(Bucket=bucket)
+    assert refusal(edge.get_bucket_ownership_controls, Bucket=bucket) == (
+        "OwnershipControlsNotFoundError",
+        404,
+    )

@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.bucket import attaching, lifecycles, listing, transferring
+from continuum.cli.bucket import attaching, lifecycles, listing, notifications, transferring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -17,3 +17,4 @@ listing.register(app)
 attaching.register(app)
 transferring.register(app)
 lifecycles.register(app)
+notifications.register(app)

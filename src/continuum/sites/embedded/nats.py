@@ -44,7 +44,12 @@ _STORE_ADMINISTRATION = (
     "locator.get_job",
 )
 
-_BUCKET_ADMINISTRATION = ("locator.get_bucket", "locator.list_buckets", "locator.run_lifecycle")
+_BUCKET_ADMINISTRATION = (
+    "locator.run_lifecycle",
+    "locator.add_target",
+    "locator.remove_target",
+    "locator.probe_targets",
+)
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,13 +66,13 @@ def permissions_of(identity: str) -> Permissions:
     match role:
         case "hub":
             return Permissions(
-                publish=("gateway.*.invalidate", "locator.list_buckets"),
+                publish=("gateway.*.invalidate", "locator.list_buckets", "notifications.>"),
                 subscribe=("locator.*", "registry.*", "runs.>"),
             )
         case "gateway":
             return Permissions(
                 publish=("locator.*",),
-                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION, "locator.run_lifecycle"),
+                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION, *_BUCKET_ADMINISTRATION),
                 subscribe=("gateway.*.invalidate",),
             )
         case "agent":
@@ -85,11 +90,15 @@ def permissions_of(identity: str) -> Permissions:
                 publish=(
                     "registry.list",
                     "runs.>",
+                    "locator.get_bucket",
+                    "locator.list_buckets",
+                    "locator.list_targets",
                     *_BUCKET_ADMINISTRATION,
                     *_USER_ADMINISTRATION,
                     *_STORE_ADMINISTRATION,
                     "locator.describe_attachments",
-                )
+                ),
+                subscribe=("notifications.>",),
             )
         case _:
             return Permissions(publish_never=(">",))  # nothing allowed would mean everything to nats-server

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 
 from continuum.model.errors import UnavailableError
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import Replica, Setting, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.conditions import WriteConditions, matches_etag
 from continuum.store.gateway.locations import PhysicalKey
-from continuum.store.locator.messages import Commit
+from continuum.store.locator.messages import Commit, Origin
 from continuum.store.stores.exchanges import StoreUnreachableError
 
 
@@ -78,11 +78,21 @@ async def publish(
         if_none_match=conditions.if_none_match,
         if_match=conditions.if_match,
         upload_id=upload_id,
+        origin=describe_origin(call),
     )
     try:
         return await call.context.locations.publish(request)
     except UnavailableError as problem:
         raise UncertainError(problem.message, hint=problem.hint) from problem
+
+
+def describe_origin(call: Call) -> Origin:
+    """Return who asks, for those who are told of changes; nothing where nobody is."""
+    bucket = call.context.locations.recall_bucket(call.bucket)
+    if bucket is not None and Setting.NOTIFICATION not in bucket.settings:
+        return Origin()
+    request = call.request
+    return Origin(call.routed.operation, call.user.name, request.client_address, request.request_id)
 
 
 def own_replica(call: Call, key: str) -> Replica:

@@ -262,3 +262,35 @@ lifecycle_runs = Table(
     Column("cursor", LargeBinary, nullable=False),
     Column("counts", LargeBinary, nullable=False),
 )
+
+# Who may be told of events.
+targets = Table(
+    "targets",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("ca_pem", Text, nullable=False),
+    Column("is_acknowledged", Integer, nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("dead", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+)
+
+# Events that were not told yet. No foreign keys: an event outlives its bucket.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("target", ByteOrderedText, nullable=False),
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("key", ByteOrderedText, nullable=False),
+    Column("event", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "target", "due_at", "number"),
+    Index(None, "target", "bucket", "key", "number"),
+    sqlite_autoincrement=True,  # numbers order the events of a key, also after all before were told
+)

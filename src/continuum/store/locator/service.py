@@ -24,6 +24,7 @@ from continuum.store.locator.invalidating import Invalidator, send_over
 from continuum.store.locator.keeping import StoreKeeper
 from continuum.store.locator.keying import KeyKeeper
 from continuum.store.locator.leases import Leases, Thing
+from continuum.store.locator.notifying import Notifier
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
 from continuum.store.locator.sealing import Sealer
@@ -66,6 +67,7 @@ class Locator:
         self._writer = Writer(self._database.connect, max_waiting=settings.max_waiting_changes)
         self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
         self._expirer = Expirer(settings, self._reader, self._writer, clock)
+        self._notifier = Notifier(settings, self._reader, self._writer, clock)
         self._epoch = secrets.token_hex(8)
         self._subscriptions: list[Subscription] = []
         self._needed_users: set[str] = set()  # those whom the continuum itself is
@@ -102,6 +104,7 @@ class Locator:
         self._writer.start()
         self._reconciler.start()
         self._expirer.start(self._invalidator.tell)
+        await self._notifier.start(backbone, self._sealer)
         for kind, handler in self._handlers().items():
             self._subscriptions.append(
                 await backbone.serve(m.SUBJECTS[kind], kind, self._counted(handler), queue=QUEUE)
@@ -139,6 +142,7 @@ class Locator:
             await asyncio.wait_for(self._is_idle.wait(), STOP_WAIT_S)
         except TimeoutError:
             log.warning("stopping with %d requests unanswered", self._active)
+        await self._notifier.stop()
         await self._expirer.stop()
         await self._reconciler.stop()
         await self._invalidator.close()
@@ -194,6 +198,7 @@ class Locator:
             **self._keeper().handlers(),
             **self._expirer.handlers(),
             **WrappingKeeper(self._reader, self._writer, self._invalidator).handlers(),
+            **self._notifier.handlers(),
         }
 
     def _keeper(self) -> StoreKeeper:

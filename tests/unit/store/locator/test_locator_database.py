@@ -24,6 +24,7 @@ WHOLE_TABLES = {
     "buckets.LIST_ALL",
     "users.LIST_USERS",
     "sessions.LIST_STORES",
+    "targets.LIST_TARGETS",
     "sessions.LAST_START",  # backwards from the end
     "stores.DELETE_STORE",  # looks for sessions of the store: few
 }

@@ -42,6 +42,7 @@ from continuum.store.gateway.operations.locking import (
     put_object_lock_configuration,
     put_object_retention,
 )
+from continuum.store.gateway.operations.notifications import get_notification, put_notification
 from continuum.store.gateway.operations.parts import list_parts, upload_part
 from continuum.store.gateway.operations.policies import (
     delete_bucket_ownership,
@@ -130,6 +131,8 @@ OPERATIONS: dict[str, Callable[[Call], Awaitable[Reply]]] = {
     "PutBucketLifecycleConfiguration": put_lifecycle,
     "GetBucketLifecycleConfiguration": get_lifecycle,
     "DeleteBucketLifecycle": delete_lifecycle,
+    "PutBucketNotificationConfiguration": put_notification,
+    "GetBucketNotificationConfiguration": get_notification,
     "GetBucketRequestPayment": get_request_payment,
     "GetBucketAccelerateConfiguration": get_empty,
     "GetBucketLogging": get_empty,

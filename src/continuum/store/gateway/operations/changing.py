@@ -6,6 +6,7 @@ from typing import Any
 from continuum.model.objects import Setting, Version
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.finding import asked_version_id, not_found, refuse_marker
+from continuum.store.gateway.publishing import describe_origin
 from continuum.store.locator.messages import ChangeBucket, ChangeObject, NoSuchKeyError
 
 
@@ -17,7 +18,12 @@ async def change_version(call: Call, **changes: Any) -> Version:
     version_id = asked_version_id(call)
     locations = call.context.locations
     request = ChangeObject(
-        session_id=locations.session_id, bucket=call.bucket, key=call.key, version_id=version_id, **changes
+        origin=describe_origin(call),
+        session_id=locations.session_id,
+        bucket=call.bucket,
+        key=call.key,
+        version_id=version_id,
+        **changes,
     )
     try:
         version: Version = await locations.change(request, (call.bucket, call.key))

@@ -8,7 +8,7 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import asked_version_id, parse_version_id
 from continuum.store.gateway.permissions import Need
-from continuum.store.gateway.publishing import make_version_id
+from continuum.store.gateway.publishing import describe_origin, make_version_id
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
 from continuum.store.locator.messages import Delete, Deleted, DeleteItem, DeleteResult
@@ -121,6 +121,12 @@ def _error(result: DeleteResult) -> dict[str, str]:
 
 async def _delete(call: Call, items: tuple[DeleteItem, ...]) -> tuple[DeleteResult, ...]:
     locations = call.context.locations
-    request = Delete(session_id=locations.session_id, bucket=call.bucket, objects=items, owner=call.user.name)
+    request = Delete(
+        session_id=locations.session_id,
+        bucket=call.bucket,
+        objects=items,
+        owner=call.user.name,
+        origin=describe_origin(call),
+    )
     done: Deleted = await locations.change(request, *[(call.bucket, item.key) for item in items])
     return done.results

@@ -29,11 +29,11 @@ from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Setting
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import find_bucket
 from continuum.store.locator.index.listing import LIST_UPLOADS, NEWEST
-from continuum.store.locator.index.objects import delete_item
+from continuum.store.locator.index.objects import LIFECYCLE, delete_item
 from continuum.store.locator.index.paging import end_of_prefix, first_after
 from continuum.store.locator.index.uploads import end_upload, to_upload
 from continuum.store.locator.index.versions import find_newest
-from continuum.store.locator.messages import DeleteItem, LifecycleCounts, LifecycleLine
+from continuum.store.locator.messages import Delete, DeleteItem, LifecycleCounts, LifecycleLine, Origin
 from continuum.store.locator.schema import versions
 
 PAGE_ROWS = 1000
@@ -222,9 +222,12 @@ def _expire(
     decisions = _decide(rules, piece, rows, at, is_end=len(rows) < PAGE_ROWS)
     ids = {row[1]: _public_id(row) for row in rows}
     done: list[Decision] = []
+    request = Delete(
+        session_id="", bucket=bucket.name, objects=(), owner=bucket.owner, origin=Origin(LIFECYCLE)
+    )
     for decision in reversed(decisions):  # the oldest first: what is left if this is cut off is in order
         item = _item(piece.key, decision, ids)
-        result = delete_item(connection, bucket, item, bucket.owner, now=now, grace_s=grace_s)
+        result = delete_item(connection, bucket, item, request, now=now, grace_s=grace_s)
         counts = add_counts(counts, _count(decision.action, is_locked=bool(result.error_code)))
         if not result.error_code:
             done.append(decision)

@@ -13,12 +13,14 @@ session's own nor the upload's.
 import msgspec
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
+from continuum.model import notifications as events
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Replica, Version, Versioning
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index import uploads as uploading
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.garbage import is_discarded
+from continuum.store.locator.index.outbox import note_removal, note_version
 from continuum.store.locator.index.sessions import require_session
 from continuum.store.locator.index.versions import (
     Row,
@@ -52,6 +54,8 @@ from continuum.store.locator.messages import (
 from continuum.store.locator.schema import objects, replicas, stores, versions
 
 GOVERNANCE = "GOVERNANCE"
+_CREATIONS = {"CopyObject": events.CREATED_COPY, "PostObject": events.CREATED_POST}
+LIFECYCLE = "Lifecycle"  # the operation of what lifecycle rules delete
 STEP_S = 1e-6  # how much later than its predecessor a version is at least
 
 INSERT_OBJECT = Statement(insert(objects))
@@ -130,6 +134,7 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
         uploading.complete(connection, request.upload_id, version)
     publish_version(connection, bucket, version, current, now=now, grace_s=grace_s)
     note_write_back(connection, bucket, version.key, now=now)
+    note_version(connection, bucket, _name_creation(request), version, request.origin, now=at)
     return version
 
 
@@ -141,6 +146,12 @@ def _choose_instant(
     if newest is None and bucket.versioning:
         newest = find_newest(connection, bucket.name, key)
     return now if newest is None else max(now, newest.version.modified_at + STEP_S)
+
+
+def _name_creation(request: Commit) -> str:
+    if request.upload_id:
+        return events.CREATED_UPLOAD
+    return _CREATIONS.get(request.origin.operation, events.CREATED_PUT)
 
 
 def _published_before(known: Row, request: Commit) -> Version:
@@ -229,33 +240,34 @@ def delete_objects(connection: Connection, request: Delete, *, now: float, grace
     bucket = require_bucket(connection, request.bucket)
     return Deleted(
         results=tuple(
-            delete_item(connection, bucket, item, request.owner, now=now, grace_s=grace_s)
+            delete_item(connection, bucket, item, request, now=now, grace_s=grace_s)
             for item in request.objects
         )
     )
 
 
 def delete_item(
-    connection: Connection, bucket: Bucket, item: DeleteItem, owner: str, *, now: float, grace_s: float
+    connection: Connection, bucket: Bucket, item: DeleteItem, request: Delete, *, now: float, grace_s: float
 ) -> DeleteResult:
-    """Delete one object, or one version of it; what is refused is in the result."""
-    result = _delete(connection, bucket, item, owner, now=now, grace_s=grace_s)
+    """Delete one object, or one version of it; what is refused is in the result. Of the request it takes who
+    asks."""
+    result = _delete(connection, bucket, item, request, now=now, grace_s=grace_s)
     if not result.error_code:
         note_write_back(connection, bucket, result.key, now=now)
     return result
 
 
 def _delete(
-    connection: Connection, bucket: Bucket, item: DeleteItem, owner: str, *, now: float, grace_s: float
+    connection: Connection, bucket: Bucket, item: DeleteItem, request: Delete, *, now: float, grace_s: float
 ) -> DeleteResult:
     try:
         if item.version_id:
-            return _remove(connection, bucket, item, now=now, grace_s=grace_s)
+            return _remove(connection, bucket, item, request, now=now, grace_s=grace_s)
         current = find_current(connection, bucket.name, item.key)
         if item.if_match and current is not None:
             _check_etag(item.if_match, current, f"{bucket.name}/{item.key}")
         if bucket.versioning:
-            return _mark_deleted(connection, bucket, item, owner, current, now=now, grace_s=grace_s)
+            return _mark_deleted(connection, bucket, item, request, current, now=now, grace_s=grace_s)
     except (PreconditionFailedError, ObjectLockedError) as problem:
         return DeleteResult(
             key=item.key, version_id=item.version_id, error_code=problem.code, message=problem.message
@@ -263,14 +275,31 @@ def _delete(
     if current is not None:
         connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
         end_version(connection, current.number, now=now, grace_s=grace_s)
+        _note_removal(connection, bucket, (item.key, ""), request, now=now)
     return DeleteResult(key=item.key)
+
+
+def _note_removal(
+    connection: Connection,
+    bucket: Bucket,
+    place: tuple[str, str],
+    request: Delete,
+    *,
+    now: float,
+    by_marker: bool = False,
+) -> None:
+    if request.origin.operation == LIFECYCLE:
+        name = events.EXPIRED_BY_MARKER if by_marker else events.EXPIRED
+    else:
+        name = events.REMOVED_BY_MARKER if by_marker else events.REMOVED
+    note_removal(connection, bucket, name, place, request.origin, now=now)
 
 
 def _mark_deleted(
     connection: Connection,
     bucket: Bucket,
     item: DeleteItem,
-    owner: str,
+    request: Delete,
     current: Row | None,
     *,
     now: float,
@@ -288,18 +317,20 @@ def _mark_deleted(
             etag="",
             size_bytes=0,
             modified_at=_choose_instant(connection, bucket, item.key, current, now),
-            owner=owner,
+            owner=request.owner,
             is_null=bucket.versioning is not Versioning.ENABLED,
             is_delete_marker=True,
         )
         publish_version(connection, bucket, marker, current, now=now, grace_s=grace_s)
+        place = (item.key, marker.public_id)
+        _note_removal(connection, bucket, place, request, now=marker.modified_at, by_marker=True)
     else:
         marker = known.version
     return DeleteResult(key=item.key, marker_id=marker.public_id, is_delete_marker=True)
 
 
 def _remove(
-    connection: Connection, bucket: Bucket, item: DeleteItem, *, now: float, grace_s: float
+    connection: Connection, bucket: Bucket, item: DeleteItem, request: Delete, *, now: float, grace_s: float
 ) -> DeleteResult:
     """End one version for good; the newest of those that are left is the current one."""
     row = find_version(connection, bucket.name, item.key, item.version_id)
@@ -310,6 +341,7 @@ def _remove(
     _check_unlocked(row.version.attributes, now, bypass=item.bypass_governance)
     connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
     end_version(connection, row.number, now=now, grace_s=grace_s)
+    _note_removal(connection, bucket, (item.key, item.version_id), request, now=now)
     newest = find_newest(connection, bucket.name, item.key)
     if newest is not None and not newest.version.is_delete_marker:
         connection.run(INSERT_OBJECT, bucket=bucket.name, key=item.key, version=newest.number)
@@ -344,7 +376,18 @@ def change_object(connection: Connection, request: ChangeObject, *, now: float) 
             attributes, retention_mode=request.retention.mode, retain_until=request.retention.until
         )
     set_attributes(connection, row.number, attributes)
-    return msgspec.structs.replace(row.version, attributes=attributes)
+    changed = msgspec.structs.replace(row.version, attributes=attributes)
+    _note_change(connection, request, changed, now=now)
+    return changed
+
+
+def _note_change(connection: Connection, request: ChangeObject, version: Version, *, now: float) -> None:
+    bucket = require_bucket(connection, request.bucket)
+    if request.tags is not None:
+        name = events.TAGGED if request.tags else events.UNTAGGED
+        note_version(connection, bucket, name, version, request.origin, now=now)
+    if request.acl is not None:
+        note_version(connection, bucket, events.ACL_PUT, version, request.origin, now=now)
 
 
 def _check_retention(present: Attributes, wanted: Retention, now: float, *, bypass: bool) -> None:

@@ -90,6 +90,18 @@ from continuum.store.locator.messages.lifecycle import (
     LifecycleStep,
     RunLifecycle,
 )
+from continuum.store.locator.messages.notifications import (
+    AddTarget,
+    ListTargets,
+    Origin,
+    ProbedTarget,
+    ProbedTargets,
+    ProbeTargets,
+    RemoveTarget,
+    Target,
+    Targets,
+    TargetStatus,
+)
 from continuum.store.locator.messages.objects import (
     AddReplica,
     ChangeObject,
@@ -206,6 +218,10 @@ SUBJECTS: dict[type, str] = {
     RunLifecycle: "locator.run_lifecycle",
     ListEncrypted: "locator.list_encrypted",
     ReplaceEncryptions: "locator.replace_encryptions",
+    AddTarget: "locator.add_target",
+    RemoveTarget: "locator.remove_target",
+    ListTargets: "locator.list_targets",
+    ProbeTargets: "locator.probe_targets",
 }
 
 ANSWERS: dict[type, type] = {
@@ -262,6 +278,10 @@ ANSWERS: dict[type, type] = {
     RunLifecycle: LifecycleStep,
     ListEncrypted: EncryptedPage,
     ReplaceEncryptions: Replaced,
+    AddTarget: Target,
+    RemoveTarget: Empty,
+    ListTargets: Targets,
+    ProbeTargets: ProbedTargets,
 }
 
 __all__ = [
@@ -271,6 +291,7 @@ __all__ = [
     "AddKey",
     "AddReplica",
     "AddStore",
+    "AddTarget",
     "ApplyPage",
     "AttachBucket",
     "AttachmentState",
@@ -332,6 +353,7 @@ __all__ = [
     "ListKeys",
     "ListObjects",
     "ListStores",
+    "ListTargets",
     "ListUploads",
     "ListUsers",
     "ListVersions",
@@ -349,10 +371,15 @@ __all__ = [
     "ObjectLockedError",
     "ObjectPage",
     "OpenSession",
+    "Origin",
     "Orphans",
     "PreconditionFailedError",
+    "ProbeTargets",
+    "ProbedTarget",
+    "ProbedTargets",
     "RemoveKey",
     "RemoveStore",
+    "RemoveTarget",
     "RenewSession",
     "ReplaceEncryption",
     "ReplaceEncryptions",
@@ -369,6 +396,9 @@ __all__ = [
     "StoreDescription",
     "StoreDescriptions",
     "Stores",
+    "Target",
+    "TargetStatus",
+    "Targets",
     "Upload",
     "UploadPage",
     "Users",

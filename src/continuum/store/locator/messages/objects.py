@@ -3,6 +3,7 @@
 import msgspec
 
 from continuum.model.objects import Replica, Version
+from continuum.store.locator.messages.notifications import Origin
 
 
 class LookUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     if_none_match: bool = False
     if_match: str = ""
     upload_id: str = ""
+    origin: Origin = Origin()
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str
     objects: tuple["DeleteItem", ...]
     owner: str = ""
+    origin: Origin = Origin()
 
 
 class DeleteItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +148,7 @@ class ChangeObject(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention | None = None
     legal_hold: bool | None = None
     bypass_governance: bool = False
+    origin: Origin = Origin()
 
 
 class ListVersions(msgspec.Struct, frozen=True, kw_only=True):
