@@ -7,6 +7,7 @@ from the first byte sent to the last byte received.
 """
 
 import asyncio
+import ssl
 import sys
 import time
 from typing import Any
@@ -22,7 +23,7 @@ STALL_S = 60.0
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What to send: requests for each of `paths` in turn, for `seconds` or until `count` are done (0: no
-    bound)."""
+    bound); over TLS if `ca_file` is given."""
 
     host: str
     port: int
@@ -35,6 +36,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 16
     seconds: float = 3.0
     count: int = 0
+    headers: dict[str, str] = {}
+    ca_file: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,7 @@ class Run:
 
 
 def _request(load: Load, path: str) -> bytes:
-    headers = {"host": f"{load.host}:{load.port}"}
+    headers = {"host": f"{load.host}:{load.port}", **load.headers}
     signed = sign(
         load.method,
         path,
@@ -174,8 +177,9 @@ async def main() -> None:
     run = Run(load)
     cpu_s = time.process_time()
     loop = asyncio.get_running_loop()
+    tls = ssl.create_default_context(cafile=load.ca_file) if load.ca_file else None
     for _ in range(load.connections):
-        await loop.create_connection(lambda: Client(run), load.host, load.port)
+        await loop.create_connection(lambda: Client(run), load.host, load.port, ssl=tls)
     async with asyncio.timeout(load.seconds * 10 + STALL_S):
         await run.done
     took_s = time.perf_counter() - run.started_at

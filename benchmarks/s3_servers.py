@@ -203,8 +203,10 @@ class GatewayServer:
         await self._process.wait()
 
 
-async def start_gateway(folder: Path, store: StoreServer, nats: NatsServer) -> GatewayServer:
-    """Start a gateway over a store, as an embedded continuum does."""
+async def start_gateway(
+    folder: Path, store: StoreServer, nats: NatsServer, **changes: object
+) -> GatewayServer:
+    """Start a gateway over a store, as an embedded continuum does; `changes` of its settings."""
     own = Store(
         name="store.edge",
         site="edge",
@@ -221,7 +223,8 @@ async def start_gateway(folder: Path, store: StoreServer, nats: NatsServer) -> G
         backbone=nats.settings("gateway.edge"),
         own_store=own,
     )
-    path = folder / "gateway.json"
+    settings = msgspec.structs.replace(settings, **changes)
+    path = folder / f"{settings.gateway}.json"
     path.write_bytes(format_settings(settings))
     log = (folder / "gateway.log").open("wb")
     with log:
