@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "site": ("continuum.cli.site", "app", "List and show sites."),
     "store": ("continuum.cli.store", "app", "List, add, remove and check stores."),
     "bucket": ("continuum.cli.bucket", "app", "List buckets; what S3 has no word for."),
+    "object": ("continuum.cli.object", "app", "Explain where the copies of an object are, and why."),
     "user": ("continuum.cli.user", "app", "Add, list and remove users of the store."),
     "env": ("continuum.cli.env", "env", "Print what points S3 clients at a site's gateway."),
     "version": ("continuum.cli.version", "version", "Print the version."),

@@ -132,7 +132,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     """One copy of one version, in one store.
 
     `etag` not empty: it lies in an attached bucket under the object's own name, where others may change it;
-    whoever reads it demands that the store's ETag is still this one. It is never collected.
+    whoever reads it demands that the store's ETag is still this one. It is never collected. `expires_at` is
+    when a copy that a read left may go (0: it is kept).
     """
 
     store: str
@@ -140,6 +141,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     created_at: float
     etag: str = ""
+    expires_at: float = 0.0
 
 
 class Attributes(msgspec.Struct, frozen=True, kw_only=True):

@@ -196,6 +196,7 @@ class Rig:
                 grace_s=GRACE_S,
                 claim_s=CLAIM_S,
                 reconcile_every_s=0.1,
+                evict_every_s=0.2,
             )
         )
         await self.locator.start(self._backbone)
@@ -280,7 +281,7 @@ class Rig:
             await site.near.mend()
             await site.far.mend()
         for gateway in self.gateways.values():
-            for store in gateway._peers.known.values():
+            for store in list(gateway._peers.known.values()):
                 await eventually(lambda store=store: _answers(store), f"{store} does not answer")
 
     async def close(self) -> None:

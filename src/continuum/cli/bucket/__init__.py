@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.bucket import attaching, lifecycles, listing, notifications, transferring
+from continuum.cli.bucket import attaching, lifecycles, listing, notifications, policies, transferring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -15,6 +15,7 @@ def bucket() -> None:
 
 listing.register(app)
 attaching.register(app)
+policies.register(app)
 transferring.register(app)
 lifecycles.register(app)
 notifications.register(app)

@@ -94,6 +94,11 @@ class Pool:
             total.add(new)
         self._parts[who] = samples
 
+    def drop(self, who: int) -> None:
+        """Forget what one bucket contributed."""
+        for total, old in zip(self._sums, self._parts.pop(who, ()), strict=False):
+            total.add(old, -1.0)
+
     def blend(self, number: int, sample: Sample) -> Sample:
         """Return a sample of a class with what others have seen, which counts as much as a few objects."""
         total = self._sums[number]
@@ -139,6 +144,10 @@ class Statistics:
         if len(self._tracks) > self._max_tracks:
             self._tracks.popitem(last=False)
         return track
+
+    def leave(self) -> None:
+        """Take back what was contributed to the pool: the bucket is forgotten."""
+        self._pool.drop(id(self))
 
     def find(self, version_id: str) -> Track | None:
         """Return what is known of a version."""

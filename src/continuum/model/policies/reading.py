@@ -31,13 +31,16 @@ def order_replicas(
     own_store: str,
     unavailable: Collection[str] = (),
     known: Mapping[str, object] | None = None,
+    ranks: Mapping[str, float] | None = None,
 ) -> tuple[Replica, ...]:
     """Return the replicas in the order in which a read should try them.
 
     The own site's first, then the others, oldest first; those whose store is `unavailable` (its breaker is
     open) last, because trying them is still better than giving up. Replicas in stores that are not `known`
-    cannot be reached and are left out.
+    cannot be reached and are left out. `ranks` says how good stores are, the least the best: measured or
+    priced, as the policy asks.
     """
+    ranked = ranks or {}
     reachable = [replica for replica in version.replicas if known is None or replica.store in known]
     return tuple(
         sorted(
@@ -45,6 +48,7 @@ def order_replicas(
             key=lambda replica: (
                 replica.store in unavailable,
                 replica.store != own_store,
+                ranked.get(replica.store, 0.0),
                 replica.created_at,
                 replica.store,
             ),

@@ -43,6 +43,9 @@ _STORE_ADMINISTRATION = (
     "locator.cancel_job",
     "locator.get_job",
 )
+_POLICY_ADMINISTRATION = tuple(
+    f"locator.{verb}" for verb in ("set_policy", "get_policy", "place_objects", "get_lag", "describe_object")
+)
 
 _BUCKET_ADMINISTRATION = (
     "locator.run_lifecycle",
@@ -72,7 +75,12 @@ def permissions_of(identity: str) -> Permissions:
         case "gateway":
             return Permissions(
                 publish=("locator.*",),
-                publish_never=(*_USER_ADMINISTRATION, *_STORE_ADMINISTRATION, *_BUCKET_ADMINISTRATION),
+                publish_never=(
+                    *_USER_ADMINISTRATION,
+                    *_STORE_ADMINISTRATION,
+                    *_BUCKET_ADMINISTRATION,
+                    *_POLICY_ADMINISTRATION,
+                ),
                 subscribe=("gateway.*.invalidate",),
             )
         case "agent":
@@ -97,6 +105,7 @@ def permissions_of(identity: str) -> Permissions:
                     *_USER_ADMINISTRATION,
                     *_STORE_ADMINISTRATION,
                     "locator.describe_attachments",
+                    *_POLICY_ADMINISTRATION,
                 ),
                 subscribe=("notifications.>",),
             )

@@ -8,6 +8,7 @@ from continuum.model.policies import Policy
 from continuum.store.gateway.connections import Request
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
@@ -29,6 +30,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     peers: Peers
     counts: Counts
     copier: Copier
+    keeper: Keeper
     discarding: Discarding
     vault: Vault
 

@@ -63,25 +63,25 @@ class Copier:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting = Waiting()
 
-    def begin(self, version: Version) -> "Copy | None":
+    def begin(self, version: Version, expires_at: float = 0.0) -> "Copy | None":
         """Return a sink for the version's bytes; None if this version is being copied already or too much
-        is going on."""
+        is going on. The copy may go at `expires_at` (0: it stays)."""
         if version.version_id in self._running or len(self._running) >= MAX_COPIES:
             return None
         copy = Copy(stored_size(version), self._waiting)
-        task = asyncio.create_task(self._run(version, copy))
+        task = asyncio.create_task(self._run(version, copy, expires_at))
         self._running[version.version_id] = task
         task.add_done_callback(lambda _: self._running.pop(version.version_id, None))
         return copy
 
-    async def _run(self, version: Version, copy: "Copy") -> None:
+    async def _run(self, version: Version, copy: "Copy", expires_at: float) -> None:
         try:
             physical = self._locations.make_physical_key()
         except ContinuumError as problem:
             copy.drop(problem.message)
             return
         try:
-            await self._write(version, physical, copy)
+            await self._write(version, physical, copy, expires_at)
         except ContinuumError as problem:
             log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
             self._counts.count_copy("dropped")
@@ -95,7 +95,7 @@ class Copier:
         finally:
             copy.close()
 
-    async def _write(self, version: Version, physical: PhysicalKey, copy: "Copy") -> None:
+    async def _write(self, version: Version, physical: PhysicalKey, copy: "Copy", expires_at: float) -> None:
         own = self._peers.own
         exchange = await own.begin("PUT", physical.key, length=stored_size(version))
         await copy.write_to(exchange)
@@ -108,7 +108,11 @@ class Copier:
         if "-" not in expected and etag != expected:
             raise StoreProtocolError("the copy's ETag differs from the object's")
         replica = Replica(
-            store=own.store.name, bucket=own.store.bucket, key=physical.key, created_at=time.time()
+            store=own.store.name,
+            bucket=own.store.bucket,
+            key=physical.key,
+            created_at=time.time(),
+            expires_at=expires_at,
         )
         request = AddReplica(
             session_id=physical.session_id,

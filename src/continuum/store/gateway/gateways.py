@@ -15,9 +15,11 @@ from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.handling import Handler
+from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
+from continuum.store.gateway.replicating import Replicator
 from continuum.store.gateway.serving import GatewayServer
 from continuum.store.gateway.settings import GatewaySettings, check
 from continuum.store.gateway.shortening import ShortWay
@@ -51,6 +53,7 @@ class Gateway:
         self._server: GatewayServer | None = None
         self._collecting: asyncio.Task[None] | None = None
         self._attending: asyncio.Task[None] | None = None
+        self._replicating: asyncio.Task[None] | None = None
 
     async def start(self, *, wait_s: float = START_WAIT_S) -> None:
         """Connect, open a session, make the physical bucket, listen. Waits up to `wait_s` for what is still
@@ -81,6 +84,8 @@ class Gateway:
         await self._patiently(peers.own.ensure_bucket, deadline)
         self._discarding = Discarding(peers, locations)
         self._copier = Copier(peers, locations, self._discarding, self.counts)
+        keeper = Keeper(peers, locations, settings.policy)
+        peers.rank = keeper.rank
         context = Context(
             site=settings.site,
             region=settings.region,
@@ -90,6 +95,7 @@ class Gateway:
             peers=peers,
             counts=self.counts,
             copier=self._copier,
+            keeper=keeper,
             discarding=self._discarding,
             vault=self._vault,
         )
@@ -99,6 +105,10 @@ class Gateway:
         collector = Collector(peers.own, locations, self.counts, every_s=limits.collect_every_s)
         self._collecting = asyncio.create_task(collector.run())
         self._attending = asyncio.create_task(Attendant(context, every_s=limits.attend_every_s).run())
+        replicator = Replicator(
+            peers, locations, self._discarding, keeper, self.counts, every_s=limits.collect_every_s
+        )
+        self._replicating = asyncio.create_task(replicator.run())
 
     async def _listen(self, handler: Handler, short_way: ShortWay) -> None:
         settings = self.settings
@@ -141,7 +151,7 @@ class Gateway:
         """Finish what runs, in bounded time, and say goodbye."""
         if self._server is not None:
             await self._server.stop()
-        for task in (self._collecting, self._attending):
+        for task in (self._collecting, self._attending, self._replicating):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

@@ -16,6 +16,7 @@ _HELP = {
     "continuum_gateway_written_bytes_total": "Bytes of objects written to the own store.",
     "continuum_gateway_copies_total": "Copies made on read, by outcome (kept, dropped).",
     "continuum_gateway_copied_bytes_total": "Bytes of copies that were kept.",
+    "continuum_gateway_placed_total": "Copies that policies asked for, by outcome (made, failed).",
     "continuum_gateway_collected_total": "Physical objects and uploads removed as garbage.",
     "continuum_gateway_failovers_total": "Reads that went on with another replica.",
     "continuum_gateway_corrupt_segments_total": "Segments of encrypted objects that did not open.",
@@ -32,6 +33,7 @@ class Counts(msgspec.Struct, kw_only=True):
     written_bytes: int = 0
     copies: dict[str, int] = {}
     copied_bytes: int = 0
+    placed: dict[str, int] = {}
     collected: int = 0
     failovers: int = 0
     corrupt_segments: int = 0
@@ -51,6 +53,10 @@ class Counts(msgspec.Struct, kw_only=True):
         """A copy on read ended."""
         self.copies[outcome] = self.copies.get(outcome, 0) + 1
 
+    def count_placed(self, outcome: str) -> None:
+        """A copy that a policy asked for was made or failed."""
+        self.placed[outcome] = self.placed.get(outcome, 0) + 1
+
 
 def add_up(all_counts: list[Counts]) -> Counts:
     """Return the sums."""
@@ -60,6 +66,7 @@ def add_up(all_counts: list[Counts]) -> Counts:
         written_bytes=sum(counts.written_bytes for counts in all_counts),
         copies=_sum(counts.copies for counts in all_counts),
         copied_bytes=sum(counts.copied_bytes for counts in all_counts),
+        placed=_sum(counts.placed for counts in all_counts),
         collected=sum(counts.collected for counts in all_counts),
         failovers=sum(counts.failovers for counts in all_counts),
         corrupt_segments=sum(counts.corrupt_segments for counts in all_counts),
@@ -100,6 +107,11 @@ def format_metrics(counts: Counts, *, site: str) -> str:
         {f',outcome="{name}"': value for name, value in counts.copies.items()},
     )
     add("continuum_gateway_copied_bytes_total", "counter", {"": counts.copied_bytes})
+    add(
+        "continuum_gateway_placed_total",
+        "counter",
+        {f',outcome="{name}"': value for name, value in counts.placed.items()},
+    )
     add("continuum_gateway_collected_total", "counter", {"": counts.collected})
     add("continuum_gateway_failovers_total", "counter", {"": counts.failovers})
     add("continuum_gateway_corrupt_segments_total", "counter", {"": counts.corrupt_segments})

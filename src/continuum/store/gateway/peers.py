@@ -7,11 +7,13 @@ now and then, since a site's store may move.
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable, Mapping
 
 from continuum.model.errors import ContinuumError
-from continuum.model.objects import Store
+from continuum.model.objects import Store, Version
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.settings import Limits
+from continuum.store.gateway.speeds import Speeds
 from continuum.store.locator.messages import ListStores, Stores
 from continuum.store.stores.pools import PoolLimits
 from continuum.store.stores.s3 import StoreClient
@@ -20,7 +22,8 @@ REFRESH_S = 10.0
 
 
 class Peers:
-    """`find` gives a client of a store by its name; `own` is the own site's."""
+    """`find` gives a client of a store by its name; `own` is the own site's. `speeds` is what was measured of
+    them, `rank` says which replicas of a version a policy prefers."""
 
     def __init__(self, own: Store, locations: Locations, limits: Limits) -> None:
         self._limits = PoolLimits(
@@ -35,6 +38,8 @@ class Peers:
         self._clients: dict[str, StoreClient] = {own.name: self.own}
         self._refreshed_at = 0.0
         self._refreshing = asyncio.Lock()
+        self.speeds = Speeds()
+        self.rank: Callable[[Version], Mapping[str, float]] = lambda _version: {}
 
     def find(self, name: str) -> StoreClient | None:
         """Return the client of a store; None if the store is not known (yet)."""

@@ -9,6 +9,7 @@ reply fails and the client's connection is cut.
 import asyncio
 import contextlib
 import logging
+import time
 
 from continuum.model.encryption import stored_size
 from continuum.model.errors import ContinuumError, UnavailableError
@@ -85,7 +86,7 @@ class ReplicaSource:
         peers, version = self._peers, self.version
         if any(peers.find(replica.store) is None for replica in version.replicas):
             await peers.refresh(at_most_every_s=1.0)
-        for replica in order_replicas(version, peers.own.store.name, peers.unavailable(), peers.known):
+        for replica in self._order(version):
             if replica.store in self._tried:
                 continue
             self._tried.add(replica.store)
@@ -104,12 +105,18 @@ class ReplicaSource:
         with contextlib.suppress(ContinuumError):
             await follow(self.version, replica, self._peers, self._locations)
 
+    def _order(self, version: Version) -> tuple[Replica, ...]:
+        peers = self._peers
+        own = peers.own.store.name
+        return order_replicas(version, own, peers.unavailable(), peers.known, peers.rank(version))
+
     async def _open(self, replica: Replica, offset: int) -> Exchange:
         client = self._peers.find(replica.store)
         if client is None:
             raise UnreadableError(f"{replica.store} is not known here")
         whole = offset == 0 and self.length == stored_size(self.version)
         first, last = self.start + offset, self.start + self.length - 1
+        started_at = time.monotonic()
         exchange = await client.get(
             replica.key,
             bucket=replica.bucket,
@@ -119,6 +126,7 @@ class ReplicaSource:
         if exchange.length != self.length - offset:
             exchange.abort()
             raise StoreProtocolError(f"{replica.store} has {exchange.length} bytes of {self.length - offset}")
+        self._peers.speeds.note_reply(replica.store, started_at)
         return exchange
 
 
@@ -141,6 +149,8 @@ class ReadStream:
         self._paused = False
         self._aborted = False
         self._going_on: asyncio.Task[None] | None = None
+        self._started_at = time.monotonic()
+        self._passed = 0
         self.copy: Sink | None = None
 
     # ---- as a source ----
@@ -204,6 +214,7 @@ class ReadStream:
         """The body is whole."""
         if self._exchange is None:
             return
+        self._peers.speeds.note_body(self._replica.store, self._passed, self._started_at)
         copy, self.copy = self.copy, None
         if copy is not None:
             copy.end()
@@ -227,6 +238,7 @@ class ReadStream:
                 self._sink.fail(problem)
             return
         self._counts.failovers += 1
+        self._started_at, self._passed = time.monotonic(), 0
         self._exchange = exchange
         exchange.start(self)
         if self._paused:
@@ -240,6 +252,7 @@ class ReadStream:
     def _count(self, data: bytes) -> None:
         """Note that bytes pass by, and show them to the copy that is being made."""
         self._sent += len(data)
+        self._passed += len(data)
         if self.copy is not None and data:
             self.copy.feed(data)
         self._counts.count_read(self._peers.site_of(self._replica.store), len(data))

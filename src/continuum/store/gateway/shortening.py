@@ -79,6 +79,8 @@ class ShortWay:
         exchange = self._context.own.begin_get(replica.key, replica.bucket)
         if exchange is None:
             return False
+        if replica.expires_at:
+            self._context.keeper.take_read(version, replica, version.size_bytes)
         exchange.on_over = partial(self._answer, request, connection, version, exchange, sealed)
         return True
 

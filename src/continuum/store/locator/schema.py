@@ -171,8 +171,16 @@ replicas = Table(
     Column("etag", Text, nullable=False, server_default=text("''")),
     # When a verification found that these bytes are not the version's; they are never served.
     Column("bad_at", Double),
+    Column("expires_at", Double),  # of cached copies: when they may go
     UniqueConstraint("store", "physical_bucket", "physical_key"),
     sqlite_with_rowid=False,
+)
+Index(
+    "ix_replicas_expiry",
+    replicas.c.store,
+    replicas.c.expires_at,
+    sqlite_where=text("expires_at IS NOT NULL"),
+    postgresql_where=text("expires_at IS NOT NULL"),
 )
 
 uploads = Table(
@@ -293,4 +301,30 @@ outbox = Table(
     Index(None, "target", "due_at", "number"),
     Index(None, "target", "bucket", "key", "number"),
     sqlite_autoincrement=True,  # numbers order the events of a key, also after all before were told
+)
+
+# Copies that a policy asks for and that are not made yet. Not foreign keys: a version may end meanwhile.
+copies = Table(
+    "copies",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("version_id", Text, nullable=False),
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    UniqueConstraint("version_id", "store"),
+    Index(None, "store", "due_at"),
+    Index(None, "bucket", "store"),
+    sqlite_autoincrement=True,
+)
+
+# What is set for the whole continuum, by name.
+documents = Table(
+    "documents",
+    metadata,
+    Column("name", ByteOrderedText, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
 )

@@ -25,6 +25,7 @@ from continuum.store.locator.keeping import StoreKeeper
 from continuum.store.locator.keying import KeyKeeper
 from continuum.store.locator.leases import Leases, Thing
 from continuum.store.locator.notifying import Notifier
+from continuum.store.locator.placing import Placer
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
 from continuum.store.locator.sealing import Sealer
@@ -76,6 +77,7 @@ class Locator:
         self._is_idle.set()
         self._sealer: Sealer
         self._invalidator: Invalidator
+        self._placer: Placer | None = None
 
     # ---- life ----
 
@@ -105,7 +107,9 @@ class Locator:
         self._reconciler.start()
         self._expirer.start(self._invalidator.tell)
         await self._notifier.start(backbone, self._sealer)
-        for kind, handler in self._handlers().items():
+        self._placer = Placer(self._settings, self._reader, self._writer, self._invalidator, self._clock)
+        self._placer.start()
+        for kind, handler in (self._handlers() | self._placer.handlers()).items():
             self._subscriptions.append(
                 await backbone.serve(m.SUBJECTS[kind], kind, self._counted(handler), queue=QUEUE)
             )
@@ -145,6 +149,8 @@ class Locator:
         await self._notifier.stop()
         await self._expirer.stop()
         await self._reconciler.stop()
+        if self._placer is not None:
+            await self._placer.stop()
         await self._invalidator.close()
         await self._writer.stop()
         await self._reader.stop()

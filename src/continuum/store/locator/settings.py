@@ -24,6 +24,7 @@ class LocatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     `lifecycle_every_s` is how long after a run the lifecycle rules of a bucket are followed again; S3 does it
     about once a day. `lifecycle_actions_per_s` bounds how fast they remove.
     `notification_keep_s` is how long it is tried to tell a target of an event before that is given up.
+    `evict_every_s` is how often cached copies are looked for whose time is over.
     `max_held_keys` bounds what the locator remembers of who looked up what, about 300 bytes each.
     `max_waiting_changes` bounds the changes that wait for the writer; more are refused as unavailable.
     """
@@ -40,6 +41,7 @@ class LocatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle_every_s: float = 3600.0
     lifecycle_actions_per_s: float = 500.0
     notification_keep_s: float = DAY_S
+    evict_every_s: float = 5.0
     busy_timeout_s: float = 5.0
     max_held_keys: int = 500_000
     max_waiting_changes: int = 10_000

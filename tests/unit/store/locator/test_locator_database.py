@@ -25,6 +25,7 @@ WHOLE_TABLES = {
     "users.LIST_USERS",
     "sessions.LIST_STORES",
     "targets.LIST_TARGETS",
+    "placements.LIST_PLACES",
     "sessions.LAST_START",  # backwards from the end
     "stores.DELETE_STORE",  # looks for sessions of the store: few
 }

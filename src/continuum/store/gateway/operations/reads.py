@@ -2,7 +2,6 @@
 
 from continuum.model.encryption import stored_size
 from continuum.model.objects import Version
-from continuum.model.policies import decide_to_keep_copy
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import VERSION_ID_HEADER, format_attributes
 from continuum.store.gateway.calls import Call
@@ -137,12 +136,12 @@ async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
     site = context.peers.site_of(replica.store)
     headers[SOURCE_SITE_HEADER] = site
     own = context.own.store.name
+    keep_until = context.keeper.take_read(version, replica, selection.length)
     if unlocked is None and replica.store == own and length <= SMALL_BYTES:
         context.counts.count_read(site, length)
         return Reply(status=selection.status, headers=headers, stream=exchange, length=length)
-    whole = source.length == stored_size(version)
     stream = ReadStream(source, exchange, replica, context.peers, context.counts)
-    if decide_to_keep_copy(context.policy, version, own, read_from=replica.store, whole_object=whole):
-        stream.copy = context.copier.begin(version)
+    if keep_until is not None and source.length == stored_size(version):
+        stream.copy = context.copier.begin(version, keep_until)
     body = opened.wrap(stream, context.counts)
     return Reply(status=selection.status, headers=headers, stream=body, length=length)

@@ -17,6 +17,7 @@ from continuum.model import notifications as events
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Replica, Version, Versioning
 from continuum.store.locator.database import Connection, Statement
+from continuum.store.locator.index import placements
 from continuum.store.locator.index import uploads as uploading
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.garbage import is_discarded
@@ -130,6 +131,7 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
         replicas=(replica,),
         is_null=bucket.versioning is not Versioning.ENABLED,
     )
+    version = placements.place_version(connection, bucket, version, now=now)
     if request.upload_id:
         uploading.complete(connection, request.upload_id, version)
     publish_version(connection, bucket, version, current, now=now, grace_s=grace_s)
@@ -416,7 +418,10 @@ def add_replica(connection: Connection, request: AddReplica, *, now: float) -> N
     _check_own(request.session_id, request.replica)
     _check_kept(connection, request.replica)
     at = max(now, current.version.replicas[-1].created_at + STEP_S) if current.version.replicas else now
-    insert_replica(connection, current.number, msgspec.structs.replace(request.replica, created_at=at))
+    is_needed = placements.end_item(connection, request.version_id, request.replica.store)
+    expires_at = 0.0 if is_needed else request.replica.expires_at
+    replica = msgspec.structs.replace(request.replica, created_at=at, expires_at=expires_at)
+    insert_replica(connection, current.number, replica)
 
 
 def _find_copied(connection: Connection, request: AddReplica) -> Row | None:

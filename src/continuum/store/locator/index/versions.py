@@ -53,6 +53,7 @@ _REPLICA_COLUMNS = (
     replicas.c.created_at,
     replicas.c.etag,
     replicas.c.bad_at,
+    replicas.c.expires_at,
 )
 _STORED = len(_VERSION_COLUMNS)
 
@@ -69,6 +70,11 @@ FIND_BY_ID = Statement(
     select(*_VERSION_COLUMNS, *_REPLICA_COLUMNS)
     .select_from(versions.outerjoin(replicas, replicas.c.version == versions.c.number))
     .where(versions.c.version_id == bindparam("version_id"))
+)
+FIND_BY_NUMBER = Statement(
+    select(*_VERSION_COLUMNS, *_REPLICA_COLUMNS)
+    .select_from(versions.outerjoin(replicas, replicas.c.version == versions.c.number))
+    .where(versions.c.number == bindparam("number"))
 )
 # What lives of a key's history: its versions that were not removed.
 _HISTORY = select(*_VERSION_COLUMNS, *_REPLICA_COLUMNS).select_from(
@@ -162,6 +168,11 @@ def find_by_id(connection: Connection, version_id: str) -> Row | None:
     return _row(connection.rows(FIND_BY_ID, version_id=version_id))
 
 
+def find_by_number(connection: Connection, number: int) -> Row | None:
+    """Return the version in this row."""
+    return _row(connection.rows(FIND_BY_NUMBER, number=number))
+
+
 def find_newest(connection: Connection, bucket: str, key: str) -> Row | None:
     """Return the newest version of a key that lives; it may be a delete marker."""
     return _row(connection.rows(FIND_NEWEST, bucket=bucket, key=key))
@@ -225,6 +236,7 @@ def insert_replica(connection: Connection, number: int, replica: Replica) -> Non
         created_at=replica.created_at,
         etag=replica.etag,
         bad_at=None,
+        expires_at=replica.expires_at or None,
     )
 
 
@@ -298,8 +310,15 @@ def _row(rows: list[tuple[Any, ...]]) -> Row | None:
 def _replicas(rows: list[tuple[Any, ...]]) -> tuple[Replica, ...]:
     """Replicas that can be served, the oldest first: the one that the writer made."""
     found = [
-        Replica(store=store, bucket=bucket, key=key, created_at=created_at, etag=etag)
-        for store, bucket, key, created_at, etag, bad_at in (row[_STORED:] for row in rows)
+        Replica(
+            store=store,
+            bucket=bucket,
+            key=key,
+            created_at=created_at,
+            etag=etag,
+            expires_at=expires_at or 0.0,
+        )
+        for store, bucket, key, created_at, etag, bad_at, expires_at in (row[_STORED:] for row in rows)
         if store is not None and bad_at is None
     ]
     found.sort(key=lambda replica: replica.created_at)
