@@ -20,6 +20,7 @@ from plain_store import PlainStore
 from continuum.backbone import Backbone
 from continuum.model.objects import Store, User
 from continuum.store import (
+    CreateUser,
     DeleteUser,
     GatewaySettings,
     Limits,
@@ -203,7 +204,8 @@ class Rig:
 
     async def add_user(self, name: str) -> User:
         """Return a user who is a member."""
-        return await self.locator.ensure_user(name, "member")
+        user: User = await LocatorClient(self._backbone).ask(CreateUser(name=name, role="member"))
+        return user
 
     async def ask(self, request: Any) -> Any:
         """Ask the locator."""

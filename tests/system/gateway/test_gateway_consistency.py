@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from rigs import Rig, status_of
 
-from continuum.store import StoreClient, StoreReplyError
+from continuum.store import LocatorClient, StoreClient, StoreReplyError
+from continuum.store.locator.messages import IssueKey
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
 
@@ -114,3 +115,11 @@ async def test_members_see_their_own_buckets_only(rig: Rig) -> None:
         for _ in range(2):
             assert await (await wire.get("key", bucket="members-bucket")).read() == b"x"
             assert await status_of(wire.exchange("GET", "key", bucket=foreign)) == 403
+
+
+async def test_temporary_keys_do_not_open_the_hubs_own_door(rig: Rig) -> None:
+    issued = await LocatorClient(rig._backbone).ask(
+        IssueKey(access_key=rig.admin.access_key, duration_s=900, policy=b"")
+    )
+    assert await rig.locator.find_user(rig.admin.access_key) == rig.admin
+    assert await rig.locator.find_user(issued.access_key) is None
