@@ -1,6 +1,7 @@
 """Runs in which something goes wrong, runs that wait for runs, and runs whose data lie somewhere."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -144,9 +145,10 @@ def test_a_run_survives_the_loss_of_a_site(embedded, site):
     embedded.wait_until_ready()
     tasks = 40
     name = f"lost-{site}"
+    agent = embedded.process(f"agent.{site}")["pid"]  # asked for now: asking takes as long as the run
     with running(embedded, "--name", name, str(PROGRAMS / "mortal.py"), "work", str(tasks)) as process:
         wait_until(lambda: finished_at(embedded, name, site) >= 5, 30.0, f"{site} has finished nothing")
-        embedded.kill(f"agent.{site}")
+        os.kill(agent, signal.SIGKILL)
         out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert out == f"total {sum(10_003 * number for number in range(tasks))}\n"
