@@ -299,3 +299,23 @@ def test_keys_that_cannot_be_files_are_told_and_leave_the_folder(bulk: Bulk, oth
     done = bulk.run("copy", f"s3://{bucket}", f"file://{folder}", status=1)
     assert {failure["key"] for failure in done["failures"]} == {"../escaped", "a//b"}
     assert [path.name for path in folder.parent.rglob("*")] == ["out", "fine"]
+
+
+def test_copies_are_made_at_a_site_under_the_same_names(bulk: Bulk) -> None:
+    bucket = bulk.make_bucket()
+    for number in range(3):
+        bulk.s3.put_object(Bucket=bucket, Key=f"p/{number}", Body=b"data")
+    bulk.s3.put_object(Bucket=bucket, Key="beside", Body=b"data")
+    planned = bulk.run("copy", f"s3://{bucket}/p", "--to", "edge", "--plan")
+    assert (planned["queued_objects"], planned["queued_bytes"]) == (3, 12)
+    assert planned["estimated_s"] > 0
+    done = bulk.run("copy", f"s3://{bucket}/p", "--to", "edge")
+    assert (done["queued_objects"], done["waiting_objects"]) == (3, 0)
+    assert bulk.run("copy", f"s3://{bucket}/p", "--to", "edge")["present_objects"] == 3
+    edge = bulk.embedded.boto3_client("edge")
+    for key, site in (("p/0", "edge"), ("p/2", "edge"), ("beside", "cloud")):
+        found = edge.get_object(Bucket=bucket, Key=key)
+        assert found["Body"].read() == b"data"
+        assert found["ResponseMetadata"]["HTTPHeaders"]["x-continuum-source-site"] == site
+    edge.close()
+    assert "no store of nowhere" in bulk.run("copy", f"s3://{bucket}", "--to", "nowhere", status=1)["told"]

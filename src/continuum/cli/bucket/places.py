@@ -117,6 +117,14 @@ async def open_ends(home: Home, places: tuple[Place, Place], named: Named, aroun
     return ends
 
 
+async def open_source(home: Home, place: Place, named: Named, around: Surroundings) -> BucketEnd:
+    """Open a place of the name space, to read what it has."""
+    end, _ = await _narrow(_open(home, place, named, around, through=""), place)
+    if not isinstance(end, BucketEnd):
+        raise InvalidInputError(f"{place} is not a bucket")
+    return end
+
+
 # ---- sites and paths ----
 
 

@@ -14,6 +14,7 @@ import msgspec
 import typer
 import uvloop
 
+from continuum.cli.bucket.bringing import Bringing, bring
 from continuum.cli.bucket.places import Ends, Named, look_around, open_ends
 from continuum.cli.bucket.progress import (
     SHOWN_KEYS,
@@ -83,7 +84,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def copy(  # noqa: PLR0917 -- typer takes options from parameters
     source: SourceArgument,
-    target: TargetArgument,
+    target: Annotated[str, typer.Argument(help="The same forms; left out with --to.")] = "",
+    to: Annotated[str, typer.Option(help="Make copies at this site instead; names stay as they are.")] = "",
     plan: PlanOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
@@ -111,6 +113,8 @@ def copy(  # noqa: PLR0917 -- typer takes options from parameters
     * `continuum bucket copy file:///data/run7 s3://results/run7`
 
     * `continuum bucket copy s3://results paris:archive --plan`
+
+    * `continuum bucket copy s3://results --to edge`
     """
     _start(Verb.COPY, locals())
 
@@ -182,13 +186,20 @@ def register(app: typer.Typer) -> None:
 
 def _start(verb: Verb, given: dict[str, Any]) -> None:
     """Do a transfer as the options say; end with status 1 if anything failed, 130 if it was interrupted."""
+    if given.get("to"):
+        status = _start_bringing(given)
+        if status:
+            sys.exit(status)
+        return
+    if not given["target"]:
+        raise InvalidInputError("it is not said where to", hint="name a second place, or a site with --to")
     bandwidth = given["bandwidth"]
     request = TransferRequest(
         verb=verb,
         delete=given.get("delete", False),
         by_content=given.get("checksum", False),
         everything=given.get("force", False),
-        filters=Filters(include=tuple(given["include"] or ()), exclude=tuple(given["exclude"] or ())),
+        filters=_read_filters(given),
         bandwidth_bytes_per_s=parse_rate(bandwidth) if bandwidth else None,
         lanes=given["lanes"] or None,
     )
@@ -198,22 +209,47 @@ def _start(verb: Verb, given: dict[str, Any]) -> None:
         source=parse_place(given["source"]),
         target=parse_place(given["target"]),
         request=request,
-        named=Named(
-            site=given["site"],
-            endpoint=given["endpoint"],
-            credentials=given["credentials"],
-            region=given["region"],
-            addressing=given["addressing"],
-            ca_file=given["ca_file"],
-            stores_file=given["stores"],
-            preference=given["prefer"],
-        ),
+        named=_read_named(given),
         is_plan=given["plan"],
         as_json=given["as_json"],
     )
     status = run(open_home(given["home"]), asked)
     if status:
         sys.exit(status)
+
+
+def _start_bringing(given: dict[str, Any]) -> int:
+    odd = [name for name in ("target", "checksum", "force", "bandwidth", "lanes") if given[name]]
+    if odd:
+        raise InvalidInputError(
+            f"--to goes without {', '.join(odd)}", hint="the site's gateways make the copies, each once"
+        )
+    asked = Bringing(
+        source=parse_place(given["source"]),
+        site=given["to"],
+        filters=_read_filters(given),
+        named=_read_named(given),
+        is_plan=given["plan"],
+        as_json=given["as_json"],
+    )
+    return bring(open_home(given["home"]), asked)
+
+
+def _read_filters(given: dict[str, Any]) -> Filters:
+    return Filters(include=tuple(given["include"] or ()), exclude=tuple(given["exclude"] or ()))
+
+
+def _read_named(given: dict[str, Any]) -> Named:
+    return Named(
+        site=given["site"],
+        endpoint=given["endpoint"],
+        credentials=given["credentials"],
+        region=given["region"],
+        addressing=given["addressing"],
+        ca_file=given["ca_file"],
+        stores_file=given["stores"],
+        preference=given["prefer"],
+    )
 
 
 def run(home: Home, asked: Asked) -> int:

@@ -44,7 +44,8 @@ _STORE_ADMINISTRATION = (
     "locator.get_job",
 )
 _POLICY_ADMINISTRATION = tuple(
-    f"locator.{verb}" for verb in ("set_policy", "get_policy", "place_objects", "get_lag", "describe_object")
+    f"locator.{verb}"
+    for verb in ("set_policy", "get_policy", "place_objects", "bring_objects", "get_lag", "describe_object")
 )
 
 _BUCKET_ADMINISTRATION = (

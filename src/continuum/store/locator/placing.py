@@ -18,7 +18,7 @@ from continuum.model.objects import Setting
 from continuum.model.policies.documents import parse_bucket_policy, parse_continuum_policy
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Connection
-from continuum.store.locator.index import buckets, copies, placements
+from continuum.store.locator.index import bringing, buckets, copies, placements
 from continuum.store.locator.invalidating import Invalidator
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.settings import LocatorSettings
@@ -61,6 +61,7 @@ class Placer:
             m.SetPolicy: self._set_policy,
             m.GetPolicy: self._get_policy,
             m.PlaceObjects: self._place_objects,
+            m.BringObjects: self._bring_objects,
             m.GetLag: self._get_lag,
             m.DescribeObject: self._describe_object,
         }
@@ -104,6 +105,10 @@ class Placer:
     async def _place_objects(self, request: m.PlaceObjects) -> m.Placed:
         check_count(range(request.limit), "objects", MAX_PAGE)
         return await self._writer.write(copies.place_objects, request, now=self._clock())
+
+    async def _bring_objects(self, request: m.BringObjects) -> m.Brought:
+        check_count(request.keys, "objects", MAX_PAGE)
+        return await self._writer.write(bringing.bring_objects, request, now=self._clock())
 
     async def _get_lag(self, request: m.GetLag) -> m.Lag:
         return await self._reader.scan(copies.get_lag, request.bucket, now=self._clock())

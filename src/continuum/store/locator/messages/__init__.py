@@ -30,6 +30,7 @@ from continuum.store.locator.messages.attaching import (
     FollowObject,
     FoundObject,
 )
+from continuum.store.locator.messages.bringing import BringObjects, Brought
 from continuum.store.locator.messages.buckets import (
     Buckets,
     ChangeBucket,
@@ -249,6 +250,7 @@ SUBJECTS: dict[type, str] = {
     SetPolicy: "locator.set_policy",
     GetPolicy: "locator.get_policy",
     PlaceObjects: "locator.place_objects",
+    BringObjects: "locator.bring_objects",
     GetLag: "locator.get_lag",
     DescribeObject: "locator.describe_object",
 }
@@ -317,6 +319,7 @@ ANSWERS: dict[type, type] = {
     SetPolicy: Empty,
     GetPolicy: Policies,
     PlaceObjects: Placed,
+    BringObjects: Brought,
     GetLag: Lag,
     DescribeObject: ObjectDescription,
 }
@@ -333,6 +336,8 @@ __all__ = [
     "AttachBucket",
     "AttachmentState",
     "Attachments",
+    "BringObjects",
+    "Brought",
     "BucketExistsError",
     "BucketNotEmptyError",
     "BucketOwnedByYouError",
