@@ -29,8 +29,9 @@ from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Setting
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import find_bucket
 from continuum.store.locator.index.listing import LIST_UPLOADS, NEWEST
-from continuum.store.locator.index.objects import LIFECYCLE, delete_item
+from continuum.store.locator.index.objects import delete_item
 from continuum.store.locator.index.paging import end_of_prefix, first_after
+from continuum.store.locator.index.telling import LIFECYCLE
 from continuum.store.locator.index.uploads import end_upload, to_upload
 from continuum.store.locator.index.versions import find_newest
 from continuum.store.locator.messages import Delete, DeleteItem, LifecycleCounts, LifecycleLine, Origin

@@ -13,7 +13,6 @@ session's own nor the upload's.
 import msgspec
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from continuum.model import notifications as events
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Replica, Version, Versioning
 from continuum.store.locator.database import Connection, Statement
@@ -21,8 +20,8 @@ from continuum.store.locator.index import placements
 from continuum.store.locator.index import uploads as uploading
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.garbage import is_discarded
-from continuum.store.locator.index.outbox import note_removal, note_version
 from continuum.store.locator.index.sessions import require_session
+from continuum.store.locator.index.telling import note_change, note_commit, note_deletion
 from continuum.store.locator.index.versions import (
     Row,
     end_version,
@@ -55,8 +54,6 @@ from continuum.store.locator.messages import (
 from continuum.store.locator.schema import objects, replicas, stores, versions
 
 GOVERNANCE = "GOVERNANCE"
-_CREATIONS = {"CopyObject": events.CREATED_COPY, "PostObject": events.CREATED_POST}
-LIFECYCLE = "Lifecycle"  # the operation of what lifecycle rules delete
 STEP_S = 1e-6  # how much later than its predecessor a version is at least
 
 INSERT_OBJECT = Statement(insert(objects))
@@ -136,7 +133,7 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
         uploading.complete(connection, request.upload_id, version)
     publish_version(connection, bucket, version, current, now=now, grace_s=grace_s)
     note_write_back(connection, bucket, version.key, now=now)
-    note_version(connection, bucket, _name_creation(request), version, request.origin, now=at)
+    note_commit(connection, bucket, request, version, now=at)
     return version
 
 
@@ -148,12 +145,6 @@ def _choose_instant(
     if newest is None and bucket.versioning:
         newest = find_newest(connection, bucket.name, key)
     return now if newest is None else max(now, newest.version.modified_at + STEP_S)
-
-
-def _name_creation(request: Commit) -> str:
-    if request.upload_id:
-        return events.CREATED_UPLOAD
-    return _CREATIONS.get(request.origin.operation, events.CREATED_PUT)
 
 
 def _published_before(known: Row, request: Commit) -> Version:
@@ -277,24 +268,8 @@ def _delete(
     if current is not None:
         connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
         end_version(connection, current.number, now=now, grace_s=grace_s)
-        _note_removal(connection, bucket, (item.key, ""), request, now=now)
+        note_deletion(connection, bucket, (item.key, ""), request, now=now)
     return DeleteResult(key=item.key)
-
-
-def _note_removal(
-    connection: Connection,
-    bucket: Bucket,
-    place: tuple[str, str],
-    request: Delete,
-    *,
-    now: float,
-    by_marker: bool = False,
-) -> None:
-    if request.origin.operation == LIFECYCLE:
-        name = events.EXPIRED_BY_MARKER if by_marker else events.EXPIRED
-    else:
-        name = events.REMOVED_BY_MARKER if by_marker else events.REMOVED
-    note_removal(connection, bucket, name, place, request.origin, now=now)
 
 
 def _mark_deleted(
@@ -325,7 +300,7 @@ def _mark_deleted(
         )
         publish_version(connection, bucket, marker, current, now=now, grace_s=grace_s)
         place = (item.key, marker.public_id)
-        _note_removal(connection, bucket, place, request, now=marker.modified_at, by_marker=True)
+        note_deletion(connection, bucket, place, request, now=marker.modified_at, by_marker=True)
     else:
         marker = known.version
     return DeleteResult(key=item.key, marker_id=marker.public_id, is_delete_marker=True)
@@ -343,7 +318,7 @@ def _remove(
     _check_unlocked(row.version.attributes, now, bypass=item.bypass_governance)
     connection.run(DELETE_OBJECT, of_bucket=bucket.name, of_key=item.key)
     end_version(connection, row.number, now=now, grace_s=grace_s)
-    _note_removal(connection, bucket, (item.key, item.version_id), request, now=now)
+    note_deletion(connection, bucket, (item.key, item.version_id), request, now=now)
     newest = find_newest(connection, bucket.name, item.key)
     if newest is not None and not newest.version.is_delete_marker:
         connection.run(INSERT_OBJECT, bucket=bucket.name, key=item.key, version=newest.number)
@@ -379,17 +354,8 @@ def change_object(connection: Connection, request: ChangeObject, *, now: float) 
         )
     set_attributes(connection, row.number, attributes)
     changed = msgspec.structs.replace(row.version, attributes=attributes)
-    _note_change(connection, request, changed, now=now)
+    note_change(connection, require_bucket(connection, request.bucket), request, changed, now=now)
     return changed
-
-
-def _note_change(connection: Connection, request: ChangeObject, version: Version, *, now: float) -> None:
-    bucket = require_bucket(connection, request.bucket)
-    if request.tags is not None:
-        name = events.TAGGED if request.tags else events.UNTAGGED
-        note_version(connection, bucket, name, version, request.origin, now=now)
-    if request.acl is not None:
-        note_version(connection, bucket, events.ACL_PUT, version, request.origin, now=now)
 
 
 def _check_retention(present: Attributes, wanted: Retention, now: float, *, bypass: bool) -> None:
