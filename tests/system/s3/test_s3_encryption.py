@@ -6,7 +6,7 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
-from s3_clients import refusal
+from s3_clients import make_client, refusal
 
 from continuum.store import list_master_keys
 
@@ -382,3 +382,21 @@ def test_the_master_key_is_rotated_while_objects_are_read_and_written(embedded, 
         assert read(client, bucket, "c", **CUSTOMER) == body
     edge.put_object(Bucket=bucket, Key="last", Body=body)
     assert read(cloud, bucket, "last") == body
+
+
+# ---- forms ----
+
+
+def test_a_form_is_encrypted_as_its_bucket_says(embedded, edge, cloud, raw, bucket):
+    encrypt_by_default(edge, bucket)
+    signer = make_client(embedded.gateways["edge"], *embedded.credentials, signature_version="s3v4")
+    form = signer.generate_presigned_post(Bucket=bucket, Key="form")
+    lines = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in form["fields"].items()
+    ]
+    file = '--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nbody\r\n--edge--\r\n'
+    headers = {"host": raw.host, "content-type": "multipart/form-data; boundary=edge"}
+    assert raw.send("POST", f"/{bucket}", headers, "".join([*lines, file]).encode()).status == 204
+    got = cloud.get_object(Bucket=bucket, Key="form")
+    assert (got["Body"].read(), got["ServerSideEncryption"]) == (b"body", "AES256")
