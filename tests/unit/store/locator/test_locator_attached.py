@@ -154,6 +154,11 @@ def test_detaching_waits_for_writes_and_then_forgets_everything(index: Index, jo
     assert job.store == "paris"
 
 
+def test_a_store_s_description_names_what_is_attached_to_it(index: Index, job: Job) -> None:
+    described = {each.name: each for each in stores.describe_stores(index.connection, SEALER).stores}
+    assert (described["paris"].attached, described["edge"].attached) == ((job.bucket,), ())
+
+
 def test_overlapping_attachments_are_refused(index: Index, job: Job) -> None:
     for prefix in ("", "p/", "p/q/"):
         request = AttachBucket(name="other", owner="admin", store=job.store, bucket="own", prefix=prefix)

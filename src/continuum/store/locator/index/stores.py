@@ -2,9 +2,11 @@
 
 from sqlalchemy import bindparam, delete, literal, select
 
+from continuum.model.attachments import read_attachment
 from continuum.model.errors import ConflictError, NotFoundError
-from continuum.model.objects import Store
+from continuum.model.objects import Setting, Store
 from continuum.store.locator.database import Connection, Statement
+from continuum.store.locator.index.buckets import list_buckets
 from continuum.store.locator.index.sessions import FIND_STORE, list_stores, put_store
 from continuum.store.locator.messages import StoreDescription, StoreDescriptions
 from continuum.store.locator.messages.jobs import SCAN
@@ -47,10 +49,22 @@ def remove_store(connection: Connection, name: str) -> None:
 
 def describe_stores(connection: Connection, sealer: Sealer) -> StoreDescriptions:
     """Return all stores without their secrets."""
-    return StoreDescriptions(stores=tuple(_describe(store) for store in list_stores(connection, sealer)))
+    attached = _list_attached(connection)
+    found = list_stores(connection, sealer)
+    return StoreDescriptions(stores=tuple(_describe(store, attached.get(store.name, ())) for store in found))
 
 
-def _describe(store: Store) -> StoreDescription:
+def _list_attached(connection: Connection) -> dict[str, tuple[str, ...]]:
+    """Return by store the buckets of the name space that are attached to it."""
+    attached: dict[str, tuple[str, ...]] = {}
+    for bucket in list_buckets(connection, "").buckets:
+        attachment = read_attachment(bucket.settings.get(Setting.ATTACHMENT))
+        if attachment is not None:
+            attached[attachment.store] = (*attached.get(attachment.store, ()), bucket.name)
+    return attached
+
+
+def _describe(store: Store, attached: tuple[str, ...]) -> StoreDescription:
     return StoreDescription(
         name=store.name,
         site=store.site,
@@ -62,4 +76,5 @@ def _describe(store: Store) -> StoreDescription:
         has_ca=bool(store.ca_pem),
         capacity_bytes=store.capacity_bytes,
         is_added=store.is_added,
+        attached=attached,
     )
