@@ -1,6 +1,8 @@
 # Every target sets up what it needs by itself (scripts/prepare); `make help` lists them.
 SHELL := /bin/sh
 BIN := .venv/bin
+# Two processes test at the same time, each file in one of them; `make test PARALLEL=` for one after the other.
+PARALLEL ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check static unit system bench docs lock clean
@@ -14,7 +16,7 @@ demo: ## start a small continuum, run the examples on it, check every outcome, s
 
 test: ## run all tests: unit tests, then tests with real servers and clients (under ten minutes on two cores)
 	@scripts/prepare test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 check: static unit ## what every commit must pass: format, lint, types, import contracts, unit tests (under three minutes)
 
@@ -27,11 +29,11 @@ static: ## format, lint, types and import contracts alone
 
 unit: ## the unit tests alone
 	@scripts/prepare test
-	$(BIN)/pytest tests/unit $(ARGS)
+	$(BIN)/pytest tests/unit $(PARALLEL) $(ARGS)
 
 system: ## the tests with real servers and clients alone
 	@scripts/prepare test
-	$(BIN)/pytest tests/system $(ARGS)
+	$(BIN)/pytest tests/system $(PARALLEL) $(ARGS)
 
 bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
 	@scripts/prepare test bench

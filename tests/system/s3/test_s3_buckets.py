@@ -18,6 +18,12 @@ def names(client) -> list[str]:
     return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
 
 
+def test_a_bucket_can_be_asked_for_in_a_region_of_any_name(edge):
+    name = fresh_name()
+    edge.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "continuum"})
+    assert name in names(edge)
+
+
 def test_a_bucket_made_at_one_site_is_there_at_the_other(edge, cloud):
     name = fresh_name()
     created = edge.create_bucket(Bucket=name)

@@ -25,6 +25,7 @@ from continuum.store.gateway.shapes import Reference, Shape, input_shape, is_fla
 
 METADATA_PREFIX = "x-amz-meta-"
 _CONTROL = regex(r"[\x00-\x1f\x7f]")
+_REGIONS = "BucketLocationConstraint"  # AWS's own list; here a region may have any name
 _MAX_INTEGER = 2**31 - 1
 _MAX_LONG = 2**63 - 1
 
@@ -288,6 +289,6 @@ def _value(at: Reference, element: Element) -> Any:
         value = _SCALARS[shape.type](element.text, element.name)
     except S3Error:
         raise S3Error("MalformedXML") from None
-    if value is None or (shape.enum and value not in shape.enum):
+    if value is None or (shape.enum and value not in shape.enum and at.shape != _REGIONS):
         raise S3Error("MalformedXML")
     return value
