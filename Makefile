@@ -1,8 +1,9 @@
 # Every target sets up what it needs by itself (scripts/prepare); `make help` lists them.
 SHELL := /bin/sh
 BIN := .venv/bin
-# Two processes test at the same time, each file in one of them; `make test PARALLEL=` for one after the other.
-PARALLEL ?= -n 2 --dist loadfile
+# Three processes test at the same time, each file in one of them (most of the time is waiting for servers);
+# `make test PARALLEL=` tests one file after the other.
+PARALLEL ?= -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check static unit system bench docs lock clean

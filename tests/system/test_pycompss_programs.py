@@ -54,7 +54,7 @@ def test_modules_beside_the_program_arguments_and_environment_reach_the_tasks(em
 
 def test_a_run_is_listed_shown_explained_and_drawn(embedded):
     done = embedded.continuum("run", "--name", "looked-at", "--json", str(PROGRAMS / "accounts.py"))
-    summary = json.loads(done.stdout.partition("\n")[2])
+    summary = json.loads(done.stdout)
     assert (summary["state"], summary["exit_status"], summary["name"]) == ("succeeded", 0, "looked-at")
     run_id = summary["run_id"]
     listed = json.loads(embedded.continuum("run", "list", "--json").stdout)

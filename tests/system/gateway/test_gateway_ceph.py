@@ -31,7 +31,7 @@ class Ceph:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ceph(shared_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ceph]:
+async def ceph(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ceph]:
     missing = find_missing()
     if missing:
         said = f"Ceph is not tested: {', '.join(missing)} not installed; apt-get install {PACKAGES}"
@@ -49,10 +49,13 @@ async def ceph(shared_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Asy
         access_key=running.access_key,
         secret_key=running.secret_key,
     )
+    rig = Rig(tmp_path_factory.mktemp("rig"))  # its own: the other tests' gateways would miss a store that ends
     try:
-        async with shared_rig.another_gateway("edge", own_store=store, peer_store=store) as gateway:
-            yield Ceph(shared_rig, gateway, store)
+        await rig.start()
+        async with rig.another_gateway("edge", own_store=store, peer_store=store) as gateway:
+            yield Ceph(rig, gateway, store)
     finally:
+        await rig.close()
         running.stop()
 
 
