@@ -49,7 +49,8 @@ async def ceph(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ceph]:
         access_key=running.access_key,
         secret_key=running.secret_key,
     )
-    rig = Rig(tmp_path_factory.mktemp("rig"))  # its own: the other tests' gateways would miss a store that ends
+    # Its own: the gateways of other tests would miss a store that ends.
+    rig = Rig(tmp_path_factory.mktemp("rig"))
     try:
         await rig.start()
         async with rig.another_gateway("edge", own_store=store, peer_store=store) as gateway:
