@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from continuum.workflow.recounting import with_counts
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
-    from continuum.workflow.runs import RunEntry, RunRegistry, list_runs
+    from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, to_entry
     from continuum.workflow.serving import ServiceLoad, TaskService
     from continuum.workflow.sessions import RunOptions, Session
     from continuum.workflow.synchronising import (
@@ -76,6 +76,7 @@ _HOMES = {
     "RemoteExecutor": "remoting",
     "Run": "running",
     "RunEntry": "runs",
+    "to_entry": "runs",
     "RunOptions": "sessions",
     "RunRegistry": "runs",
     "RunSummary": "journals",
@@ -147,6 +148,7 @@ __all__ = [
     "read_records",
     "read_summary",
     "task",
+    "to_entry",
     "use_run",
     "wait_on",
     "wait_on_file",

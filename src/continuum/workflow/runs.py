@@ -15,7 +15,7 @@ from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, 
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ConflictError, NotFoundError, UnavailableError
-from continuum.workflow.journals import CANCELLED, FAILED, LOST, RUNNING, SUCCEEDED, WAITING
+from continuum.workflow.journals import CANCELLED, FAILED, LOST, RUNNING, SUCCEEDED, WAITING, RunSummary
 
 ANNOUNCE, LIST = "runs.announce", "runs.list"
 ANNOUNCE_EVERY_S = 3.0
@@ -42,6 +42,22 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     moved_bytes: int = 0
     reason: str = ""
     heard_at: float = 0.0
+
+
+def to_entry(summary: RunSummary) -> RunEntry:
+    """Return a run in short."""
+    return RunEntry(
+        run_id=summary.run_id,
+        name=summary.name,
+        application=summary.application,
+        state=summary.state,
+        started_at=summary.started_at,
+        ended_at=summary.ended_at,
+        home_site=summary.home_site,
+        tasks=summary.task_count,
+        moved_bytes=summary.moved_bytes,
+        reason=summary.reason,
+    )
 
 
 class AnnounceRun(msgspec.Struct, frozen=True):

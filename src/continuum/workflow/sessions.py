@@ -36,7 +36,7 @@ from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
 from continuum.workflow.running import Run
-from continuum.workflow.runs import ANNOUNCE_EVERY_S, RunEntry, announce_run, wait_for_runs
+from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, wait_for_runs
 from continuum.workflow.summaries import summarise
 
 log = logging.getLogger(__name__)
@@ -236,24 +236,9 @@ class Session:
     async def _announce(self) -> None:
         assert self._connection is not None  # noqa: S101 - runs in its loop
         try:
-            await announce_run(self._connection.backbone, self._entry())
+            await announce_run(self._connection.backbone, to_entry(self.summary()))
         except ContinuumError as problem:
             log.debug("the hub was not told of the run: %s", problem)
-
-    def _entry(self) -> RunEntry:
-        summary = self.summary()
-        return RunEntry(
-            run_id=summary.run_id,
-            name=summary.name,
-            application=summary.application,
-            state=summary.state,
-            started_at=summary.started_at,
-            ended_at=summary.ended_at,
-            home_site=summary.home_site,
-            tasks=summary.task_count,
-            moved_bytes=summary.moved_bytes,
-            reason=summary.reason,
-        )
 
     # ---- the end ----
 
@@ -290,7 +275,7 @@ class Session:
     def _part(self, connection: DriverConnection) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
-        entry = self._entry()
+        entry = to_entry(self.summary())
         last = [_patiently(lambda: announce_run(connection.backbone, entry))]
         if self._driver is not None:
             last.append(_remove_objects(connection.objects, self.run_id))

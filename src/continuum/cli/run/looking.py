@@ -24,6 +24,7 @@ from continuum.workflow import (
     list_summaries,
     read_records,
     read_summary,
+    to_entry,
     with_counts,
 )
 
@@ -105,7 +106,7 @@ def _cells(entry: RunEntry) -> dict[str, str]:
 def _known_runs(home: Home) -> list[RunEntry]:
     """Return what the hub knows and what lies in this home, newest first."""
     summaries = list_summaries(home.runs())
-    found = {each.run_id: _entry_of(with_counts(each, home.runs() / each.run_id)) for each in summaries}
+    found = {each.run_id: to_entry(with_counts(each, home.runs() / each.run_id)) for each in summaries}
     try:
         entries = ask(home, lambda backbone: list_runs(backbone, limit=_MOST_ASKED))
     except (NotFoundError, UnavailableError):
@@ -113,21 +114,6 @@ def _known_runs(home: Home) -> list[RunEntry]:
     for entry in entries:
         found.setdefault(entry.run_id, entry)
     return sorted(found.values(), key=lambda entry: (-entry.started_at, entry.run_id))
-
-
-def _entry_of(summary: RunSummary) -> RunEntry:
-    return RunEntry(
-        run_id=summary.run_id,
-        name=summary.name,
-        application=summary.application,
-        state=summary.state,
-        started_at=summary.started_at,
-        ended_at=summary.ended_at,
-        home_site=summary.home_site,
-        tasks=summary.task_count,
-        moved_bytes=summary.moved_bytes,
-        reason=summary.reason,
-    )
 
 
 def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
