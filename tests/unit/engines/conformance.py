@@ -120,6 +120,12 @@ class Bench:
         with self._heard:
             assert self._heard.wait_for(condition, PATIENCE_S), self.events[-3:]
 
+    def wait_for_file(self, file):
+        deadline = time.monotonic() + PATIENCE_S
+        while not file.exists():
+            assert time.monotonic() < deadline, self.events[-3:]
+            time.sleep(0.002)
+
     def value(self, task_id, index=0):
         answer = self.wait(task_id)
         assert isinstance(answer, TaskFinished), answer
