@@ -148,14 +148,14 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
     """What may change about a version after it was published, and is not its bytes.
 
     `acl` is a document of the gateway (empty: private). `retention_mode` is `GOVERNANCE` or `COMPLIANCE`
-    until `retain_until`, or empty.
+    until `retain_until`, or empty. `legal_hold` is None until somebody sets it, on or off.
     """
 
     tags: dict[str, str] = {}
     acl: bytes = b""
     retention_mode: str = ""
     retain_until: float = 0.0
-    legal_hold: bool = False
+    legal_hold: bool | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,10 +167,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     spelling (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`) to its base64 value. `checksum_type` is
     `FULL_OBJECT` or `COMPOSITE`. `part_sizes` is empty unless the object came in parts. `owner` is who wrote
     it. `is_null`: it was written while the bucket kept no versions, and S3 calls it `null`; the locator
-    decides. `encryption` is a document of the gateway about how the bytes in the stores are encrypted;
-    `size_bytes`, `part_sizes` and `etag` are those of the plain bytes. `is_described` false: headers and
-    metadata are yet to be asked of the store (objects of attached buckets). A delete marker has no bytes and
-    no replicas.
+    decides. `part_checksums` are those of the parts one after the other, raw bytes, of the algorithm of
+    `checksums`; empty if some are not known. `encryption` is a document of the gateway about how the bytes in
+    the stores are encrypted; `size_bytes`, `part_sizes` and `etag` are those of the plain bytes.
+    `is_described` false: headers and metadata are yet to be asked of the store (objects of attached buckets).
+    A delete marker has no bytes and no replicas.
     """
 
     bucket: str
@@ -184,6 +185,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     checksums: dict[str, str] = {}
     checksum_type: str = ""
     part_sizes: tuple[int, ...] = ()
+    part_checksums: bytes = b""
     replicas: tuple[Replica, ...] = ()
     owner: str = ""
     is_null: bool = True

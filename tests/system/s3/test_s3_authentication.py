@@ -152,6 +152,18 @@ def test_a_url_with_a_version_2_signature_is_refused_with_advice(edge, raw: RawC
     assert "s3v4" in answer.find("Message")
 
 
+def test_headers_may_come_in_the_query_of_a_url(raw: RawClient, edge, bucket):
+    asked = "x-amz-acl=private&X-Amz-Meta-Colour=blue&x-amz-tagging=a%3Db&x-amz-checksum-crc32=AAAAAA%3D%3D"
+    url = f"http://{raw.host}{path_of(bucket, 'hoisted')}?{asked}"
+    url = presign("PUT", url, region=REGION, now=time.time(), **raw.keys)
+    assert open_url(raw, url, "PUT", b"body").status == 200
+    got = edge.get_object(Bucket=bucket, Key="hoisted")
+    assert (got["Body"].read(), got["Metadata"], got["TagCount"]) == (b"body", {"colour": "blue"}, 1)
+    public = f"http://{raw.host}{path_of(bucket, 'public')}?x-amz-acl=public-read"
+    public = presign("PUT", public, region=REGION, now=time.time(), **raw.keys)
+    assert open_url(raw, public, "PUT", b"body").code == "AccessControlListNotSupported"
+
+
 def presigned(raw: RawClient, path: str, *, now: float, expires_s: int = 60) -> str:
     url = f"http://{raw.host}{path}"
     return presign("GET", url, region=REGION, now=now, expires_s=expires_s, **raw.keys)

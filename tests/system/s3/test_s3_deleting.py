@@ -14,6 +14,11 @@ def put(client, bucket: str, *keys: str) -> None:
         client.put_object(Bucket=bucket, Key=key, Body=key.encode())
 
 
+def list_request(raw: RawClient, bucket: str, body: bytes):
+    digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+    return raw.request("POST", f"/{bucket}", "delete", headers={"content-md5": digest}, body=body)
+
+
 def keys_of(client, bucket: str) -> list[str]:
     return [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
@@ -73,7 +78,7 @@ def test_another_version_is_not_the_object(edge, bucket):
     ],
 )
 def test_what_is_no_list_is_refused(raw: RawClient, bucket, body, code):
-    answer = raw.request("POST", f"/{bucket}", "delete", body=body)
+    answer = list_request(raw, bucket, body)
     assert (answer.status, answer.code) == (400, code)
 
 
@@ -87,14 +92,23 @@ def test_a_list_with_a_wrong_digest_deletes_nothing(raw: RawClient, edge, bucket
         answer = raw.request("POST", f"/{bucket}", "delete", headers=headers, body=body)
         assert (answer.status, answer.code) == (400, "BadDigest")
     assert keys_of(edge, bucket) == ["a"]
-    good = {"content-md5": base64.b64encode(hashlib.md5(body).digest()).decode()}
-    assert raw.request("POST", f"/{bucket}", "delete", headers=good, body=body).status == 200
+    assert list_request(raw, bucket, body).status == 200
     assert keys_of(edge, bucket) == []
+
+
+def test_a_list_without_a_digest_of_its_own_deletes_nothing(raw: RawClient, edge, bucket):
+    put(edge, bucket, "a")
+    body = b"<Delete><Object><Key>a</Key></Object></Delete>"
+    answer = raw.request(
+        "POST", f"/{bucket}", "delete", body=body, payload_hash=hashlib.sha256(body).hexdigest()
+    )
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert "Content-MD5" in answer.find("Message")
+    assert keys_of(edge, bucket) == ["a"]
 
 
 def test_an_empty_key_deletes_nothing(raw: RawClient, edge, bucket):
     put(edge, bucket, "a")
-    body = b"<Delete><Object><Key></Key></Object></Delete>"
-    answer = raw.request("POST", f"/{bucket}", "delete", body=body)
+    answer = list_request(raw, bucket, b"<Delete><Object><Key></Key></Object></Delete>")
     assert answer.status == 400 or answer.find("Errors")
     assert keys_of(edge, bucket) == ["a"]

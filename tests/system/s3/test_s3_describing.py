@@ -41,6 +41,32 @@ def test_parts_are_told_in_pages(edge, bucket):
     assert edge.get_object_attributes(**which, PartNumberMarker=9)["ObjectParts"]["IsTruncated"] is False
 
 
+@pytest.mark.parametrize(("algorithm", "kind"), [("SHA256", "COMPOSITE"), ("CRC64NVME", "FULL_OBJECT")])
+def test_parts_are_told_with_their_checksums(edge, cloud, bucket, algorithm, kind):
+    member = f"Checksum{algorithm}"
+    upload = edge.create_multipart_upload(
+        Bucket=bucket, Key="key", ChecksumAlgorithm=algorithm, ChecksumType=kind
+    )["UploadId"]
+    where = {"Bucket": bucket, "Key": "key", "UploadId": upload}
+    sent = [
+        edge.upload_part(**where, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm)
+        for number, body in ((1, b"a" * PART_BYTES), (3, b"c"))
+    ]
+    parts = [
+        {"PartNumber": number, "ETag": part["ETag"], member: part[member]}
+        for number, part in zip((1, 3), sent, strict=True)
+    ]
+    made = edge.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    found = cloud.get_object_attributes(
+        Bucket=bucket, Key="key", ObjectAttributes=["ObjectParts", "Checksum"]
+    )
+    assert [part[member] for part in found["ObjectParts"]["Parts"]] == [part[member] for part in sent]
+    assert found["Checksum"] == {member: made[member], "ChecksumType": kind}
+    edge.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "key"})
+    copied = edge.get_object_attributes(Bucket=bucket, Key="copy", ObjectAttributes=["ObjectParts"])
+    assert "ObjectParts" not in copied
+
+
 def test_a_version_is_described_and_a_marker_is_not(edge, bucket):
     edge.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first = edge.put_object(Bucket=bucket, Key="key", Body=b"x")["VersionId"]

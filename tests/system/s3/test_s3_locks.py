@@ -131,6 +131,14 @@ def test_governance_gives_way_to_who_says_so(edge, locked):
     assert refusal(edge.head_object, **which) == ("404", 404)
 
 
+def test_a_version_that_was_never_put_under_legal_hold_has_none(edge, cloud, locked):
+    put(edge, locked)
+    which = {"Bucket": locked, "Key": "key"}
+    assert refusal(cloud.get_object_legal_hold, **which) == ("NoSuchObjectLockConfiguration", 404)
+    cloud.put_object_legal_hold(**which, LegalHold={"Status": "OFF"})
+    assert edge.get_object_legal_hold(**which)["LegalHold"] == {"Status": "OFF"}
+
+
 def test_a_legal_hold_holds_until_it_is_released(edge, cloud, locked):
     version_id = put(edge, locked, ObjectLockLegalHoldStatus="ON")
     which = {"Bucket": locked, "Key": "key", "VersionId": version_id}

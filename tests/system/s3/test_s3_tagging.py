@@ -85,7 +85,8 @@ def test_tags_of_what_is_not_there_are_no_such_key(edge, bucket):
 
 def test_a_bucket_has_tags_too(edge, cloud, bucket):
     assert refusal(edge.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
-    edge.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": MORE})
+    put = edge.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": MORE})
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert cloud.get_bucket_tagging(Bucket=bucket)["TagSet"] == MORE
     cloud.delete_bucket_tagging(Bucket=bucket)
     assert refusal(edge.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)

@@ -138,7 +138,7 @@ def parse_declaration(headers: Mapping[str, str], payload_hash: str = "") -> Dec
         )
     algorithm = next(iter([*values, *announced]), "")
     _check_sdk_algorithm(headers.get("x-amz-sdk-checksum-algorithm"), algorithm)
-    expected = _decode_value(algorithm, values[algorithm]) if algorithm in values else None
+    expected = decode_value(algorithm, values[algorithm]) if algorithm in values else None
     return Declaration(
         algorithm=algorithm,
         expected=expected,
@@ -148,14 +148,24 @@ def parse_declaration(headers: Mapping[str, str], payload_hash: str = "") -> Dec
 
 
 def require_digest(headers: Mapping[str, str]) -> None:
-    """Raise `S3Error` `InvalidRequest` unless a request declares a checksum of its body, other than by its
-    signature."""
-    declared = parse_declaration(headers)
-    if not declared.algorithm and declared.content_md5 is None:
+    """Raise `S3Error` `InvalidRequest` unless a request with object lock parameters declares a checksum of
+    its body, other than by its signature."""
+    if not _has_digest(headers):
         raise S3Error(
             "InvalidRequest",
             "Content-MD5 OR x-amz-checksum- HTTP header is required for requests with Object Lock parameters",
         )
+
+
+def require_list_digest(headers: Mapping[str, str]) -> None:
+    """Raise `S3Error` `InvalidRequest` unless a list of what to delete comes with a checksum of its own."""
+    if not _has_digest(headers):
+        raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5")
+
+
+def _has_digest(headers: Mapping[str, str]) -> bool:
+    declared = parse_declaration(headers)
+    return bool(declared.algorithm) or declared.content_md5 is not None
 
 
 def _declared_values(headers: Mapping[str, str]) -> dict[str, str]:
@@ -188,7 +198,8 @@ def _check_sdk_algorithm(given: str | None, algorithm: str) -> None:
         )
 
 
-def _decode_value(algorithm: str, text: str) -> bytes:
+def decode_value(algorithm: str, text: str) -> bytes:
+    """Return the raw bytes of a checksum. Raises `S3Error` `InvalidRequest` if it is none."""
     value = _decode_base64(text)
     if value is None or len(value) != _ALGORITHMS[algorithm].size_bytes:
         raise S3Error("InvalidRequest", f"Value for {PREFIX}{algorithm} header is invalid.")
@@ -259,7 +270,7 @@ class BodyChecksums:
         algorithm = self._declared.algorithm
         if f"{PREFIX}{algorithm}" not in trailers:
             raise S3Error("MalformedTrailerError")
-        return _decode_value(algorithm, trailers[f"{PREFIX}{algorithm}"])
+        return decode_value(algorithm, trailers[f"{PREFIX}{algorithm}"])
 
 
 def _same(computed: bytes, expected: bytes) -> bool:
@@ -330,6 +341,19 @@ def combine_parts(algorithm: str, checksum_type: str, parts: Iterable[tuple[str,
     for digest, size_bytes in digests:
         whole = combine(whole, int.from_bytes(digest, "big"), size_bytes)
     return _encode(whole.to_bytes(_ALGORITHMS[algorithm].size_bytes, "big"))
+
+
+def pack_digests(values: Iterable[str]) -> bytes:
+    """Return base64 checksums of parts as raw bytes, one after the other; nothing if one is missing."""
+    digests = [base64.b64decode(value) for value in values]
+    return b"".join(digests) if all(digests) else b""
+
+
+def unpack_digest(digests: bytes, algorithm: str, position: int) -> str:
+    """Return the base64 checksum at a position (from 0) of what `pack_digests` made; empty if there is
+    none."""
+    size_bytes = _ALGORITHMS[algorithm].size_bytes
+    return _encode(digests[position * size_bytes : (position + 1) * size_bytes])
 
 
 def check_object_checksum(headers: Mapping[str, str], algorithm: str, checksum_type: str, value: str) -> None:

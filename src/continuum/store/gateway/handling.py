@@ -26,6 +26,7 @@ from continuum.store.gateway.bodies import ClientGoneError
 from continuum.store.gateway.calls import Call, Context
 from continuum.store.gateway.connections import Request
 from continuum.store.gateway.framing import FramingError
+from continuum.store.gateway.hoisting import hoist_headers
 from continuum.store.gateway.metrics import format_metrics
 from continuum.store.gateway.operations import OPERATIONS
 from continuum.store.gateway.operations.posting import post_object
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 OWN_PAGES = b"/-/"
 _XML = {"Content-Type": "application/xml"}
 _SERVER_FAULT = 500
+_PRESIGNED = b"X-Amz-Signature="
 
 
 class Handler:
@@ -84,6 +86,8 @@ class Handler:
         if routed.operation == "PostObject":  # who posts a form is told in the form
             return await post_object(self._context, request, routed)
         user, verified = await authenticate(request, self._context.locations)
+        if _PRESIGNED in request.raw_query:
+            request.headers = hoist_headers(routed.query, request.headers)
         work = OPERATIONS.get(routed.operation)
         if work is None:
             raise S3Error("NotImplemented", f"{routed.operation} is not implemented here.")

@@ -113,8 +113,10 @@ def check_until(until: float, now: float) -> float:
     return until
 
 
-def _parse_hold(headers: Mapping[str, str]) -> bool:
-    hold = headers.get(HOLD_HEADER, "OFF")
+def _parse_hold(headers: Mapping[str, str]) -> bool | None:
+    hold = headers.get(HOLD_HEADER)
+    if hold is None:
+        return None
     if hold not in {"ON", "OFF"}:
         raise _invalid(HOLD_HEADER, "Legal Hold must be either of 'ON' or 'OFF'")
     return hold == "ON"

@@ -16,6 +16,7 @@ MAX_NAME_CHARACTERS = 256
 MAX_PEM_CHARACTERS = 65_536
 MAX_PAIRS_BYTES = 16_384  # headers and metadata together; S3 allows 8 KiB of headers
 MAX_PARTS = 10_000
+MAX_DIGEST_BYTES = 64
 MAX_ITEMS = 10_000
 MAX_DELETES = 1_000
 MAX_CLAIM = 1000
@@ -70,6 +71,8 @@ def check_version(version: Version) -> None:
     if not 0 <= version.size_bytes <= MAX_SIZE_BYTES:
         raise InvalidInputError("the size of a version is out of range")
     check_count(version.part_sizes, "parts", MAX_PARTS)
+    if len(version.part_checksums) > MAX_DIGEST_BYTES * len(version.part_sizes):
+        raise InvalidInputError("a version has more checksums of parts than parts")
     _check_pairs(version.headers, version.metadata, version.checksums)
     for replica in version.replicas:
         check_place(replica.store, replica.bucket, replica.key)

@@ -24,7 +24,7 @@ def make_bucket(configuration: LockConfiguration | None) -> Bucket:
     [
         ({}, Attributes()),
         ({HOLD: "ON"}, Attributes(legal_hold=True)),
-        ({HOLD: "OFF"}, Attributes()),
+        ({HOLD: "OFF"}, Attributes(legal_hold=False)),
         (
             {MODE: "COMPLIANCE", UNTIL: "2001-09-09T01:46:41Z"},
             Attributes(retention_mode="COMPLIANCE", retain_until=NOW + 1),

@@ -19,6 +19,8 @@ from continuum.store.gateway.checksums import (
     ChecksumType,
     check_object_checksum,
     combine_parts,
+    decode_value,
+    pack_digests,
 )
 from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.encrypting import ALGORITHM
@@ -67,18 +69,18 @@ async def complete_upload(call: Call) -> Reply:
     try:
         stored = await _list_all(client, upload)
         sizes = _check_parts(chosen, stored)
-        checksum = _checksum(call, upload, chosen, sizes)
+        checksum, digests = _checksum(call, upload, chosen, sizes)
         joined = await _join(client, upload, chosen, sizes)
     except StoreReplyError as problem:
         translated = translate_upload_error(call, problem)
         if not isinstance(translated, NoSuchUploadError):
             raise translated from problem
-        checksum = {}
+        checksum, digests = {}, b""
         joined = await _find_joined(client, upload, chosen, translated)
     _check_size(call, joined)
     numbers = [part["PartNumber"] for part in chosen]
     encryption = describe_joined(upload, numbers, joined.etag, call.context.vault)
-    version = _version(upload, joined, checksum, encryption)
+    version = _version(upload, joined, checksum, digests, encryption)
     session_id = call.context.locations.session_id
     published = await publish(
         call, version, session_id=session_id, conditions=conditions, upload_id=upload.upload_id
@@ -166,18 +168,18 @@ def _check_parts(
 
 def _checksum(
     call: Call, upload: Upload, chosen: Sequence[Mapping[str, Any]], sizes: Sequence[int]
-) -> dict[str, str]:
-    """Return the object's checksum from those of its parts, as the request gives them or as they were seen
-    here."""
+) -> tuple[dict[str, str], bytes]:
+    """Return the object's checksum and those of its parts, packed, as the request gives them or as they were
+    seen here."""
     algorithm, kind = upload.checksum_algorithm, upload.checksum_type
     if not algorithm:
         check_object_checksum(call.headers, "", "", "")
-        return {}
+        return {}, b""
     values = [_part_checksum(call, upload, part) for part in chosen]
     if all(values):
         value = combine_parts(algorithm, kind, zip(values, sizes, strict=True))
         check_object_checksum(call.headers, algorithm, kind, value)
-        return {algorithm: value}
+        return {algorithm: value}, pack_digests(values)
     if kind == ChecksumType.COMPOSITE:
         number = chosen[values.index("")]["PartNumber"]
         raise S3Error(
@@ -185,7 +187,7 @@ def _checksum(
             f"The upload was created using a {algorithm} checksum. The complete request must include the"
             f" checksum for each part. It was missing for part {number} in the request.",
         )
-    return {}
+    return {}, b""
 
 
 def _part_checksum(call: Call, upload: Upload, part: Mapping[str, Any]) -> str:
@@ -193,6 +195,8 @@ def _part_checksum(call: Call, upload: Upload, part: Mapping[str, Any]) -> str:
     etag = part["ETag"].strip().strip('"')
     seen = call.context.locations.recall_part(upload.upload_id, part["PartNumber"], etag).get(algorithm, "")
     given: str = part.get(f"Checksum{algorithm.upper()}", "")
+    if given:
+        decode_value(algorithm, given)
     if given and seen and given != seen:
         raise S3Error("InvalidPart", extra={"PartNumber": str(part["PartNumber"]), "ETag": etag[:100]})
     for other in ALGORITHMS - {algorithm}:
@@ -241,7 +245,9 @@ def _check_size(call: Call, joined: Joined) -> None:
         )
 
 
-def _version(upload: Upload, joined: Joined, checksum: dict[str, str], encryption: bytes) -> Version:
+def _version(
+    upload: Upload, joined: Joined, checksum: dict[str, str], digests: bytes, encryption: bytes
+) -> Version:
     now = time.time()
     replica = Replica(
         store=upload.store, bucket=upload.physical_bucket, key=upload.physical_key, created_at=now
@@ -258,6 +264,7 @@ def _version(upload: Upload, joined: Joined, checksum: dict[str, str], encryptio
         checksums=checksum,
         checksum_type=upload.checksum_type if checksum else "",
         part_sizes=joined.part_sizes,
+        part_checksums=digests,
         replicas=(replica,),
         owner=upload.initiator,
         attributes=upload.attributes,

@@ -79,6 +79,7 @@ async def copy_object(call: Call) -> Reply:
             checksums=version.checksums if whole else {},
             checksum_type=version.checksum_type if whole else "",
             part_sizes=(),
+            part_checksums=b"",
             replicas=(own_replica(call, physical.key),),
             owner=call.user.name,
             attributes=described.attributes,

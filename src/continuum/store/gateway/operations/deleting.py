@@ -5,6 +5,7 @@ from typing import Any
 from continuum.store.errors import ERRORS, S3Error
 from continuum.store.gateway.authorizing import may
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.checksums import require_list_digest
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import asked_version_id, parse_version_id
 from continuum.store.gateway.permissions import Need
@@ -37,6 +38,7 @@ async def delete_object(call: Call) -> Reply:
 async def delete_objects(call: Call) -> Reply:
     """Delete up to 1,000 objects or versions, each with a result of its own."""
     await call.require_access()
+    require_list_digest(call.headers)
     wanted = read_input(call, await read_document(call))
     document = wanted["Delete"]
     objects: list[dict[str, Any]] = document["Objects"]

@@ -5,6 +5,7 @@ from typing import Any
 from continuum.model.objects import Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
+from continuum.store.gateway.checksums import unpack_digest
 from continuum.store.gateway.opening import describe_encryption
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import find_version
@@ -17,7 +18,7 @@ _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "Obj
 async def get_object_attributes(call: Call) -> Reply:
     """Tell what the request asks for of a version.
 
-    Parts are told with their sizes; checksums of parts are not kept once the object is whole.
+    Parts are told with their sizes, and with their checksums if the upload had some.
     """
     wanted = read_input(call)
     asked = frozenset(wanted["ObjectAttributes"])
@@ -64,5 +65,15 @@ def _page_parts(version: Version, after: int, limit: int) -> dict[str, Any]:
         "NextPartNumberMarker": last if sizes else 0,
         "MaxParts": limit,
         "IsTruncated": bool(sizes) and last < len(version.part_sizes),
-        "Parts": [{"PartNumber": number, "Size": size} for number, size in enumerate(sizes, after + 1)],
+        "Parts": [
+            {"PartNumber": number, "Size": size, **_part_checksum(version, number - 1)}
+            for number, size in enumerate(sizes, after + 1)
+        ],
     }
+
+
+def _part_checksum(version: Version, position: int) -> dict[str, str]:
+    if not version.part_checksums:
+        return {}
+    algorithm = next(iter(version.checksums))
+    return {f"Checksum{algorithm.upper()}": unpack_digest(version.part_checksums, algorithm, position)}

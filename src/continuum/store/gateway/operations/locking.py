@@ -113,7 +113,9 @@ async def put_object_legal_hold(call: Call) -> Reply:
 
 
 async def get_object_legal_hold(call: Call) -> Reply:
-    """Tell whether a version is under legal hold."""
+    """Tell whether a version is under legal hold, if that was ever said."""
     require_configuration(await call.require_bucket())
-    version = await find_version(call)
-    return answer(call, {"LegalHold": {"Status": "ON" if version.attributes.legal_hold else "OFF"}})
+    hold = (await find_version(call)).attributes.legal_hold
+    if hold is None:
+        raise S3Error("NoSuchObjectLockConfiguration", extra={"Key": call.key})
+    return answer(call, {"LegalHold": {"Status": "ON" if hold else "OFF"}})

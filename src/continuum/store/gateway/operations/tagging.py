@@ -51,7 +51,7 @@ async def put_bucket_tagging(call: Call) -> Reply:
     await call.require_bucket()
     tags = read_bucket_tags(await _read_tag_set(call))
     await change_setting(call, Setting.TAGGING, msgspec.json.encode(tags))
-    return answer(call)
+    return Reply(status=204)  # S3's own, though the model says nothing
 
 
 async def get_bucket_tagging(call: Call) -> Reply:

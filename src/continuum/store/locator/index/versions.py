@@ -23,6 +23,7 @@ class Details(msgspec.Struct, frozen=True, array_like=True):
     part_sizes: tuple[int, ...] = ()
     encryption: bytes = b""
     is_described: bool = True
+    part_checksums: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -202,6 +203,7 @@ def insert_version(connection: Connection, version: Version) -> int:
         version.part_sizes,
         version.encryption,
         version.is_described,
+        version.part_checksums,
     )
     row = connection.row(
         INSERT_VERSION,
@@ -296,6 +298,7 @@ def _row(rows: list[tuple[Any, ...]]) -> Row | None:
         checksums=more.checksums,
         checksum_type=checksum_type,
         part_sizes=more.part_sizes,
+        part_checksums=more.part_checksums,
         replicas=_replicas(rows),
         owner=owner,
         is_null=bool(is_null),
