@@ -192,6 +192,8 @@ def test_status_shows_the_server_and_both_gateways(world: World) -> None:
     printed = world.run("skystore", "status")
     assert printed.count(" up ") == 3, printed
     assert f"http://127.0.0.1:{world.ports[WEST]}" in printed
+    printed = world.run("skystore", "status", SKYSTORE_HOME=str(world.folder / "never-used"))
+    assert "nothing was started from" in printed
 
 
 def test_keys_of_clients_may_differ_from_those_of_the_stores(world: World) -> None:

@@ -96,6 +96,7 @@ def test_clients_have_keys_of_their_own_if_they_are_given() -> None:
         ({"skystore_bucket_prefix": ""}, KEYS, "skystore_bucket_prefix is not given"),
         ({"skystore_bucket_prefix": "Not A Bucket"}, KEYS, "cannot name a bucket"),
         ({"policy": "push"}, KEYS, "no policy 'push'"),
+        ({"policy": "push"}, {}, "no policy 'push'"),  # also before the keys are set
         ({"server_addr": "host:port"}, KEYS, "no address of a server"),
         ({}, {}, "keys of the object store are not set"),
         ({}, {"AWS_ACCESS_KEY_ID": "A"}, "only one of"),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from continuum.model.documents import describe_json_problem
 from continuum.model.errors import InvalidInputError
 from continuum.model.policies.amounts import parse_duration
 from continuum.model.policies.prices import LinkPrice, Prices, SiteFacts, check_prices
@@ -198,7 +199,8 @@ def _decode(data: bytes, kind: type[Document], *, is_toml: bool) -> Document:
         plain = tomllib.loads(data.decode()) if is_toml else msgspec.json.decode(data)
         return msgspec.convert(plain, kind)
     except (tomllib.TOMLDecodeError, msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
-        raise InvalidInputError(f"the policy cannot be read: {problem}") from problem
+        said = problem if is_toml else describe_json_problem(data, problem)
+        raise InvalidInputError(f"the policy cannot be read: {said}") from problem
 
 
 # ---- checks ----

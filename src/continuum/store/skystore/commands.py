@@ -91,7 +91,11 @@ def exit(home: HomeOption = None) -> None:  # noqa: A001 -- Sky Store's name for
 @client.command()
 def status(home: HomeOption = None) -> None:
     """Show what runs from this home."""
-    for folder in find_homes(_home(home)):
+    place = _home(home)
+    folders = find_homes(place)
+    if not folders:
+        typer.echo(f"nothing was started from {place.path} yet: skystore-server, then skystore init")
+    for folder in folders:
         found = find_status(Home(folder))
         where = " ".join(found.gateways.values())
         typer.echo(f"{folder.name:<24} {found.state:<9} {where}")

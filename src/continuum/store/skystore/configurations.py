@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from continuum.model.documents import describe_json_problem
 from continuum.model.errors import InvalidInputError
 from continuum.model.policies import Policy
 from continuum.store.skystore.regions import (
@@ -70,7 +71,9 @@ def parse_configuration(data: bytes, source: str) -> ConfigurationFile:
         return msgspec.json.decode(data, type=ConfigurationFile)
     except msgspec.MsgspecError as problem:
         keys = ", ".join(ConfigurationFile.__struct_fields__)
-        raise InvalidInputError(f"{source}: {problem}", hint=f"the keys are {keys}") from problem
+        raise InvalidInputError(
+            f"{source}: {describe_json_problem(data, problem)}", hint=f"the keys are {keys}"
+        ) from problem
 
 
 def resolve_client(
@@ -96,6 +99,8 @@ def resolve_client(
         or environment.get("SKYSTORE_BUCKET_PREFIX", "")
         or _missing("skystore_bucket_prefix")
     )
+    chosen = parse_policy(policy or file.policy or environment.get("POLICY", ""))
+    server = parse_server(server_addr or file.server_addr or environment.get("SERVER_ADDR", ""))
     endpoints = parse_endpoints(environment.get("SKYSTORE_ENDPOINTS", ""))
     store_keys = _keys(environment, "AWS")
     client_keys = _keys(environment, "SKY") or store_keys
@@ -109,8 +114,8 @@ def resolve_client(
         regions=regions,
         region=region,
         bucket=choose_bucket(prefix, region),
-        policy=parse_policy(policy or file.policy or environment.get("POLICY", "")),
-        server=parse_server(server_addr or file.server_addr or environment.get("SERVER_ADDR", "")),
+        policy=chosen,
+        server=server,
         endpoint="" if is_local else choose_endpoint(region, endpoints),
         store_keys=store_keys,
         client_keys=client_keys,
@@ -130,7 +135,9 @@ def parse_policy(text: str) -> Policy:
         return Policy(text or Policy.WRITE_LOCAL)
     except ValueError as problem:
         raise InvalidInputError(
-            f"there is no policy {text!r} yet", hint=f"one of {', '.join(Policy)}"
+            f"there is no policy {text!r} for all of a region",
+            hint=f"one of {', '.join(Policy)}; what buckets, prefixes and tags want beyond that is set with "
+            "continuum bucket policy",
         ) from problem
 
 

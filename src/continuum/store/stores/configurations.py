@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from continuum.model.documents import describe_json_problem
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.objects import Store
 from continuum.model.sites import parse_site_name
@@ -69,7 +70,8 @@ def read_store_file(path: Path) -> dict[str, StoreConfiguration]:
         return msgspec.convert(tomllib.loads(data.decode()), type=_File).stores
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeError) as problem:
         keys = ", ".join(StoreConfiguration.__struct_fields__)
-        raise InvalidInputError(f"{path}: {problem}", hint=f"[stores.NAME] with {keys}") from problem
+        said = describe_json_problem(data, problem) if path.suffix == ".json" else problem
+        raise InvalidInputError(f"{path}: {said}", hint=f"[stores.NAME] with {keys}") from problem
 
 
 def resolve_store(name: str, wanted: StoreConfiguration, environment: Mapping[str, str]) -> Store:
