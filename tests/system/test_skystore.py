@@ -215,6 +215,26 @@ def test_keys_of_clients_may_differ_from_those_of_the_stores(world: World) -> No
         world.run("skystore", "exit", SKYSTORE_HOME=str(home))
 
 
+def test_a_policy_of_a_gateway_is_that_of_the_buckets_created_through_it(world: World) -> None:
+    (port,) = free_ports(1)
+    home = world.folder / "pushing-home"
+    join = world.folder / "pushing.join"
+    world.run("skystore-server", "--join-file", str(join), "--region", WEST)
+    config = world.configuration(WEST, policy="push")
+    words = ("--config", str(config), "--port", str(port), "--join", str(join), "--detach")
+    world.run("skystore", "init", *words, SKYSTORE_HOME=str(home))
+    try:
+        endpoint = ("--endpoint-url", f"http://127.0.0.1:{port}")
+        world.run("aws", "s3api", *endpoint, "create-bucket", "--bucket", "pushed")
+        before = len(world.physical(CENTRAL))
+        world.run("aws", "s3", *endpoint, "cp", str(config), "s3://pushed/config")
+        wait_until(
+            lambda: len(world.physical(CENTRAL)) > before, 30.0, "the object is in its own region only"
+        )
+    finally:
+        world.run("skystore", "exit", SKYSTORE_HOME=str(home))
+
+
 def test_a_gateway_without_the_authority_is_told_how_to_join(world: World) -> None:
     config = str(world.configuration(WEST))
     printed = world.run(

@@ -7,6 +7,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.policies import Policy
+from continuum.model.policies.documents import format_policy, parse_bucket_policy
 from continuum.security import create_identity
 from continuum.sites import Home, PlannedFile
 from continuum.store.skystore.commands import accept_single_dashes
@@ -20,7 +21,14 @@ from continuum.store.skystore.configurations import (
 from continuum.store.skystore.joining import unpack_join_file, write_join_file
 from continuum.store.skystore.launching import ClientOptions, prepare_client
 from continuum.store.skystore.plans import ClientJob, ServerJob, plan_client, plan_server
-from continuum.store.skystore.regions import Region, choose_endpoint, parse_endpoints, parse_region
+from continuum.store.skystore.policies import choose_policy
+from continuum.store.skystore.regions import (
+    Region,
+    choose_endpoint,
+    parse_endpoints,
+    parse_region,
+    parse_regions,
+)
 
 SOURCE = b"""{
   "init_regions": ["aws:eu-central-1", "aws:eu-west-1"],
@@ -37,7 +45,7 @@ def test_the_configuration_of_the_source_is_understood_as_it_stands() -> None:
     assert wanted.region == Region("aws", "eu-central-1")
     assert wanted.region.site == "aws-eu-central-1"
     assert wanted.bucket == "skystore-yourname-eu-central-1"
-    assert wanted.policy is Policy.WRITE_LOCAL
+    assert wanted.policy.policy is Policy.WRITE_LOCAL
     assert wanted.server == ("127.0.0.1", 3000)
     assert wanted.endpoint == "https://s3.eu-central-1.amazonaws.com"
     assert wanted.client_keys == wanted.store_keys
@@ -65,15 +73,15 @@ def test_the_environment_stands_in_for_keys_that_are_missing() -> None:
     }
     wanted = resolve_client(ConfigurationFile(), environment)
     assert wanted.bucket == "prefix-eu-west-1"
-    assert wanted.policy is Policy.COPY_ON_READ
+    assert wanted.policy.policy is Policy.COPY_ON_READ
     assert wanted.server == ("env1", 3100)
 
 
 def test_options_count_before_the_file_and_the_file_before_the_environment() -> None:
     file = parse_configuration(SOURCE, "x.json")
     environment = KEYS | {"POLICY": "copy_on_read", "SERVER_ADDR": "environment"}
-    assert resolve_client(file, environment).policy is Policy.WRITE_LOCAL
-    assert resolve_client(file, environment, policy="copy_on_read").policy is Policy.COPY_ON_READ
+    assert resolve_client(file, environment).policy.policy is Policy.WRITE_LOCAL
+    assert resolve_client(file, environment, policy="copy_on_read").policy.policy is Policy.COPY_ON_READ
     assert resolve_client(file, environment, server_addr="option:1").server == ("option", 1)
 
 
@@ -95,8 +103,8 @@ def test_clients_have_keys_of_their_own_if_they_are_given() -> None:
         ({"client_from_region": ""}, KEYS, "client_from_region is not given"),
         ({"skystore_bucket_prefix": ""}, KEYS, "skystore_bucket_prefix is not given"),
         ({"skystore_bucket_prefix": "Not A Bucket"}, KEYS, "cannot name a bucket"),
-        ({"policy": "push"}, KEYS, "no policy 'push'"),
-        ({"policy": "push"}, {}, "no policy 'push'"),  # also before the keys are set
+        ({"policy": "pull"}, KEYS, "no policy 'pull'"),
+        ({"policy": "pull"}, {}, "no policy 'pull'"),  # also before the keys are set
         ({"server_addr": "host:port"}, KEYS, "no address of a server"),
         ({}, {}, "keys of the object store are not set"),
         ({}, {"AWS_ACCESS_KEY_ID": "A"}, "only one of"),
@@ -222,3 +230,28 @@ def test_a_client_without_an_authority_is_told_where_to_get_one(
     with pytest.raises(NotFoundError) as caught:
         prepare_client(Home(tmp_path / "home"), options)
     assert "--join-file" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("push", {"placement": "push", "sites": ["aws-eu-central-1", "aws-eu-west-1"]}),
+        ("replicate_all", {"placement": "replicate_all"}),
+        ("single_region", {"placement": "single_region", "sites": ["aws-eu-central-1"]}),
+        ("fixed_ttl", {"keeping": "fixed_ttl", "ttl": "24h"}),
+        ("t_even", {"keeping": "t_even"}),
+        ("always_store", {"keeping": "always"}),
+        ("always_evict", {"keeping": "none"}),
+        ("read", None),
+        ("write_local", None),
+    ],
+)
+def test_policies_of_sky_store_are_known_by_their_names(name: str, document: dict | None) -> None:
+    chosen = choose_policy(name, parse_regions(["aws:eu-central-1", "aws:eu-west-1"]))
+    assert chosen.policy is Policy.WRITE_LOCAL
+    if document is None:
+        assert chosen.new_buckets is None
+    else:
+        written = format_policy(chosen.new_buckets)
+        assert {name: each for name, each in json.loads(written).items() if each} == document
+        assert parse_bucket_policy(written) == chosen.new_buckets

@@ -20,11 +20,12 @@ from continuum.store.stores.s3 import StoreClient
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What all operations of a gateway share."""
+    """What all operations of a gateway share. `new_buckets` are the settings with which buckets begin."""
 
     site: str
     region: str
     policy: Policy
+    new_buckets: dict[str, bytes]
     limits: Limits
     locations: Locations
     peers: Peers

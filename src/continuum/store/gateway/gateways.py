@@ -8,6 +8,8 @@ from typing import Protocol
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, UnavailableError
+from continuum.model.objects import Setting
+from continuum.model.policies.documents import BucketPolicy, format_policy
 from continuum.security import server_context
 from continuum.store.gateway.attending import Attendant
 from continuum.store.gateway.calls import Context
@@ -90,6 +92,7 @@ class Gateway:
             site=settings.site,
             region=settings.region,
             policy=settings.policy,
+            new_buckets=_begin_buckets(settings.new_buckets),
             limits=limits,
             locations=locations,
             peers=peers,
@@ -165,3 +168,7 @@ async def _close(part: _Closable) -> None:
         await part.close()
     except ContinuumError as problem:
         log.info("while stopping: %s", problem)
+
+
+def _begin_buckets(policy: BucketPolicy | None) -> dict[str, bytes]:
+    return {Setting.PLACEMENT.value: format_policy(policy)} if policy is not None else {}

@@ -14,6 +14,7 @@ from continuum.backbone import BackboneSettings
 from continuum.model.errors import InvalidInputError
 from continuum.model.objects import Store, User
 from continuum.model.policies import Policy
+from continuum.model.policies.documents import BucketPolicy
 
 PROFILES = ("development", "release")
 
@@ -55,6 +56,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     `gateway` is its name in the locator's sessions and logs (`gateway.edge`). `own_store` is the store of the
     site as this gateway reaches it (`unix:/path` or a URL; its bucket is created if missing), `peer_store`
     the same store as gateways of other sites reach it (None: as this one does). Both have the same `name`.
+    `new_buckets` is the policy that buckets get which are created here (none: that of the continuum holds).
     `users` are let in besides those that the locator knows (Sky Store's one pair of keys). With
     `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share the port; each has a
     session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host. `master_keys_file`
@@ -74,6 +76,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     own_store: Store
     peer_store: Store | None = None
     policy: Policy = Policy.WRITE_LOCAL
+    new_buckets: BucketPolicy | None = None
     users: tuple[User, ...] = ()
     processes: int = 1
     region: str = "us-east-1"

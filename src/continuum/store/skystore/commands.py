@@ -22,6 +22,7 @@ from continuum.store.skystore.launching import (
     prepare_server,
     write_join,
 )
+from continuum.store.skystore.policies import NAMES
 
 HomeOption = Annotated[
     Path | None,
@@ -51,7 +52,9 @@ def init(  # noqa: PLR0917 -- typer takes options from parameters
     local: Annotated[
         bool, typer.Option("--local", help="Keep the region's objects in a store of its own on this machine.")
     ] = False,
-    policy: Annotated[str, typer.Option(help="write_local or copy_on_read; counts before the file.")] = "",
+    policy: Annotated[
+        str, typer.Option(help=f"One of {', '.join(NAMES)}; counts before the file.", show_default=False)
+    ] = "",
     server_addr: Annotated[str, typer.Option(help="HOST or HOST:PORT; counts before the file.")] = "",
     port: Annotated[int, typer.Option(help="Where clients find the gateway, on 127.0.0.1.")] = GATEWAY_PORT,
     join: Annotated[

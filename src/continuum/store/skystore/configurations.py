@@ -11,7 +11,7 @@ import msgspec
 
 from continuum.model.documents import describe_json_problem
 from continuum.model.errors import InvalidInputError
-from continuum.model.policies import Policy
+from continuum.store.skystore.policies import RegionPolicy, choose_policy
 from continuum.store.skystore.regions import (
     Region,
     choose_bucket,
@@ -52,7 +52,7 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[Region, ...]
     region: Region
     bucket: str
-    policy: Policy
+    policy: RegionPolicy
     server: tuple[str, int]
     endpoint: str
     store_keys: Keys | None
@@ -99,7 +99,7 @@ def resolve_client(
         or environment.get("SKYSTORE_BUCKET_PREFIX", "")
         or _missing("skystore_bucket_prefix")
     )
-    chosen = parse_policy(policy or file.policy or environment.get("POLICY", ""))
+    chosen = choose_policy(policy or file.policy or environment.get("POLICY", ""), regions)
     server = parse_server(server_addr or file.server_addr or environment.get("SERVER_ADDR", ""))
     endpoints = parse_endpoints(environment.get("SKYSTORE_ENDPOINTS", ""))
     store_keys = _keys(environment, "AWS")
@@ -127,18 +127,6 @@ def resolve_server(environment: Mapping[str, str], *, init_regions: str = "") ->
     return ServerConfiguration(
         regions=parse_regions((init_regions or environment.get("INIT_REGIONS", "")).split(","))
     )
-
-
-def parse_policy(text: str) -> Policy:
-    """Return the policy that `text` names; empty: write_local."""
-    try:
-        return Policy(text or Policy.WRITE_LOCAL)
-    except ValueError as problem:
-        raise InvalidInputError(
-            f"there is no policy {text!r} for all of a region",
-            hint=f"one of {', '.join(Policy)}; what buckets, prefixes and tags want beyond that is set with "
-            "continuum bucket policy",
-        ) from problem
 
 
 def parse_server(text: str) -> tuple[str, int]:

@@ -155,7 +155,8 @@ def _gateway_settings(job: ClientJob) -> GatewaySettings:
         backbone=_backbone_settings(job.identity, *wanted.server),
         own_store=job.local.own if job.local is not None else _store(wanted, wanted.store_keys),
         peer_store=job.local.peer if job.local is not None else None,
-        policy=wanted.policy,
+        policy=wanted.policy.policy,
+        new_buckets=wanted.policy.new_buckets,
         users=(
             User(
                 name=CLIENT_USER,

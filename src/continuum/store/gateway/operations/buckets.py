@@ -62,8 +62,8 @@ def _choose_lock(wanted: dict[str, Any], settings: dict[str, bytes]) -> dict[str
 
 
 def _describe_access(call: Call, wanted: dict[str, Any]) -> dict[str, bytes]:
-    """Return the ownership and the access control list that the headers give to a new bucket."""
-    settings: dict[str, bytes] = {}
+    """Return the settings of a new bucket: the gateway's, and the access that the headers give."""
+    settings = dict(call.context.new_buckets)
     ownership = wanted.get("ObjectOwnership", Ownership.ENFORCED)
     if ownership != Ownership.ENFORCED:
         settings[Setting.OWNERSHIP.value] = ownership.encode()
