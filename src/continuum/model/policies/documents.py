@@ -60,6 +60,13 @@ class Admission(StrEnum):
     SECOND_HIT = "second_hit"
 
 
+class Disconnected(StrEnum):
+    """What a gateway that cannot reach the hub does with the requests for a bucket."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+
+
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So many copies at sites with these attributes."""
 
@@ -96,8 +103,9 @@ class Override(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class BucketPolicy(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy of a bucket."""
+    """The policy of a bucket. `disconnected` is for the bucket as a whole."""
 
+    disconnected: Disconnected | None = None
     overrides: tuple[Override, ...] = ()
 
 

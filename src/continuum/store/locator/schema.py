@@ -328,3 +328,36 @@ documents = Table(
     Column("name", ByteOrderedText, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
+
+# What gateways wrote while they could not reach the locator: how far it was brought in. No foreign keys: what
+# was told stays to be read.
+journals = Table(
+    "journals",
+    metadata,
+    Column("journal_id", Text, primary_key=True),
+    Column("gateway", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("store", ByteOrderedText, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("replayed", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("oldest_at", Double, nullable=False),
+    Column("reported_at", Double, nullable=False, index=True),
+    Column("finished_at", Double),
+)
+
+# Journalled changes that met changes which their gateway did not know of.
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("bucket", ByteOrderedText, nullable=False),
+    Column("key", ByteOrderedText, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("kept_as", ByteOrderedText, nullable=False),
+    Column("written_at", Double, nullable=False),
+    Column("noted_at", Double, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index(None, "bucket", "number"),
+)

@@ -28,6 +28,7 @@ from continuum.store.locator.notifying import Notifier
 from continuum.store.locator.placing import Placer
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
+from continuum.store.locator.replaying import ReplayKeeper
 from continuum.store.locator.sealing import Sealer
 from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import (
@@ -205,7 +206,13 @@ class Locator:
             **self._expirer.handlers(),
             **WrappingKeeper(self._reader, self._writer, self._invalidator).handlers(),
             **self._notifier.handlers(),
+            **self._replay_keeper().handlers(),
         }
+
+    def _replay_keeper(self) -> ReplayKeeper:
+        return ReplayKeeper(
+            self._reader, self._writer, self._invalidator, settings=self._settings, clock=self._clock
+        )
 
     def _keeper(self) -> StoreKeeper:
         return StoreKeeper(
@@ -245,7 +252,12 @@ class Locator:
         return m.Empty()
 
     def _session(self, session_id: str) -> m.Session:
-        return m.Session(session_id=session_id, lease_s=self._settings.lease_s, hub_epoch=self._epoch)
+        return m.Session(
+            session_id=session_id,
+            lease_s=self._settings.lease_s,
+            hub_epoch=self._epoch,
+            now=self._clock(),
+        )
 
     async def _list_stores(self, request: m.ListStores) -> m.Stores:
         self._require_live(request.session_id)

@@ -79,6 +79,12 @@ def create_upload(connection: Connection, request: CreateUpload, *, now: float) 
     return published
 
 
+def note_upload(connection: Connection, upload: Upload) -> None:
+    """Note an upload that was begun before; one that is noted stays as it is."""
+    if _find(connection, upload.upload_id) is None:
+        _insert(connection, upload)
+
+
 def get_upload(connection: Connection, request: GetUpload) -> tuple[Upload, float]:
     """Return an upload and when it was last touched. Raises `NoSuchUploadError`."""
     row = connection.row(FIND_UPLOAD, upload_id=request.upload_id)

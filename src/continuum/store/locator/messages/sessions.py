@@ -18,11 +18,13 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """`session_id` is unguessable and is the prefix of all physical keys that the session writes."""
+    """`session_id` is unguessable and is the prefix of all physical keys that the session writes. `now` is
+    the locator's clock."""
 
     session_id: str
     lease_s: float
     hub_epoch: str
+    now: float = 0.0
 
 
 class RenewSession(msgspec.Struct, frozen=True, kw_only=True):
