@@ -106,6 +106,7 @@ def permissions_of(identity: str) -> Permissions:
                     *_USER_ADMINISTRATION,
                     *_STORE_ADMINISTRATION,
                     "locator.describe_attachments",
+                    "locator.get_journals",
                     *_POLICY_ADMINISTRATION,
                 ),
                 subscribe=("notifications.>",),
