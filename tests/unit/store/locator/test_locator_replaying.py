@@ -292,7 +292,7 @@ CHANGES = st.lists(
 
 
 @given(changes=CHANGES, versioning=st.sampled_from(list(Versioning)), batch=st.integers(1, 4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_two_sites_did_nothing_that_nobody_replaced_is_lost(
     tmp_path_factory: pytest.TempPathFactory,
     changes: list[tuple[str, str, str]],
