@@ -16,7 +16,7 @@ demo: ## start a small continuum, run the examples on it, check every outcome, s
 	@$(BIN)/continuum demo $(ARGS)
 
 test: ## run all tests: unit tests, then tests with real servers and clients (under ten minutes on two cores)
-	@scripts/prepare test
+	@scripts/prepare test clients
 	scripts/test $(PARALLEL) $(ARGS)
 
 check: static unit ## what every commit must pass: format, lint, types, import contracts, unit tests (under three minutes)
@@ -33,7 +33,7 @@ unit: ## the unit tests alone
 	$(BIN)/pytest tests/unit $(PARALLEL) $(ARGS)
 
 system: ## the tests with real servers and clients alone
-	@scripts/prepare test
+	@scripts/prepare test clients
 	$(BIN)/pytest tests/system $(PARALLEL) $(ARGS)
 
 bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
