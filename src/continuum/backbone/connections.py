@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 
+from continuum.backbone.asking import Questions
 from continuum.model.errors import (
     AccessDeniedError,
     ConflictError,
@@ -114,6 +115,7 @@ class Backbone:
     def __init__(self, settings: BackboneSettings) -> None:
         self._settings = settings
         self._client = Client()
+        self._questions = Questions(inbox_prefix(settings.name))
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
         self._handling: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[Subscription, ClientSubscription] = {}
@@ -156,9 +158,15 @@ class Backbone:
                 reconnected_cb=self._on_reconnect,
                 closed_cb=self._on_close,
             )
+            await self._client.subscribe(self._questions.subject, cb=self._questions.hear)
         except BackboneUnavailableError:
             await self._end_client()
             raise
+        except nats.errors.Error as problem:  # the connection is gone again before it was of use
+            await self._end_client()
+            raise BackboneUnavailableError(
+                f"the backbone at {settings.url} ended the connection: {type(problem).__name__}"
+            ) from problem
 
     @property
     def name(self) -> str:
@@ -181,18 +189,13 @@ class Backbone:
         limit = timeout_s if timeout_s is not None else self._settings.request_timeout_s
         if not self._client.is_connected:
             raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
-        cancellations = _cancellations()
         try:
-            answer = await self._client.request(subject, _encode(message), timeout=limit)
+            answer = await self._questions.ask(self._client, subject, _encode(message), limit)
         except (TimeoutError, nats.errors.Error, OSError) as problem:
             raise BackboneUnavailableError(
                 f"no answer on {subject}: {type(problem).__name__}",
                 hint="is the continuum up? `continuum status` tells",
             ) from problem
-        if _cancellations() > cancellations:
-            # The client waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
-            # comes at the same moment as the answer; whoever cancelled would wait for this task for ever.
-            raise asyncio.CancelledError
         return self._open_reply(answer.data, reply_type)
 
     def _open_reply(self, data: bytes, reply_type: type[Reply]) -> Reply:
@@ -384,11 +387,6 @@ class Backbone:
 
     async def _on_reconnect(self) -> None:
         log.info("%s has the backbone again", self._settings.name)
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
 
 
 def inbox_prefix(name: str) -> str:

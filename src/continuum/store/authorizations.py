@@ -27,6 +27,7 @@ MAX_EXPIRES_S = 7 * 24 * 3600
 _QUERY_PARAMETERS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+MAX_RECALLED_CHARACTERS = 1024  # what anybody may send is remembered within bounds
 _CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/([^/]*)/aws4_request")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _SIGNED_HEADERS = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+(?:;[!#$%&'*+\-.^_`|~0-9a-z]+)*")
@@ -92,27 +93,67 @@ def _parse_header(header: str, headers: Mapping[str, str], service: str) -> Auth
     algorithm, _, rest = header.partition(" ")
     if algorithm != ALGORITHM:
         raise _unsupported_mechanism(algorithm)
-    parts = _header_parts(rest)
+    claim_text, signature = _split_signature(rest)
     timestamp, requested_at = _header_timestamp(headers)
-    access_key, date, region = _parse_credential(parts["Credential"], "AuthorizationHeaderMalformed", service)
-    if date != timestamp[:8]:
+    read = _recall_claim if len(claim_text) <= MAX_RECALLED_CHARACTERS else _read_claim
+    claim = read(claim_text, service)
+    if claim.date != timestamp[:8]:
         raise _malformed(
-            f'Invalid credential date "{date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
+            f'Invalid credential date "{claim.date}". This date is not the same as X-Amz-Date: '
+            f'"{timestamp[:8]}".'
         )
-    if not _SIGNED_HEADERS.fullmatch(parts["SignedHeaders"]) or not _SIGNATURE.fullmatch(parts["Signature"]):
-        raise _malformed("the SignedHeaders or the Signature is mal-formed.")
+    if not _SIGNATURE.fullmatch(signature):
+        raise _malformed("the Signature is mal-formed.")
     return Authorization(
-        access_key=access_key,
+        access_key=claim.access_key,
         timestamp=timestamp,
         requested_at=requested_at,
+        date=claim.date,
+        region=claim.region,
+        scope=claim.scope,
+        service=service,
+        signed_headers=claim.signed_headers,
+        signature=signature,
+        payload_hash=_header_payload_hash(headers),
+    )
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """What a header says besides the signature: the same for all requests of a kind that a client sends on a
+    day."""
+
+    access_key: str
+    date: str
+    region: str
+    scope: str
+    signed_headers: tuple[str, ...]
+
+
+def _split_signature(text: str) -> tuple[str, str]:
+    """Return the components of a header without its signature, and the signature."""
+    claim, _, last = text.rpartition(",")
+    name, _, signature = last.strip(" ").partition("=")
+    if name == "Signature":
+        return claim, signature
+    parts = _header_parts(text, {"Credential", "SignedHeaders", "Signature"})
+    return f"Credential={parts['Credential']},SignedHeaders={parts['SignedHeaders']}", parts["Signature"]
+
+
+def _read_claim(text: str, service: str) -> _Claim:
+    parts = _header_parts(text, {"Credential", "SignedHeaders"})
+    access_key, date, region = _parse_credential(parts["Credential"], "AuthorizationHeaderMalformed", service)
+    if not _SIGNED_HEADERS.fullmatch(parts["SignedHeaders"]):
+        raise _malformed("the SignedHeaders are mal-formed.")
+    return _Claim(
+        access_key=access_key,
         date=date,
         region=region,
         scope=f"{date}/{region}/{service}/aws4_request",
-        service=service,
         signed_headers=tuple(parts["SignedHeaders"].split(";")),
-        signature=parts["Signature"],
-        payload_hash=_header_payload_hash(headers),
     )
+
+
+_recall_claim = lru_cache(maxsize=1024)(_read_claim)
 
 
 def _unsupported_mechanism(algorithm: str) -> S3Error:
@@ -127,14 +168,14 @@ def _unsupported_mechanism(algorithm: str) -> S3Error:
     )
 
 
-def _header_parts(text: str) -> dict[str, str]:
+def _header_parts(text: str, expected: set[str]) -> dict[str, str]:
     parts: dict[str, str] = {}
     for part in text.split(","):
         name, _, value = part.strip(" ").partition("=")
         if name in parts:
             raise _malformed(f"{name} is given twice.")
         parts[name] = value
-    if parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
+    if parts.keys() != expected:
         raise _malformed(
             "the authorization header requires three components: Credential, SignedHeaders, and Signature."
         )

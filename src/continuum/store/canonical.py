@@ -70,6 +70,9 @@ def _recode(text: str) -> str:
 def canonical_headers(names: Sequence[str], headers: Mapping[str, str]) -> str:
     """Return `name:value` lines for these lower-case names; runs of spaces become one. A missing header has
     no value."""
+    plain = "".join([f"{name}:{headers.get(name, '')}\n" for name in names])
+    if "\t" not in plain and "  " not in plain and ": " not in plain and " \n" not in plain:
+        return plain
     return "".join([f"{name}:{_header_value(headers.get(name, ''))}\n" for name in names])
 
 

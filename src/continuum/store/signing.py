@@ -14,7 +14,7 @@ decided here. Source: Amazon S3 API Reference,
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -121,37 +121,31 @@ def verify(
     _check_signed_headers(authorization, headers)
     key = signing_key(secret_key, authorization.date, authorization.region, authorization.service)
     prefix = f"{ALGORITHM}\n{authorization.timestamp}\n{authorization.scope}\n"
-    canonical = ""
-    for canonical in _canonical_requests(authorization, method, raw_path, raw_query, headers):
-        hashed = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
-        signature = hmac.digest(key, f"{prefix}{hashed}".encode("latin-1"), "sha256").hex()
-        if hmac.compare_digest(signature, authorization.signature):
-            return VerifiedRequest(
-                access_key=authorization.access_key,
-                signing_key=key,
-                seed_signature=signature,
-                scope=authorization.scope,
-                timestamp=authorization.timestamp,
-                payload_hash=authorization.payload_hash,
-            )
-    raise _does_not_match(authorization, prefix, canonical)
-
-
-def _canonical_requests(
-    authorization: Authorization, method: str, raw_path: bytes, raw_query: bytes, headers: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield the one canonical request, then, if it differs, the one that spells path and query as they
-    came."""
-    names = authorization.signed_headers
-    signed, payload_hash = ";".join(names), authorization.payload_hash
+    names, without = authorization.signed_headers, "X-Amz-Signature" if authorization.presigned else ""
     lines = canonical_headers(names, headers)
-    without = "X-Amz-Signature" if authorization.presigned else ""
+    end = f"{lines}\n{';'.join(names)}\n{authorization.payload_hash}"
     path, query = raw_path.decode("latin-1"), raw_query.decode("latin-1")
-    first = canonical_path(path), canonical_query(query, without=without)
-    yield canonical_request(method, *first, lines, signed=signed, payload_hash=payload_hash)
-    as_sent = path, sorted_query(query, without=without)
-    if as_sent != first:
-        yield canonical_request(method, *as_sent, lines, signed=signed, payload_hash=payload_hash)
+    first = f"{canonical_path(path)}\n{canonical_query(query, without=without)}"
+    canonical = f"{method}\n{first}\n{end}"
+    if not _matches(authorization, key, prefix, canonical):
+        as_sent = f"{path}\n{sorted_query(query, without=without)}"
+        canonical = f"{method}\n{as_sent}\n{end}"
+        if as_sent == first or not _matches(authorization, key, prefix, canonical):
+            raise _does_not_match(authorization, prefix, canonical)
+    return VerifiedRequest(
+        access_key=authorization.access_key,
+        signing_key=key,
+        seed_signature=authorization.signature,
+        scope=authorization.scope,
+        timestamp=authorization.timestamp,
+        payload_hash=authorization.payload_hash,
+    )
+
+
+def _matches(authorization: Authorization, key: bytes, prefix: str, canonical: str) -> bool:
+    hashed = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
+    signature = hmac.digest(key, f"{prefix}{hashed}".encode("latin-1"), "sha256").hex()
+    return hmac.compare_digest(signature, authorization.signature)
 
 
 def _check_time(authorization: Authorization, now: float) -> None:

@@ -14,7 +14,7 @@ from continuum.model.access import Acl, Asked, Decision, acl_allows, evaluate
 from continuum.model.access.grants import BUCKET_ACL_ACTIONS, OBJECT_ACL_ACTIONS
 from continuum.model.access.policies import ACCOUNT, BUCKET_ARN
 from continuum.model.errors import NotFoundError
-from continuum.model.objects import Bucket, Role, Version
+from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.circumstances import describe_request
@@ -37,15 +37,38 @@ _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 async def authorize(call: Call) -> None:
     """Raise `S3Error` `AccessDenied` unless the request may be done."""
     operation = call.routed.operation
-    for need in list_needs(call.routed, call.headers):
-        if operation in NO_BUCKET:
-            allowed = _may_without_bucket(call, need)
-        else:
-            allowed = await may(call, need)
-        if not allowed:
-            raise S3Error("AccessDenied")
+    if not _may_all_here(call):
+        for need in list_needs(call.routed, call.headers):
+            if operation in NO_BUCKET:
+                allowed = _may_without_bucket(call, need)
+            else:
+                allowed = await may(call, need)
+            if not allowed:
+                raise S3Error("AccessDenied")
     if "x-amz-expected-bucket-owner" in call.headers and call.bucket and operation not in NO_BUCKET:
         await _check_expected_owner(call)
+
+
+def _may_all_here(call: Call) -> bool:
+    """Whether no need of the request has to be looked at: they concern one bucket, which is known and where
+    the sender may do everything."""
+    if call.routed.operation in NO_BUCKET or "x-amz-copy-source" in call.headers:
+        return False
+    bucket = call.context.locations.recall_bucket(call.bucket)
+    return bucket is not None and may_all(call.user, bucket)
+
+
+def may_all(user: User, bucket: Bucket) -> bool:
+    """Whether a user may do everything in a bucket: owners and admins, where no policy can deny them
+    anything."""
+    if user.session_policy or not _is_owner(user, bucket):
+        return False
+    policy = open_rules(bucket).policy
+    return policy is None or not policy.denies
+
+
+def _is_owner(user: User, bucket: Bucket) -> bool:
+    return user.role is Role.ADMIN or (bucket.owner == user.name and not user.is_anonymous)
 
 
 async def require(call: Call, need: Need, request_tags: dict[str, str] | None = None) -> None:
@@ -73,7 +96,6 @@ async def may(call: Call, need: Need, request_tags: dict[str, str] | None = None
     bucket = await call.context.locations.get_bucket(need.bucket)
     rules = open_rules(bucket)
     user = call.user
-    is_owner = user.role is Role.ADMIN or (bucket.owner == user.name and not user.is_anonymous)
     if need.if_tagged and not await _has_tags(call, need):
         return True
     decision = Decision.SILENT
@@ -84,7 +106,7 @@ async def may(call: Call, need: Need, request_tags: dict[str, str] | None = None
             return False
         if rules.policy is not None:
             decision = evaluate(rules.policy, asked)
-    if is_owner:
+    if _is_owner(user, bucket):
         return decision is not Decision.DENY or need.action in _OF_OWNERS
     if decision is Decision.ALLOW and not (user.is_anonymous and rules.restricts_public):
         return True

@@ -169,9 +169,8 @@ def _has_digest(headers: Mapping[str, str]) -> bool:
 
 
 def _declared_values(headers: Mapping[str, str]) -> dict[str, str]:
-    cut = len(PREFIX)
-    values = {name[cut:]: value for name, value in headers.items() if name.startswith(PREFIX)}
-    return {_known(name): value for name, value in values.items() if name not in _NOT_VALUES}
+    names = [name[len(PREFIX) :] for name in headers if name.startswith(PREFIX)]
+    return {_known(name): headers[f"{PREFIX}{name}"] for name in names if name not in _NOT_VALUES}
 
 
 def _known(algorithm: str) -> str:
@@ -181,7 +180,9 @@ def _known(algorithm: str) -> str:
 
 
 def _announced(headers: Mapping[str, str]) -> list[str]:
-    names = [name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",")]
+    if "x-amz-trailer" not in headers:
+        return []
+    names = [name.strip().lower() for name in headers["x-amz-trailer"].split(",")]
     return [_known(name[len(PREFIX) :]) for name in names if name.startswith(PREFIX)]
 
 
@@ -230,10 +231,11 @@ class BodyChecksums:
         kept."""
         self._declared = declared
         self._kept = declared.algorithm or default
-        needed = {self._kept} - {""}
-        needed |= {"md5"} if declared.content_md5 is not None else set()
-        needed |= {"sha256"} if declared.content_sha256 is not None else set()
-        self._hashes = {name: _ALGORITHMS[name].start() for name in needed}
+        self._hashes = {self._kept: _ALGORITHMS[self._kept].start()} if self._kept else {}
+        if declared.content_md5 is not None and "md5" not in self._hashes:
+            self._hashes["md5"] = _ALGORITHMS["md5"].start()
+        if declared.content_sha256 is not None and "sha256" not in self._hashes:
+            self._hashes["sha256"] = _ALGORITHMS["sha256"].start()
         self._updates = [hashing.update for hashing in self._hashes.values()]
 
     def update(self, data: bytes | memoryview) -> None:

@@ -24,7 +24,7 @@ MAX_DAYS = 36_500  # a hundred years, S3's own bound
 
 NO_ATTRIBUTES = Attributes()
 
-_HEADERS = (MODE_HEADER, UNTIL_HEADER, HOLD_HEADER)
+_HEADERS = frozenset({MODE_HEADER, UNTIL_HEADER, HOLD_HEADER})
 
 
 class LockConfiguration(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ def require_configuration(bucket: Bucket) -> LockConfiguration:
 
 def is_lock_asked(headers: Mapping[str, str]) -> bool:
     """Whether a write asks for a retention or a legal hold."""
-    return any(name in headers for name in _HEADERS)
+    return not _HEADERS.isdisjoint(headers)
 
 
 def describe_lock(headers: Mapping[str, str], bucket: Bucket, now: float) -> Attributes:

@@ -169,7 +169,7 @@ async def write_body(
         exchange = await client.begin("PUT", key, bucket=bucket, query=query, length=length)
         checksums = await send_body(body, payload, exchange, sealer)
     call.context.counts.written_bytes += payload.length
-    return exchange.headers.get("etag", "").strip('"'), checksums
+    return exchange.etag, checksums
 
 
 async def send_body(

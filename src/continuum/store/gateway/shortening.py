@@ -13,10 +13,11 @@ from functools import partial
 import msgspec
 
 from continuum.model.errors import ContinuumError
-from continuum.model.objects import Replica, Role, User, Version
+from continuum.model.objects import Replica, User, Version
 from continuum.store.encryption.segments import Opener
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import format_attributes
+from continuum.store.gateway.authorizing import may_all
 from continuum.store.gateway.bodies import ReplyBody
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.connections import Connection, Request
@@ -26,7 +27,6 @@ from continuum.store.gateway.opening import OpenedBody, SealedRange, unlock_vers
 from continuum.store.gateway.operations.reads import SMALL_BYTES, SOURCE_SITE_HEADER
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import route
-from continuum.store.gateway.rules import open_rules
 from continuum.store.signing import parse_authorization, verify
 from continuum.store.stores.exchanges import Exchange
 
@@ -118,11 +118,7 @@ class ShortWay:
     def _may_read(self, user: User, name: str) -> bool:
         """Whether this is an owner or admin to whom nothing can be denied; all others go the usual way."""
         bucket = self._context.locations.recall_bucket(name)
-        if bucket is None or user.is_temporary:
-            return False
-        if bucket.settings and (policy := open_rules(bucket).policy) is not None and policy.denies:
-            return False
-        return user.role is Role.ADMIN or bucket.owner == user.name
+        return bucket is not None and not user.is_temporary and may_all(user, bucket)
 
     def _unlock(self, version: Version) -> Sealed | None:
         """Return what opens an encrypted object, if everything for it is at hand."""

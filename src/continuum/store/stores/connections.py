@@ -19,8 +19,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?=[ \r]|$)")
 _FRAMING_HEADERS = re.compile(
-    rb"\r\n(content-length|transfer-encoding|connection)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)",
-    re.IGNORECASE,
+    rb"\r\n((?i:content-length|transfer-encoding|connection))[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)"
 )
 
 

@@ -9,12 +9,14 @@ An exchange that fails after its reply began tells its sink (`fail`); a short bo
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 from continuum.model.errors import ContinuumError, UnavailableError
 
 MAX_GATHERED_BYTES = 32 * 1024 * 1024
+_ETAG = re.compile(rb'\r\n(?i:etag)[ \t]*:[ \t]*"?([^"\r\n]*)')
 
 
 class StoreUnavailableError(UnavailableError):
@@ -168,6 +170,12 @@ class Exchange:
         if self._headers is None:
             self._headers = parse_headers(self.raw_head)
         return self._headers
+
+    @property
+    def etag(self) -> str:
+        """The ETag of the reply without quotes, empty if it has none; does not read the other headers."""
+        found = _ETAG.search(self.raw_head)
+        return found[1].decode("latin-1").strip() if found is not None else ""
 
     # ---- the request ----
 

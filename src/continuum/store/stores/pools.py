@@ -6,6 +6,7 @@ not go on for `reply_s` is given up, an idle connection is closed before the sto
 """
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from typing import Any
@@ -19,6 +20,7 @@ from continuum.store.stores.connections import StoreConnection
 from continuum.store.stores.exchanges import StoreUnreachableError
 
 WATCH_EVERY_S = 0.5
+UNIX_SEND_BYTES = 1024 * 1024  # four pieces as the event loop reads them
 
 
 class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,12 @@ def parse_endpoint(endpoint: str) -> Address:
     return Address(
         host_header=name if default else f"{name}:{port}", host=parts.hostname, port=port, is_tls=is_tls
     )
+
+
+def _enlarge(transport: Any) -> None:
+    """Let the kernel take a whole piece of a body at once: its default for unix sockets is less than a piece,
+    so that each would be written in parts, with a wait between. (Of TCP it adapts the size by itself.)"""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_SEND_BYTES)
 
 
 class Pool:
@@ -161,6 +169,8 @@ class Pool:
         finally:
             self._connecting -= 1
         transport.set_write_buffer_limits(high=self._limits.buffer_bytes)
+        if self._address.socket_path:
+            _enlarge(transport)
         self._open.add(connection)
         self._ensure_watched(loop)
         return connection

@@ -138,6 +138,12 @@ class StoreClient:
         length: int,
     ) -> bytes:
         name = self.store.bucket if bucket is None else bucket
+        has_body = length > 0 or method in {"PUT", "POST"}
+        if key and not query and not headers and self.store.addressing != VIRTUAL:
+            path = encode_path(f"/{name}/{key}")
+            return self._plain_heads.format(
+                method, path, time.time(), body_bytes=length if has_body else None
+            )
         if self.store.addressing == VIRTUAL:
             path, host = encode_path(f"/{key}"), f"{name}.{self._host}"
         else:
@@ -159,7 +165,7 @@ class StoreClient:
                 now=time.time(),
             )
         )
-        if length or method in {"PUT", "POST"}:
+        if has_body:
             sent["content-length"] = str(length)
         target = f"{path}?{raw_query}" if raw_query else path
         lines = "".join([f"{field}: {value}\r\n" for field, value in sent.items()])
@@ -192,7 +198,7 @@ class StoreClient:
         connection = None if self.store.addressing == VIRTUAL else self._pool.find_idle()
         if connection is None:
             return None
-        head = self._plain_heads.format(encode_path(f"/{bucket}/{key}"), time.time())
+        head = self._plain_heads.format("GET", encode_path(f"/{bucket}/{key}"), time.time())
         exchange = connection.begin("GET", head, 0)
         exchange.flush_head()
         return exchange

@@ -1,4 +1,4 @@
-"""The fast way to sign a plain GET gives what the general way gives."""
+"""The fast way to sign a plain GET or PUT gives what the general way gives."""
 
 import pytest
 from hypothesis import given
@@ -21,14 +21,18 @@ STORE = Store(
 )
 
 
-@given(st.text(min_size=1, max_size=30), st.lists(st.integers(0, 2**31), min_size=1, max_size=4))
-def test_it_signs_as_the_general_way_does(key: str, instants: list[int]) -> None:
+@given(
+    st.sampled_from(["GET", "PUT"]),
+    st.text(min_size=1, max_size=30),
+    st.lists(st.integers(0, 2**31), min_size=1, max_size=4),
+)
+def test_it_signs_as_the_general_way_does(method: str, key: str, instants: list[int]) -> None:
     heads = PlainHeads(STORE, "localhost")
     for now in instants:
         path = encode_path(f"/b/{key.encode(errors='replace').decode()}")
-        head = heads.format(path, float(now)).decode()
+        head = heads.format(method, path, float(now)).decode()
         signed = sign(
-            "GET",
+            method,
             path,
             "",
             {"host": "localhost"},
@@ -37,9 +41,14 @@ def test_it_signs_as_the_general_way_does(key: str, instants: list[int]) -> None
             region="eu-central-1",
             now=now,
         )
-        assert head.startswith(f"GET {path} HTTP/1.1\r\nhost: localhost\r\n")
+        assert head.startswith(f"{method} {path} HTTP/1.1\r\nhost: localhost\r\n")
         assert head.endswith(f"authorization: {signed['authorization']}\r\n\r\n")
         assert f"x-amz-date: {signed['x-amz-date']}\r\n" in head
+
+
+def test_the_length_of_a_body_stands_at_the_end() -> None:
+    head = PlainHeads(STORE, "localhost").format("PUT", "/b/k", 1.0, body_bytes=0).decode()
+    assert head.endswith("\r\ncontent-length: 0\r\n\r\n")
 
 
 def test_the_secret_does_not_show() -> None:
