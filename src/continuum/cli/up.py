@@ -45,6 +45,14 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
             show_default="as before, else development",
         ),
     ] = "",
+    store: Annotated[
+        str,
+        typer.Option(
+            help="Kind of the sites' stores: seaweedfs, directory (plain files) or directory:/path; with "
+            "commas, one site's as edge=directory.",
+            show_default="as before, else seaweedfs",
+        ),
+    ] = "",
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the terminal; Ctrl-C stops everything.")
     ] = False,
@@ -61,11 +69,13 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
     * `continuum up --home /data/c --hub-port 3001 --gateway-ports 9002,9003`
 
     * `continuum up --sites lab,edge,cloud --policy copy_on_read`
+
+    * `continuum up --store edge=directory:/data/edge`
     """
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
-        if sites or hub_port is not None or gateway_ports or policy or profile:
+        if sites or hub_port is not None or gateway_ports or policy or profile or store:
             raise ConflictError(
                 f"the continuum in {chosen.path} is already up; options count when it starts",
                 hint="`continuum down`, then the same command again",
@@ -78,6 +88,7 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         gateway_ports=_ports(gateway_ports),
         policy=policy,
         profile=profile,
+        stores=tuple(_words(store)),
     )
     display = Display(chosen, is_quiet=as_json)
     with display:

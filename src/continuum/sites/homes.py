@@ -30,7 +30,8 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
 
     `policy` says where gateways put objects; `profile` is `development` (plain HTTP gateways on loopback
     allowed) or `release`. `ports` are the internal ports that were chosen at the first `up`, by name
-    (`backbone`, `store.edge.s3`).
+    (`backbone`, `store.edge.s3`). `stores` says of each site what its store is (`seaweedfs`, `directory`,
+    `directory:/path`); one that is not there has SeaweedFS.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     policy: str = "write_local"
     ports: dict[str, int] = {}
+    stores: dict[str, str] = {}
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from continuum.store.directories.settings import (
+        DirectoryKeys,
+        DirectorySettings,
+        format_directory_settings,
+    )
     from continuum.store.encryption.masterkeys import ensure_master_keys
     from continuum.store.encryption.rotating import (
         Rewrapped,
@@ -113,6 +118,8 @@ __all__ = [
     "DescribeStores",
     "DetachBucket",
     "Detaching",
+    "DirectoryKeys",
+    "DirectorySettings",
     "Finding",
     "FolderEnd",
     "GatewaySettings",
@@ -170,6 +177,7 @@ __all__ = [
     "Users",
     "add_master_key",
     "ensure_master_keys",
+    "format_directory_settings",
     "format_request",
     "generate",
     "list_master_keys",
@@ -204,6 +212,8 @@ _HOMES = {
     "DescribeStores": "locator.messages",
     "DetachBucket": "locator.messages",
     "Detaching": "locator.messages",
+    "DirectoryKeys": "directories.settings",
+    "DirectorySettings": "directories.settings",
     "Finding": "locator.messages",
     "FolderEnd": "transfers.folders",
     "GatewaySettings": "gateway.settings",
@@ -261,6 +271,7 @@ _HOMES = {
     "Users": "locator.messages",
     "add_master_key": "encryption.rotating",
     "ensure_master_keys": "encryption.masterkeys",
+    "format_directory_settings": "directories.settings",
     "format_request": "simulations.traces",
     "generate": "simulations.generating",
     "list_master_keys": "encryption.rotating",

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from backbone_server import BackboneServer
+from directory_store import DirectoryStoreProcess
 from plain_store import PlainStore
 
 from continuum.backbone import Backbone
@@ -121,13 +122,18 @@ class Wire:
                     return
 
 
+def make_store(folder: Path, kind: str) -> PlainStore | DirectoryStoreProcess:
+    """Return a store to be started: SeaweedFS, or a `directory` store."""
+    return DirectoryStoreProcess(folder) if kind == "directory" else PlainStore(folder)
+
+
 class Site:
     """A store and the two wires to it: `near` for the own gateway, `far` for those of other sites."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, kind: str) -> None:
         folder.mkdir(parents=True)
         self.name = name
-        self.plain = PlainStore(folder)
+        self.plain = make_store(folder, kind)
         self.near: Wire
         self.far: Wire
 
@@ -165,12 +171,14 @@ class Site:
 
 class Rig:
     """Sites `edge` and `cloud`. `gateway(site)` gives a running gateway, `client(site)` an S3 client for
-    it."""
+    it. Their stores are SeaweedFS, or of the `kind` that is given (all tests of gateways can be run with
+    another one, which `CONTINUUM_TEST_STORE` names)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, kind: str = "") -> None:
         self.folder = folder
         self.nats = BackboneServer(folder)
-        self.sites = {name: Site(name, folder / name) for name in ("edge", "cloud")}
+        kind = kind or os.environ.get("CONTINUUM_TEST_STORE", "")
+        self.sites = {name: Site(name, folder / name, kind) for name in ("edge", "cloud")}
         self.gateways: dict[str, Gateway] = {}
         self.admin: User
         self.locator: Locator

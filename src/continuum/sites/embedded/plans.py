@@ -16,7 +16,9 @@ from continuum.security import IdentityFiles, identity_files
 from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
 from continuum.sites.embedded import nats, seaweedfs
+from continuum.sites.embedded.directories import plan_directory_store
 from continuum.sites.embedded.seaweedfs import PlannedStore, StoreSecrets
+from continuum.sites.embedded.stores import SEAWEEDFS, find_root, is_directory
 from continuum.sites.homes import Continuum, Home, SiteAddress
 from continuum.sites.hubs import HubSettings, UserFile
 from continuum.sites.supervision.plans import (
@@ -34,7 +36,7 @@ LINK_LATENCY_S = 0.0002
 
 
 class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
-    """A site to be: its gateway's port, what it offers to tasks, and the secrets of its store."""
+    """A site to be: its gateway's port, what it offers to tasks, its store's kind and secrets."""
 
     name: str
     kind: str
@@ -42,6 +44,7 @@ class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
     computing_units: int
     memory_bytes: int
     store: StoreSecrets
+    store_kind: str = SEAWEEDFS
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +119,7 @@ def describe(settings: EmbeddedSettings) -> Continuum:
         profile=settings.profile,
         policy=settings.policy.value,
         ports=settings.ports,
+        stores={site.name: site.store_kind for site in settings.sites},
     )
 
 
@@ -155,11 +159,28 @@ def _backbone(settings: EmbeddedSettings) -> PlannedProcess:
 
 def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
     name = f"store.{site.name}"
+    folder = settings.home / "sites" / site.name
+    if is_directory(site.store_kind):
+        return plan_directory_store(
+            name=name,
+            site=site.name,
+            bucket=seaweedfs.BUCKET,
+            root=find_root(site.store_kind, folder),
+            settings_file=folder / "store-settings.json",
+            socket_folder=settings.run_folder,
+            home=settings.home,
+            python=settings.python,
+            port=settings.ports[f"{name}.s3"],
+            secrets=site.store,
+            identity=_identity(settings, name),
+            ca_pem=settings.ca_pem,
+            inherited=settings.environment,
+        )
     return seaweedfs.plan_store(
         name=name,
         site=site.name,
         bucket=seaweedfs.BUCKET,
-        folder=settings.home / "sites" / site.name,
+        folder=folder,
         socket_folder=settings.run_folder,
         weed=settings.weed,
         ports={port: settings.ports[f"{name}.{port}"] for port in seaweedfs.STORE_PORT_NAMES},

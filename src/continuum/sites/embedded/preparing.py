@@ -17,7 +17,8 @@ from continuum.model.sites import SiteKind, parse_site_name
 from continuum.security import create_identity
 from continuum.sites.embedded import ports as port_choice
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
-from continuum.sites.embedded.seaweedfs import STORE_PORT_NAMES, ensure_store_secrets
+from continuum.sites.embedded.seaweedfs import ensure_store_secrets
+from continuum.sites.embedded.stores import choose_stores, is_directory, port_names
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 from continuum.store import ensure_master_keys
@@ -39,6 +40,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway_ports: tuple[int, ...] = ()
     policy: str = ""
     profile: str = ""
+    stores: tuple[str, ...] = ()
 
 
 def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
@@ -47,11 +49,17 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
     `tell` is called with what a person should know. Raises `ContinuumError` with a hint when something is
     missing or taken. Nothing is running yet when it returns.
     """
-    nats_server, weed = find_binary("nats-server"), find_binary("weed")
+    nats_server = find_binary("nats-server")
     before = _find_before(home)
     names = _choose_sites(options, before)
+    stores = choose_stores(
+        options.stores,
+        before.stores if before is not None else {},
+        [site.name for site in before.sites] if before is not None else [],
+        names,
+    )
     hub_port, gateway_ports = _choose_outer_ports(options, before, names)
-    ports = _choose_inner_ports(before, names, {hub_port, *gateway_ports}, tell)
+    ports = _choose_inner_ports(before, stores, {hub_port, *gateway_ports}, tell)
     run_folder = choose_run_folder(home.path)
     create_identity(home.path, "hub", "hub")
     ensure_master_keys(home.master_keys_file)
@@ -61,14 +69,14 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         run_folder=run_folder,
         profile=_choose_profile(options, before),
         policy=_choose_policy(options, before),
-        sites=_describe_sites(home, names, gateway_ports),
+        sites=_describe_sites(home, stores, gateway_ports),
         hub_port=hub_port,
         ports=ports
         | {"hub": hub_port}
         | {f"gateway.{name}": port for name, port in zip(names, gateway_ports, strict=True)},
         python=Path(sys.executable),
         nats_server=nats_server,
-        weed=weed,
+        weed=Path("weed") if all(map(is_directory, stores.values())) else find_binary("weed"),
         ca_pem=home.ca_file.read_text(),
         environment=inherit_environment(os.environ, home),
     )
@@ -163,10 +171,10 @@ def port_taken(owner: str, port: int) -> UnavailableError:
 
 
 def _choose_inner_ports(
-    before: Continuum | None, names: tuple[str, ...], taken: set[int], tell: Tell
+    before: Continuum | None, stores: Mapping[str, str], taken: set[int], tell: Tell
 ) -> dict[str, int]:
     earlier = dict(before.ports) if before is not None else {}
-    needed = ["backbone", *(f"store.{name}.{port}" for name in names for port in STORE_PORT_NAMES)]
+    needed = ["backbone", *(f"store.{n}.{port}" for n, kind in stores.items() for port in port_names(kind))]
     missing = []
     for key in needed:
         port = earlier.get(key)
@@ -181,9 +189,11 @@ def _choose_inner_ports(
     return earlier | fresh
 
 
-def _describe_sites(home: Home, names: tuple[str, ...], gateway_ports: list[int]) -> tuple[EmbeddedSite, ...]:
-    units = max(1, len(os.sched_getaffinity(0)) // len(names))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(names)
+def _describe_sites(
+    home: Home, stores: Mapping[str, str], gateway_ports: list[int]
+) -> tuple[EmbeddedSite, ...]:
+    units = max(1, len(os.sched_getaffinity(0)) // len(stores))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(stores)
     return tuple(
         EmbeddedSite(
             name=name,
@@ -192,8 +202,9 @@ def _describe_sites(home: Home, names: tuple[str, ...], gateway_ports: list[int]
             computing_units=units,
             memory_bytes=memory,
             store=ensure_store_secrets(home.site_folder(name) / "store-secrets.json"),
+            store_kind=kind,
         )
-        for name, port in zip(names, gateway_ports, strict=True)
+        for (name, kind), port in zip(stores.items(), gateway_ports, strict=True)
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from continuum.model.errors import UnavailableError
 from continuum.store.gateway.connections import Connection, Request
@@ -56,6 +57,17 @@ class GatewayServer:
         self._watch(loop)
         chosen: int = listener.getsockname()[1]
         return chosen
+
+    async def listen_at(self, path: Path) -> None:
+        """Listen on a unix socket."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_unix_server(
+                lambda: Connection(self), path=str(path), backlog=BACKLOG
+            )
+        except OSError as problem:
+            raise UnavailableError(f"cannot listen at {path}: {problem.strerror or problem}") from problem
+        self._watch(loop)
 
     def admit(self, connection: Connection) -> bool:
         """Whether one more connection is welcome."""

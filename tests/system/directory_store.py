@@ -1,0 +1,66 @@
+"""A directory store in a process of its own, in the manner of `PlainStore`, for tests that need a store."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from continuum.store import DirectoryKeys, DirectorySettings, format_directory_settings
+
+
+class DirectoryStoreProcess:
+    """`start` it; then `endpoint`, `access_key`, `secret_key`; `kill` it as a crash does; `stop` it.
+
+    `root` is the folder that is served.
+    """
+
+    access_key = "test"
+    secret_key = "test-secret"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self.root = folder / "served"
+        self.endpoint = ""
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        self.root.mkdir(exist_ok=True)
+        file = self._folder / "directory.json"
+        file.write_bytes(format_directory_settings(self._settings()))
+        with (self._folder / "directory.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "continuum.store.directories", "--settings", str(file)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("ready "), (self._folder / "directory.log").read_text()[-2000:]
+        self.endpoint = line.split()[1]
+
+    def _settings(self) -> DirectorySettings:
+        return DirectorySettings(
+            name="test",
+            folder=self.root,
+            keys=(DirectoryKeys(access_key=self.access_key, secret_key=self.secret_key),),
+            listen_port=int(self.endpoint.rpartition(":")[2] or 0),
+            min_free_bytes=0,
+        )
+
+    def kill(self) -> None:
+        """Let it die at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+    def stop(self) -> None:
+        """End it."""
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        """What it said."""
+        return (self._folder / "directory.log").read_text()
