@@ -130,10 +130,16 @@ class Backbone:
         Raises `BackboneUnavailableError`.
         """
         backbone = cls(settings)
-        await backbone._open(wait_s)
+        await backbone.open(wait_s)
         return backbone
 
-    async def _open(self, wait_s: float) -> None:
+    def open_later(self) -> None:
+        """Connect as soon as the server is there; until then requests raise `BackboneUnavailableError`."""
+        self._is_open = True
+        self._replacing = asyncio.ensure_future(self._replace())
+
+    async def open(self, wait_s: float = 0.0) -> None:
+        """Connect as `connect` does."""
         self._give_up_at = asyncio.get_running_loop().time() + wait_s
         await self._connect()
         self._is_open = True

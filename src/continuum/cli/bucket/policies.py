@@ -10,6 +10,7 @@ from rich.table import Table
 
 from continuum.backbone import Backbone
 from continuum.cli.asking import ask
+from continuum.cli.bucket.journals import print_journals
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import InvalidInputError
 from continuum.model.policies.amounts import format_duration
@@ -24,9 +25,20 @@ from continuum.model.policies.documents import (
     read_continuum_policy,
     resolve,
 )
-from continuum.model.policies.explaining import explain_policy
+from continuum.model.policies.explaining import ExplainedPolicy, explain_policy
 from continuum.sites import Home
-from continuum.store import GetLag, GetPolicy, Lag, LocatorClient, Placed, PlaceObjects, Policies, SetPolicy
+from continuum.store import (
+    GetJournals,
+    GetLag,
+    GetPolicy,
+    Journals,
+    Lag,
+    LocatorClient,
+    Placed,
+    PlaceObjects,
+    Policies,
+    SetPolicy,
+)
 
 EVERYWHERE = "."  # cannot be a bucket
 PAGE = 200
@@ -134,6 +146,8 @@ def _show(found: Policies, bucket: str, *, is_explained: bool, as_json: bool) ->
         return
     own = document if isinstance(document, BucketPolicy) else BucketPolicy()
     fields = explain_policy(resolve(own, read_continuum_policy(found.continuum), key=""))
+    if own.disconnected is not None:
+        fields += (ExplainedPolicy(name="disconnected", value=own.disconnected, origin="the bucket"),)
     if as_json:
         print_json(fields)
         return
@@ -150,11 +164,18 @@ def status(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which copies of a bucket's objects wait to be made, since when, and what went wrong."""
-    lag: Lag = ask(open_home(home), lambda backbone: LocatorClient(backbone).ask(GetLag(bucket=name)))
+    """Show which copies of a bucket's objects wait to be made, since when, and what went wrong; what gateways
+    wrote without the hub and waits to be replayed; and which writes met others."""
+
+    async def question(backbone: Backbone) -> tuple[Lag, Journals]:
+        locator = LocatorClient(backbone)
+        return await locator.ask(GetLag(bucket=name)), await locator.ask(GetJournals(bucket=name))
+
+    lag, journals = ask(open_home(home), question)
     if as_json:
-        print_json(lag)
+        print_json(msgspec.to_builtins(lag) | msgspec.to_builtins(journals))
         return
+    print_journals(journals)
     if not lag.stores:
         typer.echo("all copies that the policy asked for are there")
         return

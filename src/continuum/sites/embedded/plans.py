@@ -288,6 +288,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         peer_store=store.peer,
         policy=settings.policy,
         master_keys_file=Home(settings.home).master_keys_file,
+        state_folder=settings.home / "sites" / site.name / "gateway",
     )
 
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import msgspec
+
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Setting
@@ -16,6 +18,7 @@ from continuum.store.gateway.calls import Context
 from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.disconnected import Standin
 from continuum.store.gateway.handling import Handler
 from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
@@ -29,6 +32,7 @@ from continuum.store.gateway.vaults import Vault, open_vault
 
 log = logging.getLogger(__name__)
 
+ALONE_WAIT_S = 2.0  # how long a gateway that can serve without the hub waits for it when it starts
 START_WAIT_S = 20.0  # less than a supervisor waits, so that the reason is told
 _RETRY_S = 0.1
 
@@ -49,6 +53,7 @@ class Gateway:
         self._vault: Vault = open_vault(settings, os.environ)
         self._backbone: Backbone | None = None
         self._locations: Locations | None = None
+        self._standin: Standin | None = None
         self._peers: Peers | None = None
         self._copier: Copier | None = None
         self._discarding: Discarding | None = None
@@ -72,16 +77,7 @@ class Gateway:
     async def _start(self, deadline: float, wait_s: float) -> None:
         settings = self.settings
         limits = settings.limits
-        self._backbone = await Backbone.connect(settings.backbone, wait_s=wait_s)
-        self._locations = locations = Locations(
-            self._backbone,
-            site=settings.site,
-            gateway=settings.gateway,
-            store=settings.peer_store or settings.own_store,
-            max_versions=limits.versions,
-            users=settings.users,
-        )
-        await self._patiently(locations.open, deadline)
+        self._locations = locations = await self._connect(deadline, wait_s)
         self._peers = peers = Peers(settings.own_store, locations, limits)
         await self._patiently(peers.own.ensure_bucket, deadline)
         self._discarding = Discarding(peers, locations)
@@ -102,9 +98,11 @@ class Gateway:
             discarding=self._discarding,
             vault=self._vault,
         )
-        await self._listen(
-            Handler(context, domain=settings.domain), ShortWay(context, domain=settings.domain)
-        )
+        handler = Handler(context, domain=settings.domain, standin=self._standin)
+        if self._standin is not None:
+            meanwhile = self._make_meanwhile(context, self._standin)
+            await self._standin.start(peers, handler.handle, meanwhile.handle)
+        await self._listen(handler, ShortWay(context, domain=settings.domain))
         collector = Collector(peers.own, locations, self.counts, every_s=limits.collect_every_s)
         self._collecting = asyncio.create_task(collector.run())
         self._attending = asyncio.create_task(Attendant(context, every_s=limits.attend_every_s).run())
@@ -113,13 +111,56 @@ class Gateway:
         )
         self._replicating = asyncio.create_task(replicator.run())
 
+    async def _connect(self, deadline: float, wait_s: float) -> Locations:
+        """Connect to the backbone and open a session; what is kept for a time without the hub is served
+        without waiting for it for long."""
+        settings = self.settings
+        self._backbone = backbone = Backbone(settings.backbone)
+        locations = Locations(
+            backbone,
+            site=settings.site,
+            gateway=settings.gateway,
+            store=settings.peer_store or settings.own_store,
+            max_versions=settings.limits.versions,
+            users=settings.users,
+        )
+        if settings.state_folder is not None:
+            self._standin = Standin(settings, settings.state_folder, locations)
+        can_serve = self._standin is not None and await self._standin.load()
+        if not can_serve:
+            await backbone.open(wait_s)
+            await self._patiently(locations.open, deadline)
+            return locations
+        try:
+            await backbone.open(ALONE_WAIT_S)
+        except UnavailableError:
+            backbone.open_later()
+        try:
+            await self._patiently(locations.open, asyncio.get_running_loop().time() + ALONE_WAIT_S)
+        except UnavailableError:
+            log.warning("the hub does not answer; serving what is known of buckets that allow it")
+            locations.open_later()
+        return locations
+
+    def _make_meanwhile(self, context: Context, standin: Standin) -> Handler:
+        """Return what answers over the local index while the hub is away."""
+        local = standin.local
+        discarding = Discarding(context.peers, local)
+        meanwhile = msgspec.structs.replace(context, locations=local, discarding=discarding)
+        return Handler(meanwhile, domain=self.settings.domain)
+
     async def _listen(self, handler: Handler, short_way: ShortWay) -> None:
         settings = self.settings
         tls = None
         if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
             tls = server_context(settings.tls_certificate_file, settings.tls_key_file)
+        standin = self._standin
         self._server = GatewayServer(
-            handler.handle, short_way.take, handler.refuse, settings.limits, self.counts
+            handler.handle if standin is None else standin.handle,
+            short_way.take if standin is None else standin.unless_needed(short_way.take),
+            handler.refuse,
+            settings.limits,
+            self.counts,
         )
         self.port = await self._server.listen(
             settings.listen_host, settings.listen_port, tls=tls, shared=self._shared_port
@@ -158,7 +199,8 @@ class Gateway:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        for part in (self._copier, self._discarding, self._locations, self._peers, self._backbone):
+        parts = (self._copier, self._discarding, self._locations, self._peers, self._backbone)
+        for part in (self._standin, *parts):
             if part is not None:
                 await _close(part)
 

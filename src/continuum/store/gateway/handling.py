@@ -8,6 +8,7 @@ process, nor another request.
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,7 @@ from continuum.store.gateway.authorizing import authorize, conceal
 from continuum.store.gateway.bodies import ClientGoneError
 from continuum.store.gateway.calls import Call, Context
 from continuum.store.gateway.connections import Request
+from continuum.store.gateway.disconnected import Standin
 from continuum.store.gateway.framing import FramingError
 from continuum.store.gateway.hoisting import hoist_headers
 from continuum.store.gateway.metrics import format_metrics
@@ -48,9 +50,10 @@ _PRESIGNED = b"X-Amz-Signature="
 class Handler:
     """Answers requests."""
 
-    def __init__(self, context: Context, *, domain: str) -> None:
+    def __init__(self, context: Context, *, domain: str, standin: Standin | None = None) -> None:
         self._context = context
         self._domain = domain
+        self._standin = standin
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation."""
@@ -141,7 +144,13 @@ class Handler:
         locator = self._context.locations.has_lease
         stores = {name: client.is_available() for name, client in self._context.peers.known.items()}
         well = locator and stores.get(self._context.own.store.name, False)
-        page = {"status": "ok" if well else "degraded", "locator": locator, "stores": stores}
+        page: dict[str, Any] = {
+            "status": "ok" if well else "degraded",
+            "locator": locator,
+            "stores": stores,
+        }
+        if self._standin is not None:
+            page["disconnected"] = self._standin.describe()
         return Reply(
             status=200 if well else 503,
             headers={"Content-Type": "application/json"},

@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,6 +24,7 @@ from continuum.store.locator.client import LocatorClient
 from continuum.store.locator.messages import (
     CloseSession,
     Commit,
+    Delete,
     Empty,
     FindUser,
     GetBucket,
@@ -55,6 +56,30 @@ class PhysicalKey(msgspec.Struct, frozen=True):
     key: str
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """What the locator's clock said when the lease was renewed last, somewhere between two instants of the
+    own one."""
+
+    now: float
+    asked_at: float
+    answered_at: float
+
+
+class Standby(Protocol):
+    """Who is to know what passes here, and takes over commits that the hub leaves unanswered."""
+
+    def learn(self, answer: Version | Bucket | User) -> None:
+        """The locator said this."""
+
+    def doubt(
+        self, keys: Iterable[tuple[str, str]], users: Iterable[str] = (), *, is_deletion: bool = False
+    ) -> None:
+        """These changed, or are about to."""
+
+    async def take_over(self, request: Commit) -> Version | None:
+        """Publish what the hub did not answer; None if that is not allowed."""
+
+
 class Locations:
     """`await open()`, ask, `await close()`."""
 
@@ -81,6 +106,8 @@ class Locations:
         self._counter = 0
         self._renewing: asyncio.Task[None] | None = None
         self.round_trips = 0
+        self.standin: Standby | None = None
+        self.heard = Heard(0.0, 0.0, 0.0)
 
     @property
     def session_id(self) -> str:
@@ -99,6 +126,10 @@ class Locations:
         await self._open_session()
         self._renewing = asyncio.create_task(self._keep_session())
 
+    def open_later(self) -> None:
+        """Open a session as soon as the locator answers."""
+        self._renewing = asyncio.create_task(self._keep_session())
+
     async def close(self) -> None:
         """Say goodbye: nothing of this session is in flight any more."""
         if self._renewing is not None:
@@ -111,10 +142,11 @@ class Locations:
 
     async def _open_session(self) -> None:
         self._memory.end()
-        sent_at = time.monotonic()
+        sent_at, asked_at = time.monotonic(), time.time()
         session: Session = await self._locator.ask(self._introduction)
         await self._listen(session)
         self._session, self._counter = session, 0
+        self.heard = Heard(session.now, asked_at, time.time())
         self._memory.renew(sent_at, session.lease_s)
         log.info("opened session %s…", session.session_id[:6])
 
@@ -128,6 +160,8 @@ class Locations:
 
     async def _invalidate(self, message: Invalidate) -> Empty:
         self._memory.invalidate(message.keys, message.users)
+        if self.standin is not None:
+            self.standin.doubt(message.keys, message.users)
         return Empty()
 
     async def _keep_session(self) -> None:
@@ -147,13 +181,14 @@ class Locations:
         if self._session is None:
             await self._reopen()
             return
-        sent_at = time.monotonic()
+        sent_at, asked_at = time.monotonic(), time.time()
         renewed: Session = await self._locator.ask(
             RenewSession(session_id=self._session.session_id), timeout_s=max(lease_s / 3, _RETRY_S)
         )
         if renewed.hub_epoch != self._session.hub_epoch:
             self._memory.forget_all()
         self._session = renewed
+        self.heard = Heard(renewed.now, asked_at, time.time())
         self._memory.renew(sent_at, renewed.lease_s)
 
     async def _reopen(self) -> None:
@@ -195,6 +230,10 @@ class Locations:
         """Return a user if they are known for certain without asking."""
         given = self._given_users.get(access_key)
         return given or self._memory.find_user(access_key, time.monotonic())
+
+    def find_given_user(self, access_key: str) -> User | None:
+        """Return a user whom the settings let in."""
+        return self._given_users.get(access_key)
 
     async def look_up(self, bucket: str, key: str, version_id: str = "") -> Version:
         """Return a version, which may be a delete marker.
@@ -258,6 +297,8 @@ class Locations:
             return await self.ask(msgspec.structs.replace(request, session_id=""))
         finally:
             self._memory.answer(question, answer)
+        if self.standin is not None:
+            self.standin.learn(answer)
         return answer
 
     async def get_upload(self, bucket: str, key: str, upload_id: str) -> Upload:
@@ -271,6 +312,11 @@ class Locations:
         found: Upload = await self.ask(GetUpload(bucket=bucket, key=key, upload_id=upload_id))
         self.remember_upload(found)
         return found
+
+    def recall_upload(self, upload_id: str) -> Upload | None:
+        """Return an upload that was used here lately; it may have ended."""
+        known = self._uploads.get(upload_id)
+        return known[0] if known is not None else None
 
     def remember_upload(self, upload: Upload) -> None:
         """An upload was begun here."""
@@ -305,6 +351,9 @@ class Locations:
             try:
                 return await self._commit(request, place)
             except UnavailableError:
+                taken = await self.standin.take_over(request) if self.standin is not None else None
+                if taken is not None:
+                    return taken
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_RETRY_S)
@@ -319,6 +368,8 @@ class Locations:
             published = committed
         finally:
             self._memory.settle(question, published)
+        if self.standin is not None:
+            self.standin.learn(committed)
         return committed
 
     async def change(self, request: Any, *keys: tuple[str, str]) -> Any:
@@ -328,6 +379,8 @@ class Locations:
             return await self.ask(request)
         finally:
             self._memory.invalidate(keys)
+            if self.standin is not None:
+                self.standin.doubt(keys, is_deletion=isinstance(request, Delete))
 
 
 def _retrieve(task: "asyncio.Task[Any]") -> None:

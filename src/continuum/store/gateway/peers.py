@@ -70,6 +70,10 @@ class Peers:
                 await self._take(found)
                 self._refreshed_at = time.monotonic()
 
+    async def learn(self, found: Stores) -> None:
+        """Take a list that was kept, until there is a newer one."""
+        await self._take(found)
+
     async def _take(self, found: Stores) -> None:
         for store in found.stores:
             client = self._clients.get(store.name)

@@ -30,6 +30,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     a DeleteObjects of 1,000 keys of 1,024 bytes is 2 MiB of XML at most. `buffer_bytes`: how much of a body
     may wait in the gateway for a slow side, per connection and direction. `versions`: how many looked-up
     versions are remembered (about 1 KiB each). `scan_page`: how many objects a scan of a store takes at once.
+    `learn_every_s`: how often it is asked which buckets accept writes while the hub is away, and (less
+    often for large ones) what is in them.
+    `journal_records`: how many changes may wait for the hub.
     """
 
     header_bytes: int = 32 * 1024
@@ -47,6 +50,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stop_s: float = 10.0
     collect_every_s: float = 3.0
     attend_every_s: float = 1.0
+    learn_every_s: float = 5.0
+    journal_records: int = 100_000
     scan_page: int = 500
 
 
@@ -62,7 +67,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host. `master_keys_file`
     holds the keys that wrap those of encrypted objects, the same for all gateways of a continuum (None: the
     environment variable `CONTINUUM_STORE_MASTER_KEYS`; without either nothing can be encrypted but with
-    customers' keys).
+    customers' keys). `state_folder`, on a disk of this machine, is for what buckets with `disconnected:
+    accept` need while the hub is away (None: nothing is accepted then).
     """
 
     site: str
@@ -82,6 +88,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     region: str = "us-east-1"
     domain: str = ""
     master_keys_file: Path | None = None
+    state_folder: Path | None = None
     limits: Limits = Limits()
 
     @property

@@ -95,7 +95,7 @@ class _Replaying:
 
     def note(self, record: JournalRecord, outcome: str, kept_as: str = "", problem: str = "") -> None:
         """Remember what is to be told of a record, and say it aloud."""
-        bucket, key = _place(record)
+        bucket, key = place_of(record)
         conflict = Conflict(
             bucket=bucket,
             key=key,
@@ -111,7 +111,7 @@ class _Replaying:
 
     def _find_bucket(self, record: JournalRecord) -> Bucket | None:
         """Return the bucket that the record is about; None if it is gone, or another one has its name."""
-        found = find_bucket(self._connection, _place(record)[0])
+        found = find_bucket(self._connection, place_of(record)[0])
         same = (record.bucket_owner, record.bucket_created_at)
         return found if found is not None and (found.owner, found.created_at) == same else None
 
@@ -229,7 +229,7 @@ class _Replaying:
 
     def _make_aside(self, record: JournalRecord) -> Bucket:
         """Return the bucket for what was written to one that is gone."""
-        name = name_aside(_place(record)[0], self._journal.journal_id)
+        name = name_aside(place_of(record)[0], self._journal.journal_id)
         found = find_bucket(self._connection, name)
         if found is None:
             request = CreateBucket(
@@ -286,10 +286,10 @@ class _Replaying:
             connected_until=record.connected_until,
             is_conditional=bool(item.if_match),
         ):
+            if before is not None and is_conflict_of(before.version.key, item.key):
+                return before  # what is deleted was kept there
             self.note(record, "kept", f"versionId={newest.version.public_id}")
-            newest = None
-        if newest is None and before is not None and is_conflict_of(before.version.key, item.key):
-            return before  # what is deleted was kept there
+            return None
         return newest
 
     def _take_upload(self, record: JournalRecord) -> None:
@@ -324,7 +324,7 @@ class _Replaying:
         self.things.add((change.bucket, change.key))
 
 
-def _place(record: JournalRecord) -> Thing:
+def place_of(record: JournalRecord) -> Thing:
     """Return the bucket and the key of a record."""
     if record.commit is not None:
         return record.commit.version.bucket, record.commit.version.key
@@ -346,7 +346,7 @@ def _check(record: JournalRecord) -> None:
         raise InvalidInputError("a record of a journal has exactly one change")
     if record.deletion is not None and len(record.deletion.objects) != 1:
         raise InvalidInputError("a deletion in a journal has exactly one item")
-    check_key(_place(record)[1])
+    check_key(place_of(record)[1])
     if record.commit is not None:
         check_version(record.commit.version)
     if record.upload is not None:
