@@ -5,8 +5,13 @@ BIN := .venv/bin
 # `make test PARALLEL=` tests one file after the other.
 PARALLEL ?= -n 3 --dist loadfile
 
+# What reads bytes of strangers.
+FUZZED := tests/unit/store/gateway/test_fuzzing_connections.py tests/unit/store/gateway/test_framing.py \
+	tests/unit/store/gateway/test_chunks.py tests/unit/store/gateway/test_forms.py tests/unit/store/gateway/test_wire.py \
+	tests/unit/store/test_signing.py tests/system/gateway/test_gateway_fuzzing.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static unit system bench docs lock clean
+.PHONY: help demo test check static unit system fuzz bench docs lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -35,6 +40,11 @@ unit: ## the unit tests alone
 system: ## the tests with real servers and clients alone
 	@scripts/prepare test clients
 	$(BIN)/pytest tests/system $(PARALLEL) $(ARGS)
+
+fuzz: ## try hostile bytes and wild requests for some minutes, other ones each time (FUZZ_REQUESTS=N, FUZZ_SEED=N, ARGS=--hypothesis-seed=N)
+	@scripts/prepare test
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest --hypothesis-profile=fuzz \
+		--timeout 1800 $(FUZZED) $(ARGS)
 
 bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
 	@scripts/prepare test bench

@@ -119,6 +119,7 @@ def test_completions_that_cannot_be_are_refused_and_the_upload_goes_on(edge, clo
     assert upload.refused(edge, {"PartNumber": 3, "ETag": first["ETag"]}) == ("InvalidPart", 400)
     assert upload.refused(edge) in {("MalformedXML", 400), ("InvalidRequest", 400)}
     assert upload.refused(edge, {"PartNumber": 1}) == ("MalformedXML", 400)
+    assert upload.refused(edge, {"ETag": '"x"'}) == ("MalformedXML", 400)
     assert refusal(cloud.head_object, **upload.where) == ("404", 404)
     upload.complete(cloud, first)
     assert edge.get_object(**upload.where)["Body"].read() == b"small"

@@ -18,7 +18,9 @@ MAX_TRAILER_BYTES = 16 * 1024
 MAX_HEADERS = 200
 MAX_LENGTH_DIGITS = 18
 
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?")
+_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+_HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 _VERSIONS = frozenset({"1.0", "1.1"})
 _CRLF = b"\r\n"
 _ONCE = frozenset({"host", "authorization", "content-length", "content-type", "range", "content-md5"})
@@ -73,9 +75,13 @@ class Head:
         self.is_keep_alive = version == "1.1" and "close" not in self.headers.get("connection", "").lower()
         url = self._url
         if not url.startswith(b"/"):
-            url = _strip_authority(url)
+            url = _strip_authority(url, self.headers["host"])
+        if b"#" in url:
+            raise FramingError("the request names a fragment")
         self.raw_path, _, self.raw_query = url.partition(b"?")
         self.length = _body_length(self.headers)
+        if self.length is None and version == "1.0":
+            raise FramingError("HTTP/1.0 has no chunked bodies")
 
 
 def parse_head(data: bytes) -> Head:
@@ -90,19 +96,21 @@ def parse_head(data: bytes) -> Head:
         raise FramingError(str(problem.__context__ or "a header cannot be accepted")) from problem
     except httptools.HttpParserError as problem:
         raise FramingError(f"not an HTTP request: {problem}") from problem
-    if "host" not in head.headers:
-        raise FramingError("the header Host is missing")
+    if not _HOST.fullmatch(head.headers.get("host", "")):
+        raise FramingError("the header Host is missing, or no host")
     head.finish(parser)
     return head
 
 
-def _strip_authority(url: bytes) -> bytes:
-    """Return path and query of an absolute URL, as some proxies send it."""
+def _strip_authority(url: bytes, host: str) -> bytes:
+    """Return path and query of an absolute URL, as some proxies send it; it must name the same host."""
     scheme, _, rest = url.partition(b"://")
     if scheme.lower() not in {b"http", b"https"} or not rest:
         raise FramingError("the request names no path")
-    slash = rest.find(b"/")
-    return rest[slash:] if slash >= 0 else b"/"
+    authority, slash, path = rest.partition(b"/")
+    if authority.decode("latin-1").lower() != host.lower():
+        raise FramingError("the request names two hosts")
+    return slash + path if slash else b"/"
 
 
 def _body_length(headers: dict[str, str]) -> int | None:
@@ -150,8 +158,8 @@ class ChunkedBody:
     def _line(self, data: bytes, position: int, _: list[bytes]) -> int:
         end = data.find(b"\r\n", position, position + MAX_CHUNK_LINE_BYTES)
         if end < 0:
-            if len(data) - position >= MAX_CHUNK_LINE_BYTES:
-                raise FramingError("a chunk's size line is too long")
+            if len(data) - position >= MAX_CHUNK_LINE_BYTES or b"\n" in data[position:]:
+                raise FramingError("a chunk's size line is too long, or no line")
             return position
         found = _CHUNK_LINE.fullmatch(data, position, end)
         if found is None:
@@ -186,6 +194,8 @@ class ChunkedBody:
             if len(data) - position >= MAX_TRAILER_BYTES:
                 raise FramingError("the trailers are too long")
             return position
+        if not all(_TRAILER_LINE.fullmatch(line) for line in data[position:end].split(_CRLF)):
+            raise FramingError("a trailer is no header")
         self.is_complete = True
         return end + 4
 

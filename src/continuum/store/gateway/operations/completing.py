@@ -122,9 +122,9 @@ def _answer(call: Call, bucket: Bucket, version: Version) -> Reply:
 
 
 def _check_order(chosen: Sequence[Mapping[str, Any]]) -> None:
-    numbers = [part.get("PartNumber", 0) for part in chosen]
-    if not numbers or any("ETag" not in part for part in chosen):
+    if not chosen or any("ETag" not in part or "PartNumber" not in part for part in chosen):
         raise S3Error("MalformedXML")
+    numbers = [part["PartNumber"] for part in chosen]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise S3Error("InvalidPartOrder")
 
