@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from embedding import Embedded
+from embedding import Embedded, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -97,3 +97,37 @@ def test_what_cannot_work_says_why(embedded: Embedded, lab: Lab) -> None:
     listed = embedded.continuum("store", "list").stdout
     assert lab.name in listed
     assert "store.edge" in listed
+
+
+def test_a_folder_becomes_a_store_whose_files_are_objects(embedded: Embedded, tmp_path: Path) -> None:
+    name, there = f"shelf{secrets.token_hex(3)}", tmp_path / "shelf" / "finds"
+    there.mkdir(parents=True)
+    (there / "a.txt").write_text("one")
+    (there / "link").symlink_to("a.txt")
+    added = embedded.continuum("store", "add", name, "--directory", str(there.parent), "--site", "edge")
+    assert "files that can be objects: 1" in added.stderr
+    assert "finds/link: it is a symbolic link" in added.stderr
+    embedded.continuum("bucket", "attach", name, "--store", name, "--bucket", "finds", "--rescan-every", "0")
+    s3 = embedded.boto3_client("cloud")
+    assert s3.get_object(Bucket=name, Key="a.txt")["Body"].read() == b"one"
+    embedded.continuum("store", "remove", name, status=1)
+    process = f"directory.{name}"
+    embedded.kill(process)
+    embedded.wait_until_ready()
+    s3.put_object(Bucket=name, Key="new/b.txt", Body=b"two")
+    wait_until((there / "new/b.txt").exists, 30, "the write has no file")
+    embedded.continuum("bucket", "detach", name)
+    embedded.continuum("store", "remove", name)
+    assert process not in [each["name"] for each in embedded.status()["processes"]]
+    assert sorted(path.name for path in there.rglob("*")) == ["a.txt", "b.txt", "link", "new"]
+
+
+def test_what_cannot_be_a_directory_store_says_why(embedded: Embedded, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for arguments, words in (
+        (("--directory", str(tmp_path / "missing"), "--site", "edge"), "there is no folder"),
+        (("--directory", str(embedded.path), "--site", "edge"), "hold each other"),
+        (("--directory", str(tmp_path / "x"), "--site", "mars"), "there is no site"),
+        (("--directory", str(tmp_path / "x"), "--endpoint", "https://x", "--site", "edge"), "no endpoint"),
+    ):
+        assert words in embedded.continuum("store", "add", "odd", *arguments, status=1).stderr

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from continuum.sites.agents import AgentSettings
     from continuum.sites.documents import format_document, read_document
+    from continuum.sites.embedded.added import add_directory, remove_directory
     from continuum.sites.embedded.nats import format_backbone_configuration
     from continuum.sites.embedded.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.embedded.preparing import UpOptions, inherit_environment
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "STORE_PORT_NAMES": "embedded.seaweedfs",
     "AgentSettings": "agents",
     "Continuum": "homes",
     "ContinuumStatus": "supervision.controlling",
@@ -53,12 +55,12 @@ _HOMES = {
     "ReadyLine": "supervision.plans",
     "ReadyPort": "supervision.plans",
     "Registry": "registry",
-    "STORE_PORT_NAMES": "embedded.seaweedfs",
     "SiteAddress": "homes",
     "Sites": "registry",
     "StartFailedError": "supervision.starting",
     "UpOptions": "embedded.preparing",
     "UserFile": "hubs",
+    "add_directory": "embedded.added",
     "choose_free_ports": "embedded.ports",
     "choose_run_folder": "supervision.folders",
     "ensure_home": "supervision.folders",
@@ -74,6 +76,7 @@ _HOMES = {
     "plan_store": "embedded.seaweedfs",
     "read_document": "documents",
     "read_hub_settings": "hubs",
+    "remove_directory": "embedded.added",
     "run_daemon": "supervision.starting",
     "run_in_foreground": "embedded.starting",
     "start": "embedded.starting",
@@ -105,6 +108,7 @@ __all__ = [
     "StartFailedError",
     "UpOptions",
     "UserFile",
+    "add_directory",
     "choose_free_ports",
     "choose_run_folder",
     "ensure_home",
@@ -120,6 +124,7 @@ __all__ = [
     "plan_store",
     "read_document",
     "read_hub_settings",
+    "remove_directory",
     "run_daemon",
     "run_in_foreground",
     "start",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DirectorySettings,
         format_directory_settings,
     )
+    from continuum.store.directories.surveying import Survey, survey
     from continuum.store.encryption.masterkeys import ensure_master_keys
     from continuum.store.encryption.rotating import (
         Rewrapped,
@@ -89,7 +90,13 @@ if TYPE_CHECKING:
     from continuum.store.simulations.simulating import SimulationReport, parse_named_policy, simulate
     from continuum.store.simulations.traces import COLUMNS as TRACE_COLUMNS
     from continuum.store.simulations.traces import format_request, read_trace
-    from continuum.store.stores.configurations import StoreConfiguration, read_store_file, resolve_store
+    from continuum.store.stores.configurations import (
+        StoreConfiguration,
+        check_store_name,
+        parse_size,
+        read_store_file,
+        resolve_store,
+    )
     from continuum.store.stores.pools import PoolLimits
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
     from continuum.store.transfers.buckets import BucketEnd
@@ -173,6 +180,7 @@ __all__ = [
     "StoreDescription",
     "StoreDescriptions",
     "StoreReplyError",
+    "Survey",
     "Tally",
     "Target",
     "Targets",
@@ -180,6 +188,7 @@ __all__ = [
     "TransferRequest",
     "Users",
     "add_master_key",
+    "check_store_name",
     "ensure_master_keys",
     "format_directory_settings",
     "format_request",
@@ -187,12 +196,14 @@ __all__ = [
     "list_master_keys",
     "name_transfer",
     "parse_named_policy",
+    "parse_size",
     "read_store_file",
     "read_trace",
     "resolve_store",
     "retire_master_keys",
     "rewrap_data_keys",
     "simulate",
+    "survey",
 ]
 
 _HOMES = {
@@ -269,6 +280,7 @@ _HOMES = {
     "StoreDescription": "locator.messages",
     "StoreDescriptions": "locator.messages",
     "StoreReplyError": "stores.s3",
+    "Survey": "directories.surveying",
     "Tally": "transfers.tallies",
     "Target": "locator.messages",
     "Targets": "locator.messages",
@@ -276,6 +288,7 @@ _HOMES = {
     "TransferRequest": "transfers.planning",
     "Users": "locator.messages",
     "add_master_key": "encryption.rotating",
+    "check_store_name": "stores.configurations",
     "ensure_master_keys": "encryption.masterkeys",
     "format_directory_settings": "directories.settings",
     "format_request": "simulations.traces",
@@ -283,12 +296,14 @@ _HOMES = {
     "list_master_keys": "encryption.rotating",
     "name_transfer": "transfers.journals",
     "parse_named_policy": "simulations.simulating",
+    "parse_size": "stores.configurations",
     "read_store_file": "stores.configurations",
     "read_trace": "simulations.traces",
     "resolve_store": "stores.configurations",
     "retire_master_keys": "encryption.rotating",
     "rewrap_data_keys": "encryption.rotating",
     "simulate": "simulations.simulating",
+    "survey": "directories.surveying",
 }
 
 

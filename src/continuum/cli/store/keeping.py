@@ -12,7 +12,7 @@ from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.objects import Store
-from continuum.sites import Home
+from continuum.sites import Home, add_directory, remove_directory
 from continuum.store import (
     AddStore,
     DescribeStores,
@@ -21,12 +21,17 @@ from continuum.store import (
     StoreConfiguration,
     StoreDescription,
     StoreDescriptions,
+    Survey,
+    check_store_name,
+    parse_size,
     read_store_file,
     resolve_store,
+    survey,
 )
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000.0
+SURVEY_S = 5.0
 
 
 def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -76,6 +81,13 @@ def add(  # noqa: PLR0917 -- typer takes options from parameters
     bucket: Annotated[str, typer.Option(help="A physical bucket for what the platform writes.")] = "",
     ca_file: Annotated[str, typer.Option(help="The authority of the endpoint's certificate (PEM).")] = "",
     capacity: Annotated[str, typer.Option(help="Like 500 GB; empty: not limited.")] = "",
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of this machine, to be served as a store by this continuum: no endpoint, no keys.",
+            show_default=False,
+        ),
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="A TOML or JSON file that describes stores.", show_default=False)
     ] = None,
@@ -92,7 +104,17 @@ def add(  # noqa: PLR0917 -- typer takes options from parameters
       --credentials env:OVH --site cloud`
 
     * `continuum store add --file stores.toml`
+
+    * `continuum store add lab --directory /srv/lab --site edge`
     """
+    if directory is not None:
+        if endpoint or credentials or ca_file or file is not None:
+            raise InvalidInputError(
+                "a folder has no endpoint and no keys",
+                hint="--directory with --site, --bucket and --capacity",
+            )
+        _add_directory(open_home(home), name, directory, site=site, bucket=bucket, capacity=capacity)
+        return
     if file is not None:
         wanted = _choose(read_store_file(file), name, file)
     else:
@@ -126,8 +148,10 @@ def add(  # noqa: PLR0917 -- typer takes options from parameters
 
 def remove(name: Annotated[str, typer.Argument(help="The store's name.")], home: HomeOption = None) -> None:
     """Remove a store that was added. Nothing in it is touched; buckets in it must be detached first."""
-    ask(open_home(home), lambda backbone: LocatorClient(backbone).ask(RemoveStore(name=name)))
-    typer.echo(f"{name} was removed", err=True)
+    chosen = open_home(home)
+    ask(chosen, lambda backbone: LocatorClient(backbone).ask(RemoveStore(name=name)))
+    served = remove_directory(chosen, name)
+    typer.echo(f"{name} was removed{'; its folder stays as it is' if served else ''}", err=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -167,6 +191,28 @@ def _add(home: Home, stores: list[Store]) -> None:
             typer.echo(f"{each.name} was added: all gateways reach it at {each.endpoint}", err=True)
 
     ask(home, send)
+
+
+def _add_directory(home: Home, name: str, folder: Path, *, site: str, bucket: str, capacity: str) -> None:
+    """Serve a folder, and tell the hub; say what in it cannot be objects."""
+    if not name or not site:
+        raise InvalidInputError(
+            "a folder needs NAME and --site", hint="the site whose gateways look after it"
+        )
+    check_store_name(name)
+    found = survey(folder.expanduser(), limit_s=SURVEY_S)
+    store = add_directory(home, name, folder, site, bucket=bucket, capacity_bytes=parse_size(capacity))
+    _add(home, [store])
+    _tell_survey(found)
+
+
+def _tell_survey(found: Survey) -> None:
+    more = "" if found.is_complete else " so far (there is more than was looked at)"
+    typer.echo(f"files that can be objects: {found.objects}{more}", err=True)
+    if found.skipped:
+        typer.echo(f"left out: {found.skipped}{more}", err=True)
+    for path, reason in found.examples:
+        typer.echo(f"  {path}: {reason}", err=True)
 
 
 def _kind(each: StoreDescription) -> str:

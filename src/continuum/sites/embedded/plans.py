@@ -51,7 +51,8 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All that the plan depends on. `ports` are the internal ports by name (`backbone`, `store.edge.s3`).
 
     `run_folder` is where sockets live (`HOME/run`, or a short folder if the home's path is too long for
-    sockets). `environment` is what every process inherits.
+    sockets). `environment` is what every process inherits. `added` are the
+    processes of folders that were added as stores.
     """
 
     name: str
@@ -67,6 +68,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     weed: Path
     ca_pem: str
     environment: dict[str, str] = {}
+    added: tuple[PlannedProcess, ...] = ()
 
 
 def plan(settings: EmbeddedSettings) -> Plan:
@@ -98,6 +100,7 @@ def plan(settings: EmbeddedSettings) -> Plan:
             *(_gateway(settings, site) for site in sites),
             *(_agent(settings, site) for site in sites),
         ),
+        added=settings.added,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from continuum.sites.documents import parse_document
+from continuum.sites.embedded.added import prepare_directories
 from continuum.sites.embedded.plans import plan
 from continuum.sites.embedded.preparing import MIN_FREE_BYTES, UpOptions, prepare
 from continuum.sites.homes import Home
@@ -39,4 +40,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _planner(home: Home, options: UpOptions) -> Callable[[Callable[[str], None]], Plan]:
-    return lambda tell: plan(prepare(home, options, tell))
+    def make_plan(tell: Callable[[str], None]) -> Plan:
+        settings = prepare(home, options, tell)
+        added = prepare_directories(home, settings.environment)
+        return plan(msgspec.structs.replace(settings, added=added))
+
+    return make_plan

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import UnavailableError
-from continuum.sites.documents import parse_document
+from continuum.sites.documents import format_document, parse_document
 from continuum.sites.homes import Home
 from continuum.sites.supervision.folders import choose_run_folder
+from continuum.sites.supervision.plans import PlannedProcess
 
 ANSWER_S = 5.0
 STOP_S = 60.0
@@ -20,9 +21,15 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks. The answer is a `ContinuumStatus` in any case; `stop` then stops everything."""
+    """What a client asks. The answer is a `ContinuumStatus` in any case; `stop` then stops everything.
+
+    `begin` starts a further process (anew, if there is one of its name; the status tells when it is ready),
+    `end` ends one that was begun so.
+    """
 
     stop: bool = False
+    begin: PlannedProcess | None = None
+    end: str = ""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +86,11 @@ def find_status(home: Home) -> ContinuumStatus:
     return ContinuumStatus(home=home.path, state="down", died=_was_killed(home))
 
 
+def command(home: Home, wanted: Command) -> ContinuumStatus | None:
+    """Have the supervisor of `home` do something; None if there is none."""
+    return _ask(choose_run_folder(home.path), wanted)
+
+
 def find_supervisor(home: Home) -> int:
     """Return the process id of the supervisor that holds the lock of `home`; 0 if there is none."""
     path = pid_file(choose_run_folder(home.path))
@@ -122,12 +134,12 @@ def _was_killed(home: Home) -> bool:
     return False
 
 
-def _ask(run_folder: Path, command: Command) -> ContinuumStatus | None:
+def _ask(run_folder: Path, wanted: Command) -> ContinuumStatus | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER_S)
         try:
             connection.connect(str(control_socket(run_folder)))
-            connection.sendall(msgspec.json.encode(command) + b"\n")
+            connection.sendall(format_document(wanted).replace(b"\n", b" ") + b"\n")
             with connection.makefile("rb") as file:
                 return parse_document(file.read(MAX_ANSWER_BYTES), ContinuumStatus)
         except (OSError, msgspec.MsgspecError):

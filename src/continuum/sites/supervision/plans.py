@@ -56,6 +56,7 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All of it: folders, identities (name, role) and files to make below `home`, then processes to run.
 
+    `added` are processes that all else can do without: they are started last, and nothing waits for them.
     Sockets live in `run_folder`. `hub_url` and `gateways` (by site) are for the status that people see.
     """
 
@@ -65,5 +66,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     folders: tuple[Path, ...]
     files: tuple[PlannedFile, ...]
     processes: tuple[PlannedProcess, ...]
+    added: tuple[PlannedProcess, ...] = ()
     hub_url: str = ""
     gateways: dict[str, str] = {}

@@ -21,7 +21,7 @@ from typing import IO
 import msgspec
 
 from continuum.model.errors import ConflictError, ContinuumError
-from continuum.sites.documents import format_document
+from continuum.sites.documents import format_document, parse_document
 from continuum.sites.supervision.controlling import (
     Command,
     ContinuumStatus,
@@ -30,8 +30,8 @@ from continuum.sites.supervision.controlling import (
     pid_file,
 )
 from continuum.sites.supervision.folders import choose_run_folder, ensure_private
-from continuum.sites.supervision.plans import Plan
-from continuum.sites.supervision.processes import State, SupervisedProcess
+from continuum.sites.supervision.plans import Plan, PlannedProcess
+from continuum.sites.supervision.processes import ProcessFailedError, State, SupervisedProcess
 
 DISK_EVERY_S = 2.0
 FULL_BYTES = 256 * 1024 * 1024  # below this a store takes no more
@@ -98,6 +98,7 @@ class Supervisor:
             for planned in plan.processes
         }
         self._keepers: list[asyncio.Task[None]] = []
+        self._added: dict[str, asyncio.Task[None]] = {}
         self._free_bytes = _free_bytes(plan.home)
         self._is_full = False
         self._stop_asked = asyncio.Event()
@@ -145,6 +146,8 @@ class Supervisor:
             raise _first_reason(problem)
         self._keepers = [asyncio.create_task(process.keep()) for process in self._processes.values()]
         self._keepers.append(asyncio.create_task(self._watch_disk()))
+        for planned in self._plan.added:
+            await self._begin(planned)
         return True
 
     async def _start_in_order(self) -> None:
@@ -174,13 +177,33 @@ class Supervisor:
                         await process.renew("was started again: the disk had been full")
 
     async def _stop_all(self) -> None:
-        for keeper in self._keepers:
+        keepers = [*self._keepers, *self._added.values()]
+        for keeper in keepers:
             keeper.cancel()
-        if self._keepers:
-            await asyncio.wait(self._keepers)
+        if keepers:
+            await asyncio.wait(keepers)
         for names in _stop_order(self._processes):
             await asyncio.gather(*(self._processes[name].stop() for name in names))
         for process in self._processes.values():
+            process.close()
+
+    # ---- processes that are added while all runs ----
+
+    async def _begin(self, planned: PlannedProcess) -> None:
+        """Start a further process; one of its name that was begun before is ended."""
+        await self._end(planned.name)
+        process = SupervisedProcess(planned, self._plan.home / "logs", self._changed)
+        self._processes[planned.name] = process
+        self._added[planned.name] = asyncio.create_task(_run_added(process))
+
+    async def _end(self, name: str) -> None:
+        """End a process that was begun."""
+        keeper = self._added.pop(name, None)
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+            process = self._processes.pop(name)
+            await process.stop()
             process.close()
 
     def _changed(self, process: SupervisedProcess) -> None:
@@ -211,15 +234,29 @@ class Supervisor:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(10):
-                command = msgspec.json.decode(await reader.readline(), type=Command)
+                command = parse_document(await reader.readline(), Command)
                 if command.stop:
                     self._stop_asked.set()
+                if command.end:
+                    await self._end(command.end)
+                if command.begin is not None:
+                    await self._begin(command.begin)
                 writer.write(format_document(self.status()))
                 await writer.drain()
         except (msgspec.MsgspecError, TimeoutError, OSError, ValueError):
             pass  # whoever asked went away or spoke nonsense; there is nobody to tell
         finally:
             writer.close()
+
+
+async def _run_added(process: SupervisedProcess) -> None:
+    """Start a process and keep it running; while it cannot be started its status says why."""
+    try:
+        await process.start()
+    except ProcessFailedError as problem:
+        lines = process.last_lines()
+        process.last_failure = lines[-1] if lines else problem.message
+    await process.keep()
 
 
 def _free_bytes(folder: Path) -> int:

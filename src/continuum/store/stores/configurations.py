@@ -76,10 +76,7 @@ def read_store_file(path: Path) -> dict[str, StoreConfiguration]:
 
 def resolve_store(name: str, wanted: StoreConfiguration, environment: Mapping[str, str]) -> Store:
     """Return the store with its keys. Raises `InvalidInputError`, `NotFoundError` with a hint."""
-    if not STORE_NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"{name!r} cannot name a store", hint="use 1 to 63 lower-case letters, digits, dots and dashes"
-        )
+    check_store_name(name)
     if wanted.addressing not in ADDRESSINGS:
         raise InvalidInputError(f"there is no addressing {wanted.addressing!r}", hint="path or virtual")
     _check_endpoint(wanted.endpoint)
@@ -98,6 +95,14 @@ def resolve_store(name: str, wanted: StoreConfiguration, environment: Mapping[st
         capacity_bytes=parse_size(wanted.capacity),
         is_added=True,
     )
+
+
+def check_store_name(name: str) -> None:
+    """Raise `InvalidInputError` for what cannot name a store."""
+    if not STORE_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"{name!r} cannot name a store", hint="use 1 to 63 lower-case letters, digits, dots and dashes"
+        )
 
 
 def _check_endpoint(endpoint: str) -> None:
