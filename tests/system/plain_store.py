@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 START_S = 40.0
+DOMAIN = "localhost"  # buckets can be named as `bucket.localhost` too
 PORTS = ("master", "volume", "filer", "s3")
 
 
@@ -49,6 +50,7 @@ class PlainStore:
             "-s3",
             *flags,
             "-s3.port.iceberg=0",
+            f"-s3.domainName={DOMAIN}",
             "-s3.port.lance=0",
             "-master.telemetry=false",
             "-master.electionTimeout=1s",

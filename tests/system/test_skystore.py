@@ -211,6 +211,13 @@ def test_keys_of_clients_may_differ_from_those_of_the_stores(world: World) -> No
         mine = {"AWS_ACCESS_KEY_ID": "client", "AWS_SECRET_ACCESS_KEY": "client-secret"}
         assert "Buckets" in json.loads(world.run("aws", "s3api", *endpoint, "list-buckets", **mine))
         assert "InvalidAccessKeyId" in world.run("aws", "s3api", *endpoint, "list-buckets", status=255)
+        sealed = ("--bucket", "sealed", "--key", "config")
+        world.run("aws", "s3api", *endpoint, "create-bucket", "--bucket", "sealed", **mine)
+        put = ("put-object", *sealed, "--body", str(config), "--server-side-encryption", "AES256")
+        world.run("aws", "s3api", *endpoint, *put, **mine)
+        opened = world.folder / "opened.json"
+        world.s3api(CENTRAL, "get-object", *sealed, str(opened))  # with the same master key
+        assert opened.read_bytes() == config.read_bytes()
     finally:
         world.run("skystore", "exit", SKYSTORE_HOME=str(home))
 
@@ -250,16 +257,20 @@ def test_a_server_that_does_not_answer_is_named(world: World) -> None:
     assert f"no skystore-server answers at 127.0.0.1:{port}" in printed
 
 
-def test_a_gateway_in_the_foreground_with_a_store_of_its_own_ends_on_ctrl_c(world: World) -> None:
+@pytest.mark.parametrize("kind", ["local", "directory"])
+def test_a_gateway_in_the_foreground_with_a_store_of_its_own_ends_on_ctrl_c(world: World, kind: str) -> None:
     (port,) = free_ports(1)
-    home = world.folder / "local-home"
+    home = world.folder / f"{kind}-home"
+    folder = world.folder / f"{kind}-files"
+    folder.mkdir()
+    store = ["--local"] if kind == "local" else ["--directory", str(folder)]
     server_port, api_port = free_ports(2)
     ports = ("--port", str(server_port), "--api-port", str(api_port))
     world.run("skystore-server", *ports, "--detach", SKYSTORE_HOME=str(home))
     config = world.configuration(CENTRAL, server_addr=f"127.0.0.1:{server_port}")
     program = Path(sys.executable).with_name("skystore")
     process = subprocess.Popen(
-        [program, "init", "--config", config, "--local", "--port", str(port)],
+        [program, "init", "--config", config, *store, "--port", str(port)],
         env=world.environment(SKYSTORE_HOME=str(home)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -272,6 +283,8 @@ def test_a_gateway_in_the_foreground_with_a_store_of_its_own_ends_on_ctrl_c(worl
         endpoint = ("--endpoint-url", f"http://127.0.0.1:{port}")
         world.run("aws", "s3api", *endpoint, "create-bucket", "--bucket", "here")
         world.run("aws", "s3", *endpoint, "cp", str(config), "s3://here/config")
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+        assert [path.read_bytes() for path in files] == [config.read_bytes()] * (kind == "directory")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     finally:

@@ -120,14 +120,3 @@ def test_a_folder_becomes_a_store_whose_files_are_objects(embedded: Embedded, tm
     embedded.continuum("store", "remove", name)
     assert process not in [each["name"] for each in embedded.status()["processes"]]
     assert sorted(path.name for path in there.rglob("*")) == ["a.txt", "b.txt", "link", "new"]
-
-
-def test_what_cannot_be_a_directory_store_says_why(embedded: Embedded, tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    for arguments, words in (
-        (("--directory", str(tmp_path / "missing"), "--site", "edge"), "there is no folder"),
-        (("--directory", str(embedded.path), "--site", "edge"), "hold each other"),
-        (("--directory", str(tmp_path / "x"), "--site", "mars"), "there is no site"),
-        (("--directory", str(tmp_path / "x"), "--endpoint", "https://x", "--site", "edge"), "no endpoint"),
-    ):
-        assert words in embedded.continuum("store", "add", "odd", *arguments, status=1).stderr

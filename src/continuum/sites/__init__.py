@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from continuum.sites.agents import AgentSettings
     from continuum.sites.documents import format_document, read_document
     from continuum.sites.embedded.added import add_directory, remove_directory
+    from continuum.sites.embedded.directories import plan_directory_store
     from continuum.sites.embedded.nats import format_backbone_configuration
     from continuum.sites.embedded.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.embedded.preparing import UpOptions, inherit_environment
@@ -73,6 +74,7 @@ _HOMES = {
     "inherit_environment": "embedded.preparing",
     "is_port_free": "embedded.ports",
     "list_sites": "registry",
+    "plan_directory_store": "embedded.directories",
     "plan_store": "embedded.seaweedfs",
     "read_document": "documents",
     "read_hub_settings": "hubs",
@@ -121,6 +123,7 @@ __all__ = [
     "inherit_environment",
     "is_port_free",
     "list_sites",
+    "plan_directory_store",
     "plan_store",
     "read_document",
     "read_hub_settings",

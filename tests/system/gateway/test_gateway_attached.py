@@ -1,7 +1,9 @@
 """Existing buckets, attached where they are, at gateways of two sites and a store that others use too."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import secrets
 from collections.abc import AsyncIterator
 
@@ -18,6 +20,7 @@ from continuum.store import (
     Job,
     StartJob,
     StoreClient,
+    StoreReplyError,
 )
 from continuum.store.locator.messages import NoSuchKeyError
 
@@ -213,3 +216,23 @@ async def test_a_bucket_that_is_not_there_fails_with_the_reason(rig: Rig) -> Non
     assert done.problem
     step: Detaching = await rig.ask(DetachBucket(name="nothing-there"))
     assert step.is_done
+
+
+async def test_what_would_be_encrypted_is_refused_because_others_could_not_read_it(rig: Rig) -> None:
+    async with outside(rig) as there, rig.wire_client("cloud") as client:
+        await there.attach()
+        customer = {
+            "x-amz-server-side-encryption-customer-algorithm": "AES256",
+            "x-amz-server-side-encryption-customer-key": base64.b64encode(bytes(32)).decode(),
+            "x-amz-server-side-encryption-customer-key-md5": base64.b64encode(
+                hashlib.md5(bytes(32), usedforsecurity=False).digest()
+            ).decode(),
+        }
+        for headers in ({"x-amz-server-side-encryption": "AES256"}, customer):
+            with pytest.raises(StoreReplyError, match="is attached") as caught:
+                await client.put("sealed", b"x", bucket=there.name, headers=headers)
+            assert (caught.value.status, caught.value.code) == (400, "InvalidRequest")
+            with pytest.raises(StoreReplyError, match="is attached"):
+                await client.create_upload("sealed", bucket=there.name, headers=headers)
+        await client.put("plain", b"x", bucket=there.name)
+        await there.detach()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from continuum.model.errors import ConflictError, InvalidInputError
-from continuum.sites import Home
+from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError
+from continuum.sites import Home, add_directory, remove_directory
 from continuum.sites.embedded.plans import plan
 from continuum.sites.embedded.preparing import UpOptions, prepare
 from continuum.sites.embedded.stores import choose_stores, find_root, is_directory, port_names
@@ -62,3 +62,23 @@ def test_a_start_plans_what_was_chosen_and_the_next_one_keeps_it(tmp_path: Path)
     assert "continuum.store.directories" in argv["store.edge"]
     assert "-filer" in argv["store.cloud"]
     assert prepare(home, UpOptions(), lambda _: None) == first
+
+
+def test_what_cannot_be_added_as_a_store_is_told_before_anything_is_begun(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    carry_out(plan(prepare(home, UpOptions(hub_port=0, gateway_ports=(0, 0)), lambda _: None)))
+    good = tmp_path / "good"
+    good.mkdir()
+    for folder, site, words in (
+        (tmp_path / "missing", "edge", "there is no folder"),
+        (home.path / "sites", "edge", "hold each other"),
+        (tmp_path, "edge", "hold each other"),
+        (good, "mars", "there is no site"),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            add_directory(home, "lab", folder, site)
+    with pytest.raises(NotFoundError, match="nothing runs"):
+        add_directory(home, "lab", good, "edge")
+    assert not list((home.path / "stores").iterdir())
+    assert not remove_directory(home, "other")

@@ -10,6 +10,7 @@ from continuum.model.policies import Policy
 from continuum.model.policies.documents import format_policy, parse_bucket_policy
 from continuum.security import create_identity
 from continuum.sites import Home, PlannedFile
+from continuum.store.encryption.masterkeys import ensure_master_keys
 from continuum.store.skystore.commands import accept_single_dashes
 from continuum.store.skystore.configurations import (
     ConfigurationFile,
@@ -18,7 +19,7 @@ from continuum.store.skystore.configurations import (
     resolve_client,
     resolve_server,
 )
-from continuum.store.skystore.joining import unpack_join_file, write_join_file
+from continuum.store.skystore.joining import MASTER_KEYS, unpack_join_file, write_join_file
 from continuum.store.skystore.launching import ClientOptions, prepare_client
 from continuum.store.skystore.plans import ClientJob, ServerJob, plan_client, plan_server
 from continuum.store.skystore.policies import choose_policy
@@ -205,10 +206,14 @@ def test_a_gateway_lets_in_the_clients_keys_and_uses_the_store_s(tmp_path: Path)
 
 def test_a_join_file_carries_an_identity_to_another_home(tmp_path: Path) -> None:
     made = create_identity(tmp_path / "here", "gateway.aws-a", "gateway")
-    write_join_file(tmp_path / "a.join", made)
+    keys = tmp_path / "here" / "master.keys"
+    ensure_master_keys(keys)
+    write_join_file(tmp_path / "a.join", made, keys)
     assert (tmp_path / "a.join").stat().st_mode & 0o777 == 0o600
     there = unpack_join_file(tmp_path / "a.join", tmp_path / "there", "gateway.aws-a")
     assert there.key_file.read_bytes() == made.key_file.read_bytes()
+    assert (tmp_path / "there" / MASTER_KEYS).read_bytes() == keys.read_bytes()
+    assert (tmp_path / "there" / MASTER_KEYS).stat().st_mode & 0o777 == 0o600
     assert there.ca_file.read_bytes() == made.ca_file.read_bytes()
     assert not (tmp_path / "there" / "ca" / "ca.key").exists()
     with pytest.raises(InvalidInputError, match=r"makes gateway\.aws-a, but this is gateway\.aws-b"):

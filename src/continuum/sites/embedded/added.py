@@ -15,7 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.errors import (
+    ConflictError,
+    ContinuumError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from continuum.model.objects import Store
 from continuum.security import create_identity, write_private
 from continuum.sites.documents import format_document, read_document
@@ -110,7 +116,7 @@ def add_directory(
     store = _write(home, added)
     try:
         _start(home, added)
-    except UnavailableError:
+    except ContinuumError:
         if before is None:
             remove_directory(home, name)
         raise

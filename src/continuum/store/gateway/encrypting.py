@@ -88,8 +88,23 @@ def choose_protection(headers: Mapping[str, str], bucket: Bucket, vault: Vault) 
                 "Server Side Encryption with Customer provided key is incompatible with the encryption method"
                 " specified",
             )
+        refuse_attached(bucket)
         return protect_with_customer_key(customer)
-    return protect(vault) if wants_encryption(headers, bucket) else None
+    if not wants_encryption(headers, bucket):
+        return None
+    refuse_attached(bucket)
+    return protect(vault)
+
+
+def refuse_attached(bucket: Bucket) -> None:
+    """Raise `S3Error` if what is in the bucket lies in a store under its own name, for others to read."""
+    if Setting.ATTACHMENT in bucket.settings:
+        raise S3Error(
+            "InvalidRequest",
+            f"The bucket {bucket.name} is attached: its objects lie under their own names, for whoever uses "
+            "their store, and cannot be encrypted by gateways.",
+            hint="write without encryption, or into a bucket that is not attached",
+        )
 
 
 def wants_encryption(headers: Mapping[str, str], bucket: Bucket) -> bool:

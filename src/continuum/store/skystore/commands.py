@@ -52,6 +52,13 @@ def init(  # noqa: PLR0917 -- typer takes options from parameters
     local: Annotated[
         bool, typer.Option("--local", help="Keep the region's objects in a store of its own on this machine.")
     ] = False,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the region's objects as plain files in this folder of this machine.",
+            show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
         str, typer.Option(help=f"One of {', '.join(NAMES)}; counts before the file.", show_default=False)
     ] = "",
@@ -79,7 +86,13 @@ def init(  # noqa: PLR0917 -- typer takes options from parameters
     * `skystore init --config eu-west-1.json --port 8004 --detach`
     """
     options = ClientOptions(
-        config=config, is_local=local, policy=policy, server_addr=server_addr, port=port, join=join
+        config=config,
+        is_local=local,
+        policy=policy,
+        server_addr=server_addr,
+        port=port,
+        join=join,
+        directory=directory,
     )
     _launch(lambda: prepare_client(_home(home), options), detach=detach)
 

@@ -13,9 +13,12 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.security import IdentityFiles, identity_files, write_private
 
+MASTER_KEYS = "master.keys"  # in the folder of a gateway that joined
+
 
 class JoinFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a gateway needs to be let in: PEM texts. No secret is in the repr."""
+    """What a gateway needs to be let in: PEM texts, and the keys that wrap those of encrypted objects. No
+    secret is in the repr."""
 
     name: str
     ca: str
@@ -23,12 +26,13 @@ class JoinFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key: str
     signing_certificate: str
     signing_key: str
+    master_keys: str = ""
 
     def __repr__(self) -> str:
         return f"JoinFile(name={self.name!r})"
 
 
-def write_join_file(path: Path, identity: IdentityFiles) -> None:
+def write_join_file(path: Path, identity: IdentityFiles, master_keys_file: Path) -> None:
     """Write the join file of `identity` to `path`, readable by its owner only."""
     joined = JoinFile(
         name=identity.name,
@@ -37,6 +41,7 @@ def write_join_file(path: Path, identity: IdentityFiles) -> None:
         key=identity.key_file.read_text(),
         signing_certificate=identity.signing_certificate_file.read_text(),
         signing_key=identity.signing_key_file.read_text(),
+        master_keys=master_keys_file.read_text(),
     )
     write_private(path, msgspec.json.format(msgspec.json.encode(joined)))
 
@@ -63,4 +68,6 @@ def unpack_join_file(path: Path, home: Path, expected_name: str) -> IdentityFile
         (files.signing_key_file, joined.signing_key),
     ):
         write_private(target, text.encode())
+    if joined.master_keys:
+        write_private(home / MASTER_KEYS, joined.master_keys.encode())
     return files

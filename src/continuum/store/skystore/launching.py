@@ -30,12 +30,14 @@ from continuum.sites import (
     format_document,
     inherit_environment,
     is_port_free,
+    plan_directory_store,
     plan_store,
     read_document,
     run_daemon,
     start_daemon,
     supervise,
 )
+from continuum.store.encryption.masterkeys import ensure_master_keys
 from continuum.store.skystore.configurations import (
     ClientConfiguration,
     ConfigurationFile,
@@ -43,7 +45,7 @@ from continuum.store.skystore.configurations import (
     resolve_client,
     resolve_server,
 )
-from continuum.store.skystore.joining import unpack_join_file, write_join_file
+from continuum.store.skystore.joining import MASTER_KEYS, unpack_join_file, write_join_file
 from continuum.store.skystore.plans import ClientJob, ServerJob, gateway_name, plan_client, plan_server
 from continuum.store.skystore.regions import parse_region
 
@@ -64,6 +66,12 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     server_addr: str
     port: int
     join: Path | None
+    directory: Path | None = None
+
+    @property
+    def has_own_store(self) -> bool:
+        """Whether the region's objects are kept on this machine."""
+        return self.is_local or self.directory is not None
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +133,9 @@ def write_join(home: Home, options: ServerOptions, path: Path, region: str) -> N
             "which region's gateway is the join file for?",
             hint=f"--region, one of {', '.join(map(str, known))}",
         )
-    write_join_file(path, create_identity(home.path, gateway_name(wanted), "gateway"))
+    ensure_master_keys(home.master_keys_file)
+    identity = create_identity(home.path, gateway_name(wanted), "gateway")
+    write_join_file(path, identity, home.master_keys_file)
 
 
 # ---- a client ----
@@ -138,11 +148,11 @@ def prepare_client(home: Home, options: ClientOptions) -> Launch:
         os.environ,
         policy=options.policy,
         server_addr=options.server_addr,
-        is_local=options.is_local,
+        is_local=options.has_own_store,
     )
     site = configuration.region.site
     folder = _folder(
-        home.path / "gateways" / site, STORE_FREE_BYTES if options.is_local else SERVER_FREE_BYTES
+        home.path / "gateways" / site, STORE_FREE_BYTES if options.has_own_store else SERVER_FREE_BYTES
     )
     identity = _client_identity(home, folder, configuration, options)
     _check_port(options.port, "--port")
@@ -156,7 +166,10 @@ def prepare_client(home: Home, options: ClientOptions) -> Launch:
         python=Path(sys.executable),
         identity=identity,
         environment=environment,
-        local=_plan_local_store(home, folder, configuration, environment) if options.is_local else None,
+        local=_plan_local_store(home, folder, configuration, environment, options.directory)
+        if options.has_own_store
+        else None,
+        master_keys_file=_find_master_keys(home, folder),
     )
     where = configuration.endpoint or "on this machine"
     return Launch(
@@ -181,9 +194,9 @@ def _client_identity(
 ) -> IdentityFiles:
     name = gateway_name(configuration.region)
     if options.join is not None:
-        if options.is_local:
+        if options.has_own_store:
             raise InvalidInputError(
-                "a store of its own (--local) can be reached from this machine only",
+                "a store of its own (--local, --directory) can be reached from this machine only",
                 hint="give the region's store with SKYSTORE_ENDPOINTS, or leave --join out",
             )
         return unpack_join_file(options.join, folder.path, name)
@@ -198,11 +211,44 @@ def _client_identity(
     )
 
 
+def _find_master_keys(home: Home, folder: Home) -> Path | None:
+    """Return the keys that wrap those of encrypted objects, the same for all gateways: those of the server's
+    home (made if there are none), or those that came with the join file (None: it had none)."""
+    joined = folder.path / MASTER_KEYS
+    if joined.exists():
+        return joined
+    if not home.ca_file.exists():
+        return None
+    ensure_master_keys(home.master_keys_file)
+    return home.master_keys_file
+
+
 def _plan_local_store(
-    home: Home, folder: Home, configuration: ClientConfiguration, environment: dict[str, str]
+    home: Home,
+    folder: Home,
+    configuration: ClientConfiguration,
+    environment: dict[str, str],
+    directory: Path | None,
 ) -> PlannedStore:
     site = configuration.region.site
     name = f"store.{site}"
+    _require_kind(folder, directory)
+    if directory is not None:
+        return plan_directory_store(
+            name=name,
+            site=site,
+            bucket=configuration.bucket,
+            root=directory.expanduser().absolute(),
+            settings_file=folder.path / "store-settings.json",
+            socket_folder=choose_run_folder(folder.path),
+            home=folder.path,
+            python=Path(sys.executable),
+            port=_store_ports(folder.path / "store-ports.json", ("s3",))["s3"],
+            secrets=ensure_store_secrets(folder.path / "store-secrets.json"),
+            identity=create_identity(home.path, name, "store"),
+            ca_pem=home.ca_file.read_text(),
+            inherited=environment,
+        )
     return plan_store(
         name=name,
         site=site,
@@ -210,7 +256,7 @@ def _plan_local_store(
         folder=folder.path,
         socket_folder=choose_run_folder(folder.path),
         weed=find_binary("weed"),
-        ports=_store_ports(folder.path / "store-ports.json"),
+        ports=_store_ports(folder.path / "store-ports.json", STORE_PORT_NAMES),
         secrets=ensure_store_secrets(folder.path / "store-secrets.json"),
         identity=create_identity(home.path, name, "store"),
         ca_pem=home.ca_file.read_text(),
@@ -218,10 +264,26 @@ def _plan_local_store(
     )
 
 
-def _store_ports(path: Path) -> dict[str, int]:
+def _require_kind(folder: Home, directory: Path | None) -> None:
+    """Refuse another kind of store, or another folder, than the region began with: its objects lie there."""
+    path = folder.path / "store-directory.json"
+    before = read_document(path, str) if path.exists() else None
+    wanted = str(directory.expanduser().absolute()) if directory is not None else None
+    if directory is not None and not directory.expanduser().is_dir():
+        raise InvalidInputError(f"there is no folder {directory}")
+    if before != wanted and (before is not None or (folder.path / "store").is_dir()):
+        raise InvalidInputError(
+            f"the region's objects lie in {before or 'a store made with --local'}",
+            hint=f"--directory {before}" if before else "--local",
+        )
+    if wanted is not None:
+        write_private(path, format_document(wanted))
+
+
+def _store_ports(path: Path, names: tuple[str, ...]) -> dict[str, int]:
     ports = read_document(path, dict[str, int]) if path.exists() else {}
-    if sorted(ports) != sorted(STORE_PORT_NAMES) or not all(map(is_port_free, ports.values())):
-        ports = dict(zip(STORE_PORT_NAMES, choose_free_ports(len(STORE_PORT_NAMES)), strict=True))
+    if sorted(ports) != sorted(names) or not all(map(is_port_free, ports.values())):
+        ports = dict(zip(names, choose_free_ports(len(names)), strict=True))
         write_private(path, format_document(ports))
     return ports
 

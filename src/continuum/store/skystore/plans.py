@@ -53,6 +53,7 @@ class ClientJob(msgspec.Struct, frozen=True, kw_only=True):
     identity: IdentityFiles
     environment: dict[str, str]
     local: PlannedStore | None = None
+    master_keys_file: Path | None = None
 
 
 def plan_server(job: ServerJob) -> Plan:
@@ -166,6 +167,7 @@ def _gateway_settings(job: ClientJob) -> GatewaySettings:
             ),
         ),
         region=wanted.region.name,
+        master_keys_file=job.master_keys_file,
     )
 
 

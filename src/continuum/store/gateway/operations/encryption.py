@@ -7,7 +7,7 @@ import msgspec
 from continuum.model.objects import Setting
 from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
-from continuum.store.gateway.encrypting import ALGORITHM, check_algorithm
+from continuum.store.gateway.encrypting import ALGORITHM, check_algorithm, refuse_attached
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
@@ -24,6 +24,7 @@ class DefaultEncryption(msgspec.Struct, frozen=True):
 async def put_bucket_encryption(call: Call) -> Reply:
     """Encrypt what is written from now on. What is there already stays as it is."""
     bucket = await call.require_bucket()
+    refuse_attached(bucket)
     wanted = read_input(call, await read_document(call))["ServerSideEncryptionConfiguration"]
     setting = _read_rule(wanted.get("Rules") or [])
     if not call.context.vault.master_keys.ids:
