@@ -34,6 +34,9 @@ from continuum.store import GatewaySettings
 LINK_BYTES_PER_S = 1e9
 LINK_LATENCY_S = 0.0002
 
+S3_DOMAIN = "s3.localhost"
+"""Buckets may be named in the host, `BUCKET.s3.localhost`: every name under `localhost` is this machine."""
+
 
 class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
     """A site to be: its gateway's port, what it offers to tasks, its store's kind and secrets."""
@@ -290,6 +293,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         own_store=store.own,
         peer_store=store.peer,
         policy=settings.policy,
+        domain=S3_DOMAIN,
         master_keys_file=Home(settings.home).master_keys_file,
         state_folder=settings.home / "sites" / site.name / "gateway",
     )
