@@ -122,7 +122,8 @@ class Copier:
             etag=version.etag,
             replica=replica,
         )
-        await self._locations.change(request, (version.bucket, version.key))
+        with self._discarding.doubting(physical.key):
+            await self._locations.change(request, (version.bucket, version.key))
 
     async def close(self) -> None:
         """Drop the copies that are under way."""

@@ -1,6 +1,9 @@
 """Bytes that were written and not committed: removed at once, or left to the collector if the store does
 not answer.
 
+Bytes whose commit nobody answered may be in use: they are never removed here but shown to the locator, which
+removes them if they are not.
+
 Even if both fail nothing is lost but space: when the session ends, all that lies under its prefix and
 nothing points at is removed.
 """
@@ -8,9 +11,10 @@ nothing points at is removed.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 
-from continuum.model.errors import ContinuumError
+from continuum.backbone import RemoteError
+from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.store.gateway.locations import Locations, PhysicalKey
 from continuum.store.gateway.peers import Peers
 from continuum.store.locator.messages import DiscardObject
@@ -25,6 +29,24 @@ class Discarding:
         self._peers = peers
         self._locations = locations
         self._running: set[asyncio.Task[None]] = set()
+        self._doubted: set[str] = set()
+
+    @contextlib.contextmanager
+    def doubting(self, key: str) -> Iterator[None]:
+        """Around the question that makes the bytes at a physical key part of an object.
+
+        Without a clear answer (none came, the other side failed, whoever asked was cancelled) they count as
+        doubtful from then on: whatever removes them here has the locator decide instead.
+        """
+        self._doubted.add(key)
+        try:
+            yield
+        except (UnavailableError, RemoteError):
+            raise
+        except ContinuumError:
+            self._doubted.discard(key)
+            raise
+        self._doubted.discard(key)
 
     def begin(self, physical: PhysicalKey) -> None:
         """Remove an object of the own store in the background; who failed to write it need not wait."""
@@ -53,6 +75,9 @@ class Discarding:
     async def discard(self, physical: PhysicalKey) -> None:
         """Remove an object of the own store, or have the collector do it."""
         own = self._peers.own
+        if physical.key in self._doubted:
+            await self._hand_over(physical)
+            return
         try:
             await own.delete(physical.key)
         except ContinuumError as problem:
@@ -61,6 +86,7 @@ class Discarding:
 
     async def _hand_over(self, physical: PhysicalKey, store_upload_id: str = "") -> None:
         store = self._peers.own.store
+        self._doubted.discard(physical.key)
         request = DiscardObject(
             session_id=physical.session_id,
             store=store.name,

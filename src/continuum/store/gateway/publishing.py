@@ -44,16 +44,13 @@ def refuse_early(call: Call, conditions: WriteConditions) -> None:
 
 @contextlib.contextmanager
 def removed_on_failure(call: Call, physical: PhysicalKey) -> Iterator[None]:
-    """Remove what was written under a physical key if the block fails, unless its commit may have
-    succeeded."""
+    """Remove what was written under a physical key if the block fails; if its commit may have succeeded, the
+    locator decides."""
     discarding = call.context.discarding
     try:
         yield
     except StoreUnreachableError:
         raise  # nothing was written
-    except UncertainError:
-        discarding.leave(physical)
-        raise
     except BaseException:
         discarding.begin(physical)
         raise
@@ -81,7 +78,8 @@ async def publish(
         origin=describe_origin(call),
     )
     try:
-        return await call.context.locations.publish(request)
+        with call.context.discarding.doubting(version.replicas[0].key):
+            return await call.context.locations.publish(request)
     except UnavailableError as problem:
         raise UncertainError(problem.message, hint=problem.hint) from problem
 

@@ -10,7 +10,7 @@ import logging
 import time
 
 from continuum.model.encryption import stored_etag, stored_size
-from continuum.model.errors import ConflictError, ContinuumError, UnavailableError
+from continuum.model.errors import ConflictError, ContinuumError
 from continuum.model.objects import Replica, Version
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.keeping import Keeper
@@ -35,10 +35,6 @@ log = logging.getLogger(__name__)
 AT_ONCE = 4
 BATCH = 32
 COPY_S = 3600.0  # a copy that takes longer is given up; the store's own bounds end most failures sooner
-
-
-class _UncertainError(UnavailableError):
-    """The locator did not say whether it noted the copy."""
 
 
 class Replicator:
@@ -113,9 +109,6 @@ class Replicator:
         physical = self._locations.make_physical_key()
         try:
             await self._write(version, physical)
-        except _UncertainError:
-            self._discarding.leave(physical)
-            raise
         except BaseException:
             self._discarding.begin(physical)
             raise
@@ -143,10 +136,8 @@ class Replicator:
                 store=own.store.name, bucket=own.store.bucket, key=physical.key, created_at=time.time()
             ),
         )
-        try:
+        with self._discarding.doubting(physical.key):
             await self._locations.change(request, (version.bucket, version.key))
-        except UnavailableError as problem:
-            raise _UncertainError(problem.message) from problem
 
     async def _open(self, version: Version, length: int) -> ReadStream:
         source = ReplicaSource(version, self._peers, self._locations, start=0, length=length)

@@ -81,18 +81,25 @@ async def find_absent(
     client: StoreClient, bucket: str, replicas: Iterable[IndexedReplica]
 ) -> list[IndexedReplica]:
     """Return those that the store, asked for each of them, does not have."""
+    wanted = list(replicas)
+    there = await find_present(client, bucket, [replica.physical_key for replica in wanted])
+    return [replica for replica in wanted if replica.physical_key not in there]
+
+
+async def find_present(client: StoreClient, bucket: str, keys: Iterable[str]) -> set[str]:
+    """Return the keys that the store, asked for each of them, has now."""
     turns = asyncio.Semaphore(HEADS_AT_ONCE)
 
-    async def is_absent(replica: IndexedReplica) -> bool:
+    async def is_there(key: str) -> bool:
         async with turns:
             try:
-                await client.head(replica.physical_key, bucket=bucket)
+                await client.head(key, bucket=bucket)
             except StoreReplyError as problem:
                 if problem.status == _NOT_FOUND:
-                    return True
+                    return False
                 raise
-            return False
+            return True
 
-    wanted = list(replicas)
-    absent = await asyncio.gather(*(is_absent(replica) for replica in wanted))
-    return [replica for replica, is_gone in zip(wanted, absent, strict=True) if is_gone]
+    wanted = list(keys)
+    there = await asyncio.gather(*map(is_there, wanted))
+    return {key for key, is_found in zip(wanted, there, strict=True) if is_found}

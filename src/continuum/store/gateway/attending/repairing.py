@@ -51,8 +51,9 @@ async def _copy(context: Context, version: Version) -> None:
             version_id=version.version_id,
             replica=copy,
         )
-        await locations.change(request, (version.bucket, version.key))
-    except ContinuumError:
+        with context.discarding.doubting(physical.key):
+            await locations.change(request, (version.bucket, version.key))
+    except BaseException:
         context.discarding.begin(physical)
         raise
 

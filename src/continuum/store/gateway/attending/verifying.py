@@ -12,7 +12,7 @@ import msgspec
 
 from continuum.model.errors import ContinuumError
 from continuum.store.gateway.attending.contents import CONTENT_BAD, CONTENT_UNKNOWN, check_content
-from continuum.store.gateway.attending.pages import Page, find_absent, read_pages
+from continuum.store.gateway.attending.pages import Page, find_absent, find_present, read_pages
 from continuum.store.gateway.attending.repairing import repair
 from continuum.store.gateway.attending.scanning import require_client
 from continuum.store.gateway.calls import Context
@@ -137,7 +137,7 @@ async def _check_page(context: Context, client: StoreClient, job: Job, place: Pl
     await _settle(context, client, job, place=place, page=page, found=found)
     if not place.is_attached and not job.bucket:
         strangers = [listed.key for listed in page.listed if listed.key not in page.indexed]
-        await _find_orphans(context, job, place, strangers, found)
+        await _find_orphans(context, client, job, place=place, keys=strangers, found=found)
     return found
 
 
@@ -218,15 +218,21 @@ async def _settle(
         found.findings.append(_finding(client, place, replica, found.bad[key], outcome))
 
 
-async def _find_orphans(context: Context, job: Job, place: Place, keys: list[str], found: Round) -> None:
-    """Find bytes of ended sessions that nothing points at and that are not waiting for the collector."""
+async def _find_orphans(
+    context: Context, client: StoreClient, job: Job, *, place: Place, keys: list[str], found: Round
+) -> None:
+    """Find bytes of ended sessions that nothing points at and that are not waiting for the collector.
+
+    The collector may have removed them since they were listed; only what is still there is an orphan.
+    """
     if not keys:
         return
     locations = context.locations
     orphans: Orphans = await locations.ask(
         FilterOrphans(store=job.store, bucket=place.bucket, keys=tuple(keys))
     )
-    for key in orphans.keys:
+    still_there = await find_present(client, place.bucket, orphans.keys)
+    for key in sorted(still_there):
         if job.is_repairing:
             await locations.ask(
                 DiscardObject(session_id=locations.session_id, store=job.store, bucket=place.bucket, key=key)

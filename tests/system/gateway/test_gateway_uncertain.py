@@ -1,0 +1,86 @@
+"""Answers of the locator that never come: what may have become part of an object is not removed."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from rigs import LIMITS, Rig, eventually, make_bytes
+
+from continuum.backbone import BackboneUnavailableError
+from continuum.model.objects import Version
+from continuum.model.policies import Policy
+from continuum.store.gateway.gateways import Gateway
+from continuum.store.locator.messages import LookUp
+
+pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> list[Any]:
+    """Let what the gateway asks to change be done, and its answers be lost; return what was asked."""
+    asked: list[Any] = []
+    assert gateway._locations is not None
+    change = gateway._locations.change
+
+    async def lose(request: Any, *keys: tuple[str, str]) -> None:
+        await change(request, *keys)
+        asked.append(request)
+        raise BackboneUnavailableError("no answer")
+
+    monkeypatch.setattr(gateway._locations, "change", lose)
+    return asked
+
+
+async def test_a_copy_whose_answer_was_lost_keeps_its_bytes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await rig.make_bucket()
+    data = make_bytes(100_000)
+    async with (
+        rig.another_gateway("cloud", policy=Policy.COPY_ON_READ) as gateway,
+        rig.client("edge") as edge,
+        rig.client(gateway) as cloud,
+    ):
+        await edge.put(bucket, "key", data)
+        asked = lose_answers(monkeypatch, gateway)
+        assert await cloud.get(bucket, "key") == data
+
+        async def is_over() -> bool:
+            return gateway.counts.copies == {"dropped": 1}
+
+        await eventually(is_over, "the copy has no end")
+        assert gateway._discarding is not None
+        await gateway._discarding.close()  # what it had to do is done
+        found: Version = await rig.ask(LookUp(bucket=bucket, key="key"))
+        keys = {replica.store: replica.key for replica in found.replicas}
+        assert keys["store.cloud"] == asked[0].replica.key
+        assert keys["store.cloud"] in await rig.sites["cloud"].stored_keys()
+        read, info = await cloud.get_with_info(bucket, "key")
+        assert (read, info.source_site) == (data, "cloud")
+
+
+async def test_a_gateway_that_stops_in_the_middle_of_a_commit_removes_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await rig.make_bucket()
+    old, new = make_bytes(5000), make_bytes(5000)
+    committed = asyncio.Event()
+    gateway = Gateway(rig.settings("edge", limits=msgspec.structs.replace(LIMITS, stop_s=0.1)))
+    await gateway.start()
+    assert gateway._locations is not None
+    publish = gateway._locations.publish
+
+    async def hang(request: Any) -> None:
+        await publish(request)
+        committed.set()
+        await asyncio.Event().wait()
+
+    async with rig.client("cloud") as cloud, rig.client(gateway) as client:
+        await cloud.put(bucket, "key", old)
+        monkeypatch.setattr(gateway._locations, "publish", hang)
+        writing = asyncio.create_task(client.put(bucket, "key", new))
+        await asyncio.wait_for(committed.wait(), 10)
+        await gateway.stop()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        assert await cloud.get(bucket, "key") == new
