@@ -11,7 +11,7 @@ FUZZED := tests/unit/store/gateway/test_fuzzing_connections.py tests/unit/store/
 	tests/unit/store/test_signing.py tests/system/gateway/test_gateway_fuzzing.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static unit system fuzz bench docs lock clean
+.PHONY: help demo test check static unit system fuzz bench chaos docs lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -49,6 +49,10 @@ fuzz: ## try hostile bytes and wild requests for some minutes, other ones each t
 bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
 	@scripts/prepare test bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: ## kill, pause and cut off parts of two sites under load, check every history (ARGS="--minutes 10 --seed 7")
+	@scripts/prepare test
+	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 docs: ## write what is generated of the documentation and check the rest: links, commands, code blocks
 	@scripts/prepare test

@@ -55,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float = 0.03
     verifies: bool = True
     choices: Choices | None = None
+    calm_s: float = CALM_S
 
 
 async def run(world: World, plan: Plan, folder: Path) -> Run:
@@ -71,7 +72,7 @@ async def run(world: World, plan: Plan, folder: Path) -> Run:
         await asyncio.sleep(max(0.0, began_s + plan.seconds - time.monotonic()))
         ended_s = time.monotonic()
     await wait_until_ready(world)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(plan.calm_s)
     await asyncio.gather(*(_read_all(world, orders) for orders in everybody))
     verified, problem = await _verify(world) if plan.verifies else (None, "")
     done = Run(

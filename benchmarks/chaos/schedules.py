@@ -11,7 +11,7 @@ import msgspec
 KILL, PAUSE, CUT = "kill", "pause", "cut"
 DOUBLES = 0.34
 LONG_PAUSES = 0.06
-FIRST_QUIET_S = 4.0
+FIRST_QUIET_S = 2.0
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):

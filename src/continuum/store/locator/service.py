@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from continuum.backbone import Backbone, Subscription
-from continuum.model.errors import ConflictError, InvalidInputError
+from continuum.model.errors import ConflictError, ContinuumError, InvalidInputError
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
+from continuum.store.locator.changing import Changes
 from continuum.store.locator.database import Database
 from continuum.store.locator.expiring import Expirer
 from continuum.store.locator.index import buckets, garbage, keys, listing, objects, sessions, uploads, users
@@ -70,6 +71,7 @@ class Locator:
         self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
         self._expirer = Expirer(settings, self._reader, self._writer, clock)
         self._notifier = Notifier(settings, self._reader, self._writer, clock)
+        self._changes = Changes()
         self._epoch = secrets.token_hex(8)
         self._subscriptions: list[Subscription] = []
         self._needed_users: set[str] = set()  # those whom the continuum itself is
@@ -359,8 +361,12 @@ class Locator:
     async def _look_up(self, request: m.LookUp) -> Version:
         check_key(request.key)
         check_name(request.bucket, "a bucket's name")
-        self._hold(request.session_id, (request.bucket, request.key))
-        return await self._reader.point(objects.look_up, request)
+        thing = (request.bucket, request.key)
+        self._hold(request.session_id, thing)
+        try:
+            return await self._reader.point(objects.look_up, request)
+        finally:
+            await self._changes.settle(thing)
 
     async def _locate(self, request: m.Locate) -> m.Located:
         check_count(request.objects, "objects")
@@ -370,10 +376,15 @@ class Locator:
         check_version(request.version)
         thing = (request.version.bucket, request.version.key)
         self._hold(request.session_id, thing)
-        version = await self._writer.write(
-            objects.commit, request, now=self._clock(), grace_s=self._settings.grace_s
-        )
-        await self._invalidator.tell([thing], but=request.session_id)
+        try:
+            with self._changes.under_way([thing]):
+                version = await self._writer.write(
+                    objects.commit, request, now=self._clock(), grace_s=self._settings.grace_s
+                )
+                await self._invalidator.tell([thing], but=request.session_id)
+        except ContinuumError:  # what refused it may itself be under way
+            await self._changes.settle(thing)
+            raise
         return version
 
     async def _delete(self, request: m.Delete) -> m.Deleted:
@@ -382,10 +393,13 @@ class Locator:
             check_key(item.key)
         things = [(request.bucket, item.key) for item in request.objects]
         self._hold(request.session_id, *things)
-        deleted = await self._writer.write(
-            objects.delete_objects, request, now=self._clock(), grace_s=self._settings.grace_s
-        )
-        await self._invalidator.tell(things, but=request.session_id)
+        with self._changes.under_way(things):
+            deleted = await self._writer.write(
+                objects.delete_objects, request, now=self._clock(), grace_s=self._settings.grace_s
+            )
+            await self._invalidator.tell(things, but=request.session_id)
+        if any(result.error_code for result in deleted.results):
+            await self._changes.settle(*things)
         return deleted
 
     async def _add_replica(self, request: m.AddReplica) -> m.Empty:
@@ -398,19 +412,25 @@ class Locator:
     async def _change_object(self, request: m.ChangeObject) -> Version:
         check_key(request.key)
         check_attributes(request)
-        version = await self._writer.write(objects.change_object, request, now=self._clock())
-        await self._invalidator.tell([(request.bucket, request.key)], but=request.session_id)
+        thing = (request.bucket, request.key)
+        with self._changes.under_way([thing]):
+            version = await self._writer.write(objects.change_object, request, now=self._clock())
+            await self._invalidator.tell([thing], but=request.session_id)
         return version
 
     async def _list_versions(self, request: m.ListVersions) -> m.VersionPage:
         for text in (request.prefix, request.delimiter, request.key_marker, request.version_id_marker):
             check_marker(text)
-        return await self._reader.scan(listing.list_versions, request)
+        page = await self._reader.scan(listing.list_versions, request)
+        await self._changes.settle_all(request.bucket, request.prefix)
+        return page
 
     async def _list_objects(self, request: m.ListObjects) -> m.ObjectPage:
         for text in (request.prefix, request.delimiter, request.after):
             check_marker(text)
-        return await self._reader.scan(listing.list_objects, request)
+        page = await self._reader.scan(listing.list_objects, request)
+        await self._changes.settle_all(request.bucket, request.prefix)
+        return page
 
     # ---- uploads ----
 
