@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from embedding import Embedded
+from postgresql_server import PostgresServer, require_programs
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,14 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield running
     finally:
         running.down()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. Without its programs the test is skipped, aloud."""
+    server = PostgresServer(require_programs())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from continuum.backbone import Backbone
-from continuum.model.errors import ContinuumError
+from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Replica, Store, Version
 from continuum.store.locator.client import LocatorClient
 from continuum.store.locator.messages import (
@@ -26,6 +26,7 @@ from continuum.store.locator.messages import (
 )
 
 BUCKET = "bucket"
+LIMIT_S = 0.3
 
 
 class SmallGateway:
@@ -49,8 +50,9 @@ class SmallGateway:
     async def open(self, *, renews: bool = True) -> None:
         sent_at = time.monotonic()
         self.session = await self.locator.ask(
-            OpenSession(site=self.site, gateway=f"{self.site}-1", store=make_store(self.site))
+            OpenSession(site=self.site, gateway=f"{self.site}-1", store=make_store(self.site)), hub=""
         )
+        self.locator.hub = self.session.hub
         self._lease_until = sent_at + self.session.lease_s
         self._memory.clear()
         await self.backbone.serve(self.subject, Invalidate, self._invalidate)
@@ -76,14 +78,20 @@ class SmallGateway:
         while True:
             await asyncio.sleep(self.session.lease_s / 3)
             sent_at = time.monotonic()
+            request = RenewSession(session_id=self.session.session_id)
             with contextlib.suppress(ContinuumError):
-                renewed = await self.locator.ask(
-                    RenewSession(session_id=self.session.session_id), timeout_s=1
-                )
+                try:
+                    renewed = await self.locator.ask(request, timeout_s=LIMIT_S)
+                except UnavailableError:
+                    if not self.locator.hub:
+                        raise
+                    sent_at = time.monotonic()
+                    others = (*self.session.other_hubs, "")
+                    renewed = await self.locator.ask(request, timeout_s=LIMIT_S, hub=others[0])
                 if renewed.hub_epoch != self.session.hub_epoch:
                     for key in [*self._memory, *self._changes]:
                         self._forget(key)
-                self.session = renewed
+                self.session, self.locator.hub = renewed, renewed.hub
                 self._lease_until = sent_at + renewed.lease_s
 
     async def read(self, key: str) -> str:

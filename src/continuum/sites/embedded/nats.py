@@ -55,6 +55,13 @@ _BUCKET_ADMINISTRATION = (
     "locator.probe_targets",
 )
 
+_ADMINISTRATION = (
+    *_USER_ADMINISTRATION,
+    *_STORE_ADMINISTRATION,
+    *_BUCKET_ADMINISTRATION,
+    *_POLICY_ADMINISTRATION,
+)
+
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """Subjects that an identity may publish and listen to, besides answering and its own inbox."""
@@ -70,17 +77,15 @@ def permissions_of(identity: str) -> Permissions:
     match role:
         case "hub":
             return Permissions(
-                publish=("gateway.*.invalidate", "locator.list_buckets", "notifications.>"),
-                subscribe=("locator.*", "registry.*", "runs.>"),
+                publish=("gateway.*.invalidate", "hub.*.forget", "locator.list_buckets", "notifications.>"),
+                subscribe=("hub.*.forget", "locator.>", "registry.*", "runs.>"),
             )
         case "gateway":
             return Permissions(
-                publish=("locator.*",),
+                publish=("locator.*", "locator.*.*"),  # of any hub, and of the one that has the session
                 publish_never=(
-                    *_USER_ADMINISTRATION,
-                    *_STORE_ADMINISTRATION,
-                    *_BUCKET_ADMINISTRATION,
-                    *_POLICY_ADMINISTRATION,
+                    *_ADMINISTRATION,
+                    *(subject.replace(".", ".*.") for subject in _ADMINISTRATION),
                 ),
                 subscribe=("gateway.*.invalidate",),
             )
@@ -101,6 +106,7 @@ def permissions_of(identity: str) -> Permissions:
                     "runs.>",
                     "locator.get_bucket",
                     "locator.list_buckets",
+                    "locator.count_objects",
                     "locator.list_targets",
                     *_BUCKET_ADMINISTRATION,
                     *_USER_ADMINISTRATION,

@@ -104,6 +104,7 @@ class Locations:
         self._session: Session | None = None
         self._subscription: Any = None
         self._counter = 0
+        self._moving = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
         self.round_trips = 0
         self.standin: Standby | None = None
@@ -143,7 +144,8 @@ class Locations:
     async def _open_session(self) -> None:
         self._memory.end()
         sent_at, asked_at = time.monotonic(), time.time()
-        session: Session = await self._locator.ask(self._introduction)
+        session: Session = await self._locator.ask(self._introduction, hub="")
+        self._locator.hub = session.hub
         await self._listen(session)
         self._session, self._counter = session, 0
         self.heard = Heard(session.now, asked_at, time.time())
@@ -181,15 +183,35 @@ class Locations:
         if self._session is None:
             await self._reopen()
             return
+        async with self._moving:  # two at once could move it to two hubs
+            await self._renew_session(lease_s)
+
+    async def _renew_session(self, lease_s: float) -> None:
+        if self._session is None:
+            return
+        request, limit_s = RenewSession(session_id=self._session.session_id), max(lease_s / 3, _RETRY_S)
         sent_at, asked_at = time.monotonic(), time.time()
-        renewed: Session = await self._locator.ask(
-            RenewSession(session_id=self._session.session_id), timeout_s=max(lease_s / 3, _RETRY_S)
-        )
+        try:
+            renewed: Session = await self._locator.ask(request, timeout_s=limit_s)
+        except UnavailableError:
+            if not self._locator.hub:
+                raise
+            sent_at, asked_at = time.monotonic(), time.time()
+            renewed = await self._ask_other_hubs(request, limit_s)
         if renewed.hub_epoch != self._session.hub_epoch:
             self._memory.forget_all()
-        self._session = renewed
+        self._session, self._locator.hub = renewed, renewed.hub
         self.heard = Heard(renewed.now, asked_at, time.time())
         self._memory.renew(sent_at, renewed.lease_s)
+
+    async def _ask_other_hubs(self, request: RenewSession, limit_s: float) -> Session:
+        """The session's hub may be gone: any other takes the session over."""
+        for hub in self._session.other_hubs if self._session else ():
+            with contextlib.suppress(UnavailableError):
+                taken: Session = await self._locator.ask(request, timeout_s=limit_s, hub=hub)
+                return taken
+        session: Session = await self._locator.ask(request, timeout_s=limit_s, hub="")
+        return session
 
     async def _reopen(self) -> None:
         while True:
@@ -216,7 +238,21 @@ class Locations:
     async def ask(self, request: Any) -> Any:
         """Ask the locator something whose answer is not remembered."""
         self.round_trips += 1
+        hub = self._locator.hub
+        try:
+            return await self._locator.ask(request)
+        except UnavailableError:
+            if not hub or not await self._has_moved(hub):
+                raise
         return await self._locator.ask(request)
+
+    async def _has_moved(self, hub: str) -> bool:
+        """Whether the session is, or can be, another hub's now; the same request may be asked there again."""
+        async with self._moving:
+            if self._locator.hub == hub and self._session is not None:
+                with contextlib.suppress(ContinuumError):
+                    await self._renew_session(self._session.lease_s)
+        return self._locator.hub != hub
 
     def recall_version(self, bucket: str, key: str) -> Version | None:
         """Return the current version if it is known for certain without asking."""

@@ -11,8 +11,14 @@ autocommit; transactions are begun and ended in so many words. What the driver r
 `IndexUnavailableError` (full or read-only disk, lock, broken connection): nothing was changed, and the same
 request may succeed later.
 
-One locator at a time may use a database, since the table of leases is in its memory: a lock on a file beside
-the database (SQLite) or an advisory lock in it (PostgreSQL) keeps a second one out.
+One locator at a time may use an SQLite database, since the table of leases is in its memory: a lock on a file
+beside the database keeps a second one out. PostgreSQL serves several at once (see `peers`). The index is
+written for one writer at a time; there that is true because every writing transaction begins by taking one
+advisory lock, which it holds until it has been committed and can be seen. Group commit (`writing`) makes
+that cheap. A hub that stops in the middle of a transaction is cut off by the server after a while.
+
+PostgreSQL's planner is told to look up by index and nothing else: every statement has one (a test checks
+that), and a plan that depends on statistics would be a different one some day.
 """
 
 import contextlib
@@ -25,7 +31,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Engine, create_engine, func, make_url, select
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.expression import ClauseElement
@@ -34,11 +40,15 @@ from continuum.model.errors import ConflictError, InvalidInputError, Unavailable
 
 # "ctnm": any fixed number that no other program takes as its advisory lock.
 ADVISORY_LOCK = 0x63746E6D
+_BEGIN_ALONE = f"BEGIN; SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"
 SQLITE_CACHE_KIB = 65_536
 # Pages in the log before they are moved into the database, about 64 MB. SQLite's own 1,000 (every hundredth
 # commit) halved the rate of commits into a large index, and made one in a hundred wait 97 instead of 21 ms.
 SQLITE_LOG_PAGES = 16_000
 SQLITE_STATEMENTS = 256  # prepared statements kept per connection; the index has fewer
+POSTGRESQL_CONNECT_S = 5
+POSTGRESQL_STATEMENT_S = 60  # pages and counts take milliseconds; this ends what went wrong
+POSTGRESQL_IDLE_S = 5  # how long a hub that stopped in the middle of a transaction keeps the others waiting
 
 
 class IndexUnavailableError(UnavailableError):
@@ -122,7 +132,7 @@ class Connection:
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Run the block in a transaction that may write; an error inside undoes all of it."""
-        self.say("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
+        self.say("BEGIN IMMEDIATE" if self.is_sqlite else _BEGIN_ALONE)
         with self._ending():
             yield
 
@@ -175,7 +185,7 @@ class Database:
         self._url = _parse_url(url)
         self._busy_timeout_s = busy_timeout_s
         self._engine = _engine(self._url, busy_timeout_s)
-        self._lock: int | Connection | None = None
+        self._lock: int | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -201,29 +211,19 @@ class Database:
 
     def close(self) -> None:
         """Give the lock back."""
-        if isinstance(self._lock, int):
+        if self._lock is not None:
             os.close(self._lock)
-        elif self._lock is not None:
-            self._lock.close()
         self._lock = None
         self._engine.dispose()
 
     def _take_lock(self) -> None:
         if not self.is_sqlite:
-            self._lock = self._advisory_lock()
             return
         if self._url.database in {None, "", ":memory:"}:
             raise InvalidInputError(
                 "the index needs a file, not memory", hint="sqlite:////path/of/the.sqlite"
             )
         self._lock = _lock_file(Path(f"{self._url.database}.lock"))
-
-    def _advisory_lock(self) -> Connection:
-        connection = self.connect()
-        if connection.row(Statement(select(func.pg_try_advisory_lock(ADVISORY_LOCK)))) != (True,):
-            connection.close()
-            raise _in_use(self._url.render_as_string(hide_password=True))
-        return connection
 
 
 def migrate(engine: Engine) -> None:
@@ -232,7 +232,9 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     with _translated(DBAPIError), engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else _BEGIN_ALONE)
+        if engine.dialect.name != "sqlite":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -246,7 +248,8 @@ def migrate(engine: Engine) -> None:
 
 def _parse_url(text: str) -> URL:
     try:
-        return make_url(text)
+        url = make_url(text)
+        return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
     except ArgumentError as problem:
         raise InvalidInputError(
             "the database URL cannot be read",
@@ -262,13 +265,38 @@ def _engine(url: URL, busy_timeout_s: float) -> Engine:
             "cached_statements": SQLITE_STATEMENTS,
             "timeout": busy_timeout_s,
         }
+    elif url.get_backend_name() == "postgresql":
+        options["connect_args"] = _postgresql_arguments(busy_timeout_s)
+        options["use_native_hstore"] = False  # it would ask the server for a type that is not used
     try:
         return create_engine(url, poolclass=NullPool, **options)
     except (NoSuchModuleError, ImportError) as problem:
         raise InvalidInputError(
             f"no driver for the database {url.drivername!r}",
-            hint="use sqlite, or install psycopg for PostgreSQL",
+            hint="use sqlite, or for PostgreSQL: pip install 'extract-continuum[postgresql]'",
         ) from problem
+
+
+def _postgresql_arguments(busy_timeout_s: float) -> dict[str, Any]:
+    settings = {
+        "synchronous_commit": "on",
+        "lock_timeout": f"{int(busy_timeout_s * 1000)}",
+        "statement_timeout": f"{POSTGRESQL_STATEMENT_S * 1000}",
+        "idle_in_transaction_session_timeout": f"{POSTGRESQL_IDLE_S * 1000}",
+        "jit": "off",
+        **dict.fromkeys(
+            (
+                *("enable_seqscan", "enable_bitmapscan", "enable_sort"),
+                *("enable_hashjoin", "enable_mergejoin", "enable_material"),
+            ),
+            "off",
+        ),
+    }
+    return {
+        "connect_timeout": POSTGRESQL_CONNECT_S,
+        "tcp_user_timeout": POSTGRESQL_CONNECT_S * 1000,
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+    }
 
 
 def _sqlite_pragmas(busy_timeout_s: float) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from continuum.store.locator.index.expiring import Done, Piece, add_counts
 from continuum.store.locator.index.lifecycles import Progress
 from continuum.store.locator.leases import Thing
 from continuum.store.locator.messages import LifecycleCounts, LifecycleLine, LifecycleStep, RunLifecycle
+from continuum.store.locator.peers import Alone, Standing
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.writing import Writer
@@ -55,8 +56,14 @@ class Expirer:
     """Runs lifecycles. `start` it with what makes gateways forget; `stop` it."""
 
     def __init__(
-        self, settings: LocatorSettings, reader: Reader, writer: Writer, clock: Callable[[], float]
+        self,
+        settings: LocatorSettings,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], float],
+        standing: Callable[[], Standing] = Alone,
     ) -> None:
+        self._standing = standing
         self._settings = settings
         self._reader = reader
         self._writer = writer
@@ -88,7 +95,7 @@ class Expirer:
         while True:
             try:
                 for progress in await self._reader.scan(lifecycles.list_runs, now=self._clock()):
-                    if self._is_due(progress):
+                    if self._is_due(progress) and self._standing().is_on_duty:
                         await self.run_bucket(progress)
                 is_failing = False
             except ContinuumError as problem:

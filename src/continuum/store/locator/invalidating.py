@@ -16,8 +16,10 @@ The promise: once a change is acknowledged, no session serves what was before it
 6. A session that does not acknowledge is asked again. After one lease its renewals are refused, so that after
    at most another one its lease has run out by the clock here, which started later than the gateway's own.
    Then it is ended: it must open a new session, which begins with an empty memory.
-7. After a restart the table is empty, but leases may be out from before: until they have run out no change
-   is acknowledged, whatever it changes. Sessions go on, and forget all they know when they see the new epoch.
+7. After a restart over SQLite the table is empty, but leases may be out from before: until they have run out
+   no change is acknowledged, whatever it changes. Sessions go on, and forget all they know when they see the
+   new epoch.
+8. The sessions of other hubs over the same database are seen to by those (`peers`), asked at the same time.
 
 What is not promised: while a change is under way, one reader may see it and a later one, elsewhere, not yet.
 """
@@ -25,6 +27,7 @@ What is not promised: while a change is under way, one reader may see it and a l
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -36,6 +39,20 @@ from continuum.store.locator.messages import Empty, Invalidate
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+
+
+class Others(Protocol):
+    """The other hubs."""
+
+    is_alone: bool
+
+    async def tell(self, things: Iterable[Thing]) -> None:
+        """Have their sessions forget."""
+
+    def mention(self, things: Iterable[Thing]) -> None:
+        """The same, and nobody waits."""
+
+
 Send = Callable[[str, Invalidate, float], Awaitable[None]]
 """Deliver to a session within so many seconds; raises `ContinuumError` if it was not acknowledged."""
 
@@ -58,18 +75,34 @@ class Invalidator:
     """Makes sessions forget. One message at a time goes to a session; what comes meanwhile is the next."""
 
     def __init__(
-        self, leases: Leases, send: Send, clock: Clock, *, lease_s: float, old_leases_s: float
+        self,
+        leases: Leases,
+        send: Send,
+        clock: Clock,
+        *,
+        lease_s: float,
+        old_leases_s: float,
+        others: Others | None = None,
     ) -> None:
+        self._others = None if others is None or others.is_alone else others
         self._leases = leases
         self._send = send
         self._clock = clock
         self._lease_s = lease_s * SLACK
         self._old_leases_end_at = clock() + old_leases_s * SLACK
-        self._outboxes: dict[str, _Outbox] = {}
+        self._outboxes: dict[str, Outbox] = {}
         self._shedding: asyncio.Task[None] | None = None
 
     async def tell(self, things: Iterable[Thing], *, but: str = "") -> None:
-        """Return once no session (but `but`) serves what was known of `things` before now."""
+        """Return once no session (but `but`) of any hub serves what was known of `things` before now."""
+        if self._others is None:
+            await self.tell_here(things, but=but)
+        else:
+            things = tuple(things)
+            await asyncio.gather(self.tell_here(things, but=but), self._others.tell(things))
+
+    async def tell_here(self, things: Iterable[Thing], *, but: str = "") -> None:
+        """Return once no session (but `but`) of this hub serves what was known of `things` before now."""
         holders = self._leases.find_holders(things, but=but)
         if holders:
             said = [self._outbox(name).put(held) for name, held in holders.items()]
@@ -81,6 +114,8 @@ class Invalidator:
         """Tell the other sessions of the same site that there is something better to know; nobody waits."""
         for name, held in self._leases.find_holders([thing], but=session_id, beside=session_id).items():
             self._outbox(name).put(held)
+        if self._others is not None:
+            self._others.mention([thing])
 
     def shed(self) -> None:
         """See to it that the table comes back within its bound."""
@@ -92,10 +127,10 @@ class Invalidator:
             session_id, held = excess
             await asyncio.shield(self._outbox(session_id).put(held))
 
-    def _outbox(self, session_id: str) -> "_Outbox":
+    def _outbox(self, session_id: str) -> "Outbox":
         outbox = self._outboxes.get(session_id)
         if outbox is None:
-            outbox = _Outbox(
+            outbox = Outbox(
                 lambda held: self._deliver(session_id, held), lambda: self._outboxes.pop(session_id, None)
             )
             self._outboxes[session_id] = outbox
@@ -145,7 +180,7 @@ class Invalidator:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Outbox:
+class Outbox:
     """What is to be said to one session: one message under way, one that gathers. It goes when it is idle."""
 
     def __init__(

@@ -101,6 +101,16 @@ class Leases:
         self._ended.add(session_id)
         return True
 
+    def has_ended(self, session_id: str) -> bool:
+        """Whether a session ended here and was not forgotten yet."""
+        return session_id in self._ended
+
+    def drop_all(self) -> None:
+        """Have no session any more; those that were may go on elsewhere. To be done when no lease holds."""
+        self._sessions.clear()
+        self._holders.clear()
+        self._count = 0
+
     def list_ended(self) -> tuple[str, ...]:
         """Return the sessions that ended here and were not forgotten yet."""
         return tuple(self._ended)

@@ -35,6 +35,7 @@ from continuum.store.locator.events import (
 from continuum.store.locator.index import outbox, targets
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.outbox import Waiting
+from continuum.store.locator.peers import Alone, Standing
 from continuum.store.locator.posting import NotTakenError, check_address, send
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.sealing import Sealer
@@ -45,6 +46,7 @@ from continuum.store.locator.writing import Writer
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
+RELOAD_S = 2.0  # another hub may have been told of targets
 AT_ONCE = 8
 ROUND = 64
 FIRST_PAUSE_S = 0.5
@@ -58,8 +60,15 @@ class Notifier:
     """Serves the targets. `start` and `stop` it."""
 
     def __init__(
-        self, settings: LocatorSettings, reader: Reader, writer: Writer, clock: Callable[[], float]
+        self,
+        settings: LocatorSettings,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], float],
+        standing: Callable[[], Standing] = Alone,
     ) -> None:
+        self._standing = standing
+        self._loaded_at = 0.0
         self._settings = settings
         self._reader = reader
         self._writer = writer
@@ -86,6 +95,7 @@ class Notifier:
 
     async def _load(self) -> None:
         self._targets = await self._reader.scan(targets.load_targets, self._sealer)
+        self._loaded_at = time.monotonic()
 
     # ---- what people ask ----
 
@@ -141,6 +151,8 @@ class Notifier:
         )
 
     async def _try(self, name: str, bucket: str) -> m.ProbedTarget:
+        if not self._standing().is_alone:
+            await self._load()
         target = next((target for target in self._targets if target.name == name), None)
         if target is None:
             return m.ProbedTarget(name=name, error="there is no such target any more")
@@ -158,7 +170,11 @@ class Notifier:
         is_failing = False
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            if not self._standing().is_on_duty:
+                continue
             try:
+                if not self._standing().is_alone and time.monotonic() > self._loaded_at + RELOAD_S:
+                    await self._load()
                 for target in self._targets:
                     if self._is_free(target.name) and await self._has_due(target.name):
                         self._serving[target.name] = asyncio.ensure_future(self._serve(target))

@@ -20,6 +20,7 @@ from continuum.store.locator import messages as m
 from continuum.store.locator.database import Connection
 from continuum.store.locator.index import bringing, buckets, copies, placements
 from continuum.store.locator.invalidating import Invalidator
+from continuum.store.locator.peers import Alone, Standing
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import MAX_SETTING_BYTES, check_count
@@ -43,7 +44,10 @@ class Placer:
         writer: Writer,
         invalidator: Invalidator,
         clock: Callable[[], float],
+        *,
+        standing: Callable[[], Standing] = Alone,
     ) -> None:
+        self._standing = standing
         self._settings = settings
         self._reader = reader
         self._writer = writer
@@ -133,7 +137,8 @@ class Placer:
         while True:
             await asyncio.sleep(self._settings.evict_every_s)
             try:
-                await self.evict()
+                if self._standing().is_on_duty:
+                    await self.evict()
             except ContinuumError as problem:
                 log.warning("cached copies go later: %s", problem)
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from continuum.model.errors import ContinuumError
 from continuum.store.locator.database import Connection
-from continuum.store.locator.index import sessions, uploads, versions
+from continuum.store.locator.index import hubs, sessions, uploads, versions
 from continuum.store.locator.leases import Leases
+from continuum.store.locator.peers import Alone, Standing
 from continuum.store.locator.settings import DAY_S, LocatorSettings
 from continuum.store.locator.writing import Writer
 
@@ -28,8 +29,14 @@ class Reconciler:
     """A task that reconciles, every second or so; `start` and `stop` it."""
 
     def __init__(
-        self, settings: LocatorSettings, leases: Leases, writer: Writer, clock: Callable[[], float]
+        self,
+        settings: LocatorSettings,
+        leases: Leases,
+        writer: Writer,
+        clock: Callable[[], float],
+        standing: Callable[[], Standing] = Alone,
     ) -> None:
+        self._standing = standing
         self._settings = settings
         self._leases = leases
         self._writer = writer
@@ -58,7 +65,10 @@ class Reconciler:
                 # When this process itself was held up, renewals that arrived meanwhile are yet to be handled.
                 if lateness_s < self._settings.lease_s / 2:
                     await self.end_silent_sessions(time.monotonic())
-                if time.monotonic() >= self._cleaned_at + CLEAN_EVERY_S:
+                if not self._standing().is_alone and self._standing().is_on_duty:
+                    await self.end_bereft_sessions()
+                is_due = time.monotonic() >= self._cleaned_at + CLEAN_EVERY_S
+                if is_due and self._standing().is_on_duty:
                     await self.clean()
                     self._cleaned_at = time.monotonic()
             except ContinuumError as problem:
@@ -74,8 +84,19 @@ class Reconciler:
             log.warning("session %.8s… is silent: ended", session_id)
             self._leases.end(session_id)
         for session_id in self._leases.list_ended():
-            await self._writer.write(sessions.end_session, session_id, now=self._clock())
+            await self._writer.write(
+                sessions.end_session, session_id, now=self._clock(), hub=self._standing().epoch
+            )
             self._leases.forget(session_id)
+
+    async def end_bereft_sessions(self) -> None:
+        """Forget hubs that are no more; end their sessions that no other hub has taken over by now."""
+        margin_s = self._settings.hub_lease_s + self._settings.session_margin_s
+        for session in await self._writer.write(hubs.forget_dead, margin_s=margin_s):
+            log.warning("session %.8s… has no hub and is silent: ended", session.session_id)
+            await self._writer.write(
+                sessions.end_session, session.session_id, now=self._clock(), hub=session.hub
+            )
 
     async def clean(self) -> None:
         """Abort idle uploads; forget tombstones and sessions of long ago."""

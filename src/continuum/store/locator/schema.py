@@ -48,6 +48,17 @@ starts = Table(
     Column("lease_s", Double, nullable=False),
 )
 
+# The hubs that serve this database; none of SQLite, which one hub has for itself. `expires_at` is by the
+# database's clock.
+hubs = Table(
+    "hubs",
+    metadata,
+    Column("epoch", Text, primary_key=True),
+    Column("started_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("is_condemned", Integer, nullable=False),
+)
+
 users = Table(
     "users",
     metadata,
@@ -99,6 +110,7 @@ sessions = Table(
     Column("store", ByteOrderedText, ForeignKey("stores.name"), nullable=False),
     Column("opened_at", Double, nullable=False),
     Column("ended_at", Double, index=True),
+    Column("hub", Text, nullable=False, server_default=text("''")),  # the epoch of its hub; empty: any
 )
 
 buckets = Table(
@@ -319,6 +331,17 @@ copies = Table(
     Index(None, "store", "due_at"),
     Index(None, "bucket", "store"),
     sqlite_autoincrement=True,
+)
+
+# How much is in buckets. Triggers keep it, so that nobody can forget to (step 0011).
+counts = Table(
+    "counts",
+    metadata,
+    Column("bucket", ByteOrderedText, primary_key=True),
+    Column("objects", BigInteger, nullable=False),
+    Column("object_bytes", BigInteger, nullable=False),
+    Column("versions", BigInteger, nullable=False),
+    Column("version_bytes", BigInteger, nullable=False),
 )
 
 # What is set for the whole continuum, by name.

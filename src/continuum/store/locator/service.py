@@ -1,9 +1,10 @@
 """The locator: answers every request of `messages` over the backbone.
 
-One locator at a time serves a database. Each request is validated, noted in the leases where it may be kept
-by who asks, executed by the reader or the writer, and, if it changed something, acknowledged once nobody
-serves what was before (`invalidating`). Requests that fail because the disk is full or read-only are
-answered with `UnavailableError`; the process goes on, and works again when the cause is gone.
+One locator at a time serves an SQLite database, several at once one of PostgreSQL (`peers`). Each request is
+validated, noted in the leases where it may be kept by who asks, executed by the reader or the writer, and, if
+it changed something, acknowledged once nobody serves what was before (`invalidating`). Requests that fail
+because the disk is full or read-only are answered with `UnavailableError`; the process goes on, and works
+again when the cause is gone.
 """
 
 import asyncio
@@ -18,14 +19,27 @@ from continuum.model.errors import ConflictError, ContinuumError, InvalidInputEr
 from continuum.model.objects import Bucket, Role, User, Version
 from continuum.store.locator import messages as m
 from continuum.store.locator.changing import Changes
+from continuum.store.locator.client import own_subject
 from continuum.store.locator.database import Database
 from continuum.store.locator.expiring import Expirer
-from continuum.store.locator.index import buckets, garbage, keys, listing, objects, sessions, uploads, users
+from continuum.store.locator.index import (
+    buckets,
+    counts,
+    garbage,
+    hubs,
+    keys,
+    listing,
+    objects,
+    sessions,
+    uploads,
+    users,
+)
 from continuum.store.locator.invalidating import Invalidator, send_over
 from continuum.store.locator.keeping import StoreKeeper
 from continuum.store.locator.keying import KeyKeeper
 from continuum.store.locator.leases import Leases, Thing
 from continuum.store.locator.notifying import Notifier
+from continuum.store.locator.peers import Alone, Peers
 from continuum.store.locator.placing import Placer
 from continuum.store.locator.reading import Reader
 from continuum.store.locator.reconciling import Reconciler
@@ -67,19 +81,27 @@ class Locator:
         self._database = Database(settings.database_url, busy_timeout_s=settings.busy_timeout_s)
         self._leases = Leases(lease_s=settings.lease_s, max_held=settings.max_held_keys)
         self._reader = Reader(self._database.connect, are_points_inline=self._database.is_sqlite)
-        self._writer = Writer(self._database.connect, max_waiting=settings.max_waiting_changes)
-        self._reconciler = Reconciler(settings, self._leases, self._writer, clock)
-        self._expirer = Expirer(settings, self._reader, self._writer, clock)
-        self._notifier = Notifier(settings, self._reader, self._writer, clock)
+        self._peers: Alone | Peers = Alone()
+        self._writer = Writer(
+            self._database.connect,
+            max_waiting=settings.max_waiting_changes,
+            begin=lambda connection: self._peers.look(connection),  # noqa: PLW0108 -- they come with the start
+        )
+        self._reconciler = Reconciler(settings, self._leases, self._writer, clock, self._standing)
+        self._expirer = Expirer(settings, self._reader, self._writer, clock, self._standing)
+        self._notifier = Notifier(settings, self._reader, self._writer, clock, self._standing)
         self._changes = Changes()
         self._epoch = secrets.token_hex(8)
         self._subscriptions: list[Subscription] = []
+        self._own_subscriptions: list[Subscription] = []
+        self._by_kind: dict[type, Callable[[Any], Awaitable[Any]]] = {}
         self._needed_users: set[str] = set()  # those whom the continuum itself is
         self._active = 0
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._sealer: Sealer
         self._invalidator: Invalidator
+        self._backbone: Backbone
         self._placer: Placer | None = None
 
     # ---- life ----
@@ -97,25 +119,70 @@ class Locator:
             await self.stop()
             raise
 
+    def _standing(self) -> Alone | Peers:
+        return self._peers
+
     async def _serve(self, backbone: Backbone, old_leases_s: float) -> None:
+        self._backbone = backbone
+        if not self._database.is_sqlite:
+            self._peers = Peers(
+                self._database.connect,
+                backbone,
+                lease_s=self._settings.hub_lease_s,
+                on_lapse=self._begin_anew,
+            )
         self._invalidator = Invalidator(
             self._leases,
             send_over(backbone),
             time.monotonic,
             lease_s=self._settings.lease_s,
             old_leases_s=old_leases_s,
+            others=self._peers,
         )
         self._reader.start()
         self._writer.start()
         self._reconciler.start()
         self._expirer.start(self._invalidator.tell)
         await self._notifier.start(backbone, self._sealer)
-        self._placer = Placer(self._settings, self._reader, self._writer, self._invalidator, self._clock)
+        self._placer = Placer(
+            self._settings,
+            self._reader,
+            self._writer,
+            self._invalidator,
+            self._clock,
+            standing=self._standing,
+        )
         self._placer.start()
-        for kind, handler in (self._handlers() | self._placer.handlers()).items():
-            self._subscriptions.append(
-                await backbone.serve(m.SUBJECTS[kind], kind, self._counted(handler), queue=QUEUE)
-            )
+        handlers = self._handlers() | self._placer.handlers()
+        self._by_kind = {kind: self._counted(handler) for kind, handler in handlers.items()}
+        if isinstance(self._peers, Peers):
+            await self._join(self._peers)
+            self._peers.start()
+        for kind, handler in self._by_kind.items():
+            self._subscriptions.append(await backbone.serve(m.SUBJECTS[kind], kind, handler, queue=QUEUE))
+
+    async def _join(self, peers: Peers) -> None:
+        """Be one of the hubs, under a new epoch, and answer what goes to this one alone."""
+        await peers.join(self._invalidator.tell_here)
+        self._epoch = peers.epoch
+        self._own_subscriptions += [
+            await self._backbone.serve(own_subject(kind, self._epoch), kind, handler)
+            for kind, handler in self._by_kind.items()
+        ]
+
+    async def _begin_anew(self) -> None:
+        """This hub's lease is over, so are its sessions': let them be taken over, also by this one."""
+        peers = self._peers
+        if isinstance(peers, Peers):
+            await self._leave_sessions()
+            await peers.withdraw()
+            self._leases.drop_all()
+            await self._join(peers)
+
+    async def _leave_sessions(self) -> None:
+        for subscription in self._own_subscriptions:
+            await subscription.unsubscribe()
+        self._own_subscriptions.clear()
 
     def _open(self) -> float:
         """Open the database; return how long leases from before this start may last."""
@@ -126,7 +193,7 @@ class Locator:
             self._sealer = Sealer.open(self._settings.key_file, is_new=is_new)
             sessions.list_stores(connection, self._sealer)  # these fail if the key is another one's
             users.list_users(connection, self._sealer)
-            live = sessions.list_live_sessions(connection)
+            live = sessions.list_live_sessions(connection) if self._database.is_sqlite else ()
             with connection.writing():
                 before_s = sessions.record_start(
                     connection, epoch=self._epoch, now=self._clock(), lease_s=self._settings.lease_s
@@ -145,6 +212,7 @@ class Locator:
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         self._subscriptions.clear()
+        await self._leave_sessions()
         try:
             await asyncio.wait_for(self._is_idle.wait(), STOP_WAIT_S)
         except TimeoutError:
@@ -154,6 +222,8 @@ class Locator:
         await self._reconciler.stop()
         if self._placer is not None:
             await self._placer.stop()
+        if isinstance(self._peers, Peers):
+            await self._peers.stop()
         await self._invalidator.close()
         await self._writer.stop()
         await self._reader.stop()
@@ -185,6 +255,7 @@ class Locator:
             m.CreateBucket: self._create_bucket,
             m.GetBucket: self._get_bucket,
             m.ListBuckets: self._list_buckets,
+            m.CountObjects: self._count_objects,
             m.ChangeBucket: self._change_bucket,
             m.DeleteBucket: self._delete_bucket,
             m.LookUp: self._look_up,
@@ -239,26 +310,44 @@ class Locator:
             gateway=request.gateway,
             store=request.store,
             now=self._clock(),
+            hub=self._peers.epoch,
         )
         self._leases.open(session_id, request.site, time.monotonic())
         return self._session(session_id)
 
     async def _renew_session(self, request: m.RenewSession) -> m.Session:
         if not self._leases.renew(request.session_id, time.monotonic()):
-            raise _ended()
+            await self._take_over(request.session_id)
         return self._session(request.session_id)
+
+    async def _take_over(self, session_id: str) -> None:
+        """Go on with a session of another hub. Raises `SessionEndedError` if there is none."""
+        has_ended = self._leases.is_live(session_id) or self._leases.has_ended(session_id)
+        if self._peers.is_alone or has_ended:
+            raise _ended()
+        epoch = self._peers.epoch
+        site = await self._writer.write(hubs.take_over, session_id, epoch=epoch)
+        if site is None:
+            raise _ended()
+        if epoch == self._peers.epoch:
+            self._leases.open(session_id, site, time.monotonic())
+            log.info("took over session %.8s…", session_id)
 
     async def _close_session(self, request: m.CloseSession) -> m.Empty:
         self._leases.end(request.session_id)
-        await self._writer.write(sessions.end_session, request.session_id, now=self._clock())
+        await self._writer.write(
+            sessions.end_session, request.session_id, now=self._clock(), hub=self._peers.epoch
+        )
         return m.Empty()
 
     def _session(self, session_id: str) -> m.Session:
         return m.Session(
             session_id=session_id,
-            lease_s=self._settings.lease_s,
+            lease_s=self._peers.bound(self._settings.lease_s),
             hub_epoch=self._epoch,
             now=self._clock(),
+            hub=self._peers.epoch,
+            other_hubs=self._peers.others,
         )
 
     async def _list_stores(self, request: m.ListStores) -> m.Stores:
@@ -266,8 +355,11 @@ class Locator:
         return m.Stores(stores=await self._reader.point(sessions.list_stores, self._sealer))
 
     def _require_live(self, session_id: str) -> None:
-        if not self._leases.is_live(session_id):
+        if self._leases.is_live(session_id):
+            return
+        if self._peers.is_alone or self._leases.has_ended(session_id):
             raise _ended()
+        raise m.SessionElsewhereError("this hub does not have the session", hint="renew it first")
 
     def _hold(self, session_id: str, *things: Thing) -> None:
         """Note that who asks may keep the answer; before the index is read."""
@@ -284,7 +376,15 @@ class Locator:
         """Return the user of this name, made with fresh keys if there is none; with the secret key."""
         self._needed_users.add(name)
         present = await self._reader.point(users.find_user_by_name, self._sealer, name)
-        return present or await self._add_user(name, parse_role(role))
+        if present is not None:
+            return present
+        try:
+            return await self._add_user(name, parse_role(role))
+        except ConflictError:  # another hub was faster
+            present = await self._reader.point(users.find_user_by_name, self._sealer, name)
+            if present is None:
+                raise
+            return present
 
     async def find_user(self, access_key: str) -> User | None:
         """Return the user of an access key as of now, with the secret key, for the hub's own door."""
@@ -344,6 +444,9 @@ class Locator:
 
     async def _list_buckets(self, request: m.ListBuckets) -> m.Buckets:
         return await self._reader.scan(buckets.list_buckets, request.owner)
+
+    async def _count_objects(self, request: m.CountObjects) -> m.Counts:
+        return await self._reader.point(counts.count_objects, request)
 
     async def _change_bucket(self, request: m.ChangeBucket) -> Bucket:
         check_settings(request.settings)

@@ -15,6 +15,8 @@ class LocatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `lease_s` is how long a gateway may serve what it knows after it last renewed: the longest that a change
     waits for a gateway that went silent, and the longest that a crashed hub delays changes once it is back.
+    `hub_lease_s` is the same for hubs that share a PostgreSQL database: how long the others wait for one that
+    was killed.
     `session_margin_s` is how much longer a silent session is kept before it ends for good, so that a busy
     hub does not end sessions that are well.
     `grace_s` is how long replaced bytes stay, for reads of them that are under way.
@@ -32,6 +34,7 @@ class LocatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     key_file: Path
     lease_s: float = 2.0
+    hub_lease_s: float = 3.0
     session_margin_s: float = 2.0
     grace_s: float = 60.0
     remember_s: float = 3600.0

@@ -51,10 +51,20 @@ class _Waiting:
 
 
 class Writer:
-    """Executes changes; `start` and `stop` it from the loop that waits for the answers."""
+    """Executes changes; `start` and `stop` it from the loop that waits for the answers.
 
-    def __init__(self, connect: Callable[[], Connection], *, max_waiting: int) -> None:
+    `begin` is done first in every transaction.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        *,
+        max_waiting: int,
+        begin: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         self._connect = connect
+        self._begin = begin
         self._connection: Connection | None = None
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
@@ -118,9 +128,9 @@ class Writer:
             if self._connection is None:
                 self._connection = self._connect()
             if len(batch) == 1:
-                _alone(self._connection, batch[0])
+                _alone(self._connection, batch[0], self._begin)
             else:
-                _together(self._connection, batch)
+                _together(self._connection, batch, self._begin)
         except IndexUnavailableError as problem:
             log.warning("%d changes failed: %s", len(batch), problem)
             for waiting in batch:
@@ -133,9 +143,10 @@ class Writer:
             self._connection = None
 
 
-def _alone(connection: Connection, waiting: _Waiting) -> None:
+def _alone(connection: Connection, waiting: _Waiting, begin: Change) -> None:
     try:
         with connection.writing():
+            begin(connection)
             waiting.perform(connection)
     except IndexUnavailableError:
         raise
@@ -143,8 +154,9 @@ def _alone(connection: Connection, waiting: _Waiting) -> None:
         waiting.problem = problem
 
 
-def _together(connection: Connection, batch: list[_Waiting]) -> None:
+def _together(connection: Connection, batch: list[_Waiting], begin: Change) -> None:
     with connection.writing():
+        begin(connection)
         for waiting in batch:
             try:
                 with connection.saving():

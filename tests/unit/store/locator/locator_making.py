@@ -50,9 +50,10 @@ def make_store(name: str = "edge", site: str = "") -> Store:
 class Index:
     """A database with the sessions `s-edge` and `s-cloud` and the bucket `bucket`; a test moves its clock."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "index.sqlite").write_bytes(_empty_database())
-        self.database = Database(f"sqlite:///{folder}/index.sqlite")
+    def __init__(self, folder: Path, url: str = "") -> None:
+        if not url:
+            (folder / "index.sqlite").write_bytes(_empty_database())
+        self.database = Database(url or f"sqlite:///{folder}/index.sqlite")
         self.database.open()
         self.connection: Connection = self.database.connect()
         self.now = 1_000.0

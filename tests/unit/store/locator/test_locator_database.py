@@ -23,6 +23,9 @@ from continuum.store.locator.index import users
 WHOLE_TABLES = {
     "buckets.LIST_ALL",
     "users.LIST_USERS",
+    "hubs.LIST_LIVING",  # a few rows
+    "hubs.FORGET_DEAD",
+    "counts.LIST_ALL",
     "sessions.LIST_STORES",
     "targets.LIST_TARGETS",
     "placements.LIST_PLACES",

@@ -13,11 +13,13 @@ from locator_making import GRACE_S, Index
 
 from continuum.model.objects import Versioning
 from continuum.store.locator.index import buckets, garbage, objects
+from continuum.store.locator.index.counts import count_objects
 from continuum.store.locator.index.listing import list_objects, list_versions
 from continuum.store.locator.index.versions import purge_versions
 from continuum.store.locator.messages import (
     ChangeBucket,
     Commit,
+    CountObjects,
     Delete,
     DeleteItem,
     DeleteResult,
@@ -185,6 +187,18 @@ class HistoryMachine(RuleBasedStateMachine):
             assert all(len(version.replicas) == (not version.is_delete_marker) for version in found)
             written = [version.modified_at for version in found]
             assert all(later >= earlier for later, earlier in pairwise(written))
+
+    @invariant()
+    def the_counters_agree(self) -> None:
+        counted = count_objects(self.index.connection, CountObjects(bucket="bucket")).counts[0]
+        assert counted.versions == sum(map(len, self.model.values()))
+        assert counted.objects == sum(
+            bool(history) and history[0][1] != "" for history in self.model.values()
+        )
+        page = list_versions(self.index.connection, ListVersions(bucket="bucket", max_keys=1000))
+        assert counted.version_bytes == sum(entry.size_bytes for entry in page.entries)
+        current = [entry for entry in page.entries if entry.is_latest]
+        assert counted.object_bytes == sum(entry.size_bytes for entry in current)
 
     @invariant()
     def the_newest_is_found_and_an_object_only_if_it_is_no_marker(self) -> None:

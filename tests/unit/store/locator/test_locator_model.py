@@ -12,10 +12,12 @@ from locator_making import GRACE_S, Index
 from continuum.model.errors import ConflictError
 from continuum.model.objects import Replica, Version
 from continuum.store.locator.index import garbage, objects
+from continuum.store.locator.index.counts import count_objects
 from continuum.store.locator.index.listing import list_objects
 from continuum.store.locator.messages import (
     AddReplica,
     Commit,
+    CountObjects,
     DeleteItem,
     ListObjects,
     NoSuchKeyError,
@@ -31,10 +33,13 @@ class IndexMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.index = Index(self.folder)
+        self.index = self.make_index()
         self.model: dict[str, Version] = {}
         self.dead: set[tuple[str, str]] = set()
         self.commits: list[tuple[Commit, Version]] = []
+
+    def make_index(self) -> Index:
+        return Index(self.folder)
 
     def teardown(self) -> None:
         self.index.close()
@@ -133,6 +138,10 @@ class IndexMachine(RuleBasedStateMachine):
     @invariant()
     def everything_is_found_as_it_should_be(self) -> None:
         page = list_objects(self.index.connection, ListObjects(bucket="bucket"))
+        counted = count_objects(self.index.connection, CountObjects(bucket="bucket")).counts[0]
+        assert counted.objects == counted.versions == len(self.model)
+        sizes = sum(version.size_bytes for version in self.model.values())
+        assert counted.object_bytes == counted.version_bytes == sizes
         assert [entry.key for entry in page.entries] == sorted(self.model)
         for key, version in self.model.items():
             assert self.index.look_up(key) == version

@@ -162,6 +162,7 @@ def finish_journal(connection: Connection, request: FinishJournal, *, now: float
         gateway=journal.gateway,
         store=journal.store,
         opened_at=now,
+        hub="",
     )
     end_session(connection, journal.journal_id, now=now)
 

@@ -44,7 +44,11 @@ LIST_LIVE = Statement(
 )
 END_SESSION = Statement(
     update(sessions)
-    .where(sessions.c.session_id == bindparam("of_session_id"), sessions.c.ended_at == null())
+    .where(
+        sessions.c.session_id == bindparam("of_session_id"),
+        sessions.c.hub == bindparam("of_hub"),
+        sessions.c.ended_at == null(),
+    )
     .values(ended_at=bindparam("at"))
 )
 SWEEP_SESSION = Statement(
@@ -89,7 +93,14 @@ def record_start(connection: Connection, *, epoch: str, now: float, lease_s: flo
 
 
 def open_session(
-    connection: Connection, sealer: Sealer, *, session_id: str, gateway: str, store: Store, now: float
+    connection: Connection,
+    sealer: Sealer,
+    *,
+    session_id: str,
+    gateway: str,
+    store: Store,
+    now: float,
+    hub: str = "",
 ) -> None:
     """Note the store as it is now, and the new session. Raises `ConflictError` for another site's store."""
     put_store(connection, sealer, store)
@@ -100,6 +111,7 @@ def open_session(
         gateway=gateway,
         store=store.name,
         opened_at=now,
+        hub=hub,
     )
 
 
@@ -131,9 +143,9 @@ def list_live_sessions(connection: Connection) -> tuple[LiveSession, ...]:
     return tuple(LiveSession(*row) for row in connection.rows(LIST_LIVE))
 
 
-def end_session(connection: Connection, session_id: str, *, now: float) -> None:
-    """End a session for good and have its store searched for what it left."""
-    if connection.run(END_SESSION, of_session_id=session_id, at=now):
+def end_session(connection: Connection, session_id: str, *, now: float, hub: str = "") -> None:
+    """End a session for good and have its store searched for what it left, unless another hub has it now."""
+    if connection.run(END_SESSION, of_session_id=session_id, of_hub=hub, at=now):
         connection.run(SWEEP_SESSION, of_session_id=session_id, due_at=now)
 
 

@@ -60,6 +60,7 @@ from continuum.store.locator.messages.copies import (
     StorePlace,
     WaitingCopy,
 )
+from continuum.store.locator.messages.counts import BucketCount, CountObjects, Counts
 from continuum.store.locator.messages.errors import (
     BucketExistsError,
     BucketNotEmptyError,
@@ -70,6 +71,7 @@ from continuum.store.locator.messages.errors import (
     NoSuchUserError,
     ObjectLockedError,
     PreconditionFailedError,
+    SessionElsewhereError,
     SessionEndedError,
 )
 from continuum.store.locator.messages.garbage import (
@@ -216,6 +218,7 @@ SUBJECTS: dict[type, str] = {
     CreateBucket: "locator.create_bucket",
     GetBucket: "locator.get_bucket",
     ListBuckets: "locator.list_buckets",
+    CountObjects: "locator.count_objects",
     ChangeBucket: "locator.change_bucket",
     DeleteBucket: "locator.delete_bucket",
     LookUp: "locator.look_up",
@@ -290,6 +293,7 @@ ANSWERS: dict[type, type] = {
     CreateBucket: Bucket,
     GetBucket: Bucket,
     ListBuckets: Buckets,
+    CountObjects: Counts,
     ChangeBucket: Bucket,
     DeleteBucket: Empty,
     LookUp: Version,
@@ -363,6 +367,7 @@ __all__ = [
     "Attachments",
     "BringObjects",
     "Brought",
+    "BucketCount",
     "BucketExistsError",
     "BucketNotEmptyError",
     "BucketOwnedByYouError",
@@ -379,6 +384,8 @@ __all__ = [
     "Copies",
     "CopyFailure",
     "CopyItem",
+    "CountObjects",
+    "Counts",
     "CreateBucket",
     "CreateUpload",
     "CreateUser",
@@ -483,6 +490,7 @@ __all__ = [
     "Retention",
     "RunLifecycle",
     "Session",
+    "SessionElsewhereError",
     "SessionEndedError",
     "SetPolicy",
     "SettleWriteBack",

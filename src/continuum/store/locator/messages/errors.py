@@ -1,6 +1,6 @@
 """What the locator refuses, and why."""
 
-from continuum.model.errors import AccessDeniedError, ConflictError, NotFoundError
+from continuum.model.errors import AccessDeniedError, ConflictError, NotFoundError, UnavailableError
 
 
 class NoSuchBucketError(NotFoundError):
@@ -61,3 +61,9 @@ class SessionEndedError(AccessDeniedError):
     """The session's lease ran out; open a new one."""
 
     code = "SessionEnded"
+
+
+class SessionElsewhereError(UnavailableError):
+    """Another hub has this session, or will have it; a renewal finds out which."""
+
+    code = "SessionElsewhere"

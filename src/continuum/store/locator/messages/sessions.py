@@ -19,18 +19,25 @@ class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """`session_id` is unguessable and is the prefix of all physical keys that the session writes. `now` is
-    the locator's clock."""
+    the locator's clock.
+
+    `hub` is where requests of this session are to go (see `LocatorClient`); empty: there is one hub.
+    `other_hubs` can take the session over when that one does not answer.
+    """
 
     session_id: str
     lease_s: float
     hub_epoch: str
     now: float = 0.0
+    hub: str = ""
+    other_hubs: tuple[str, ...] = ()
 
 
 class RenewSession(msgspec.Struct, frozen=True, kw_only=True):
     """Sent every `lease_s / 3`.
 
-    Answer: `Session`; a different `hub_epoch` means: forget everything cached.
+    Answer: `Session`; a different `hub_epoch` means: forget everything cached. A hub that does not answer may
+    be gone: the same, asked of another, moves the session to that one.
     """
 
     session_id: str
