@@ -319,3 +319,19 @@ def test_copies_are_made_at_a_site_under_the_same_names(bulk: Bulk) -> None:
         assert found["ResponseMetadata"]["HTTPHeaders"]["x-continuum-source-site"] == site
     edge.close()
     assert "no store of nowhere" in bulk.run("copy", f"s3://{bucket}", "--to", "nowhere", status=1)["told"]
+
+
+def test_tags_and_metadata_go_along_with_small_and_large_objects(bulk: Bulk, other: Other) -> None:
+    there, here = other.make_bucket(), bulk.make_bucket()
+    words = {"Tagging": "who=me%20%2B%20you&kind=%C3%BC", "Metadata": {"a": "b"}, "ContentType": "text/x"}
+    other.s3.put_object(Bucket=there, Key="small", Body=b"s", **words)
+    other.s3.put_object(Bucket=there, Key="large", Body=secrets.token_bytes(33 * MIB), **words)
+    bulk.run("copy", f"other:{there}", f"s3://{here}")
+    within = bulk.make_bucket()
+    bulk.run("copy", f"s3://{here}", f"s3://{within}")
+    for bucket in (here, within):
+        for key in ("small", "large"):
+            tags = bulk.s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+            assert {tag["Key"]: tag["Value"] for tag in tags} == {"who": "me + you", "kind": "ü"}
+            head = bulk.s3.head_object(Bucket=bucket, Key=key)
+            assert (head["Metadata"], head["ContentType"]) == ({"a": "b"}, "text/x")

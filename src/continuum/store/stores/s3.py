@@ -244,6 +244,15 @@ class StoreClient:
         exchange, _ = await self._call("HEAD", key, bucket=bucket)
         return exchange.headers
 
+    async def get_tags(self, key: str, *, bucket: str | None = None) -> dict[str, str]:
+        """Return the tags of an object."""
+        _, body = await self._call("GET", key, bucket=bucket, query=[("tagging", "")])
+        return {
+            _text(tag, "Key"): _text(tag, "Value")
+            for tags in _children(_parse(body), "TagSet")
+            for tag in _children(tags, "Tag")
+        }
+
     async def put(
         self, key: str, body: bytes, *, bucket: str | None = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A bucket, or what lies under a prefix of it, as an end of a transfer: a gateway's or another store's.
 
 Reads carry `If-Match`, so an object that is overwritten while it is read in parts is never mixed of two.
-Tags, ACLs and old versions do not go along: only the bytes, the content headers and the metadata.
+With the bytes go content headers, metadata and tags; ACLs and old versions do not.
 """
 
 import base64
@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -31,6 +32,7 @@ _KEPT = (
     "expires",
 )
 _META = "x-amz-meta-"
+_TAGGING = "x-amz-tagging"
 _COMPOSITE = re.compile(r"[0-9a-f]{32}-[0-9]+")
 _FAILED_STATUS = 300
 _FORBIDDEN = 403
@@ -118,6 +120,18 @@ class BucketEnd:
         await self._check(exchange, key)
         return _described(key, exchange.headers)
 
+    async def take_tags(self, described: Described) -> Described:
+        """Ask for the tags of an object that has some; they go with its headers."""
+        if not described.tag_count:
+            return described
+        key = described.line.key
+        try:
+            tags = await patiently(lambda: self.client.get_tags(self._full(key), bucket=self.bucket))
+        except StoreReplyError as problem:
+            raise self._translate(problem, key) from problem
+        headers = described.headers | ({_TAGGING: urlencode(tags)} if tags else {})
+        return msgspec.structs.replace(described, headers=headers)
+
     async def find_part_bytes(self, described: Described) -> int:
         """Return the size of the parts of an object that came in parts, 0 if it is not known."""
         if not _COMPOSITE.fullmatch(described.line.etag):
@@ -161,8 +175,12 @@ class BucketEnd:
             raise StoreProtocolError("the source announced another length than it had listed")
         if part is not None:
             return exchange, described
-        found = _described(line.key, exchange.headers)
-        return exchange, msgspec.structs.replace(found, line=line)
+        found = msgspec.structs.replace(_described(line.key, exchange.headers), line=line)
+        try:
+            return exchange, await self.take_tags(found)
+        except BaseException:
+            exchange.abort()
+            raise
 
     async def remove(self, described: Described) -> None:
         """Remove an object, if it is still the one that was described."""
@@ -306,6 +324,7 @@ def _described(key: str, headers: Mapping[str, str]) -> Described:
             etag,
         ),
         headers={name: value for name, value in headers.items() if name in _KEPT or name.startswith(_META)},
+        tag_count=int(headers.get("x-amz-tagging-count", "0")),
         md5=etag if is_md5(etag) and not is_opaque else "",
         crc64=_crc64(headers.get("x-amz-checksum-crc64nvme", "")) if full else None,
     )

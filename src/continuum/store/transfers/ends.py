@@ -27,13 +27,15 @@ Result = TypeVar("Result")
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """An object before it is sent.
 
-    `headers` are those that go with it (content headers and metadata). `md5` (hex) and `crc64` are what the
+    `headers` are those that go with it (content headers, metadata, tags once they were asked for). It has
+    `tag_count` tags. `md5` (hex) and `crc64` are what the
     end says its bytes have, empty and None if it does not say. `part_bytes` is the size of its parts, 0 if it
     has none.
     """
 
     line: Line
     headers: dict[str, str] = {}
+    tag_count: int = 0
     md5: str = ""
     crc64: int | None = None
     part_bytes: int = 0

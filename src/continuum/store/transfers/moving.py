@@ -209,6 +209,7 @@ class Mover:
         like_bytes = 0
         if isinstance(self._source, BucketEnd):
             like_bytes = await self._source.find_part_bytes(described)
+            described = await self._source.take_tags(described)
         part_bytes = choose_part_bytes(line.size_bytes, like_bytes)
         upload_id = await self._target.begin_upload(described)
         self._journal.write_upload(line, upload_id, part_bytes)
