@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 from directory_store import DirectoryStoreProcess
 
 from continuum.model.objects import Store
+from continuum.security import create_identity
 from continuum.store import PoolLimits, StoreClient, StoreReplyError
 from continuum.store.stores.exchanges import StoreProtocolError, StoreUnavailableError
 
@@ -190,3 +192,49 @@ async def test_a_second_server_of_the_folder_says_why_it_cannot(
     with pytest.raises(AssertionError, match="another server"):
         await asyncio.to_thread(second.start)
     second.stop()
+
+
+async def test_a_folder_is_served_by_command_with_a_certificate(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    identity = create_identity(tmp_path / "home", "lab", "store")
+    words = ["store", "serve", str(tmp_path / "lab"), "--listen", "127.0.0.1:0", "--credentials", "env:LAB"]
+    words += [
+        "--certificate",
+        str(identity.certificate_file),
+        "--key",
+        str(identity.key_file),
+        "--bucket",
+        "data",
+    ]
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("continuum")),
+        *words,
+        env=os.environ | {"LAB_ACCESS_KEY_ID": "lab", "LAB_SECRET_ACCESS_KEY": "lab-secret"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            ready = (await process.stdout.readline()).decode()
+        assert ready.startswith("ready https://127.0.0.1:"), ready
+        store = Store(
+            name="lab",
+            site="edge",
+            endpoint=ready.split()[1],
+            region="us-east-1",
+            bucket="data",
+            access_key="lab",
+            secret_key="lab-secret",
+            ca_pem=identity.ca_file.read_text(),
+        )
+        client = StoreClient(store)
+        await client.put("a/b", b"hello")
+        await client.close()
+        assert (tmp_path / "lab/data/a/b").read_bytes() == b"hello"
+        process.terminate()
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

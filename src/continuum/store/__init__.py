@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from continuum.store.directories.serving import serve_directory
     from continuum.store.directories.settings import (
         DirectoryKeys,
         DirectorySettings,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
         check_store_name,
         parse_size,
         read_store_file,
+        resolve_keys,
         resolve_store,
     )
     from continuum.store.stores.pools import PoolLimits
@@ -205,9 +207,11 @@ __all__ = [
     "parse_size",
     "read_store_file",
     "read_trace",
+    "resolve_keys",
     "resolve_store",
     "retire_master_keys",
     "rewrap_data_keys",
+    "serve_directory",
     "simulate",
     "survey",
 ]
@@ -245,9 +249,9 @@ _HOMES = {
     "GetPolicy": "locator.messages",
     "Job": "locator.messages",
     "Journal": "transfers.journals",
+    "Journals": "locator.messages",
     "Key": "locator.messages",
     "Keys": "locator.messages",
-    "Journals": "locator.messages",
     "Lag": "locator.messages",
     "LifecycleStep": "locator.messages",
     "Limits": "gateway.settings",
@@ -308,9 +312,11 @@ _HOMES = {
     "parse_size": "stores.configurations",
     "read_store_file": "stores.configurations",
     "read_trace": "simulations.traces",
+    "resolve_keys": "stores.configurations",
     "resolve_store": "stores.configurations",
     "retire_master_keys": "encryption.rotating",
     "rewrap_data_keys": "encryption.rotating",
+    "serve_directory": "directories.serving",
     "simulate": "simulations.simulating",
     "survey": "directories.surveying",
 }

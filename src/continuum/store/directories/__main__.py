@@ -5,33 +5,15 @@ cannot. SIGTERM and SIGINT end it gracefully.
 """
 
 import argparse
-import asyncio
 import logging
-import signal
 import sys
 from pathlib import Path
 
 import uvloop
 
 from continuum.model.errors import ContinuumError
-from continuum.store.directories.serving import DirectoryStore
-from continuum.store.directories.settings import DirectorySettings, read_directory_settings
-
-
-async def serve(settings: DirectorySettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    store = DirectoryStore(settings)
-    await store.start()
-    try:
-        sys.stdout.write(f"ready {store.url}\n")
-        sys.stdout.flush()
-        await stopping.wait()
-    finally:
-        await store.stop()
+from continuum.store.directories.serving import serve_directory
+from continuum.store.directories.settings import read_directory_settings
 
 
 def main() -> int:
@@ -43,7 +25,7 @@ def main() -> int:
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     try:
-        uvloop.run(serve(read_directory_settings(arguments.settings)))
+        uvloop.run(serve_directory(read_directory_settings(arguments.settings)))
     except ContinuumError as problem:
         sys.stderr.write(f"error: {problem}\n")
         return 1

@@ -1,7 +1,10 @@
 """The server of one directory store, put together: folder, threads, listeners. `start`, then `stop`."""
 
+import asyncio
 import contextlib
 import os
+import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from continuum.security import server_context
@@ -93,6 +96,22 @@ class DirectoryStore:
         if self.settings.socket is not None:
             self.settings.socket.unlink(missing_ok=True)
         self._tree.close()
+
+
+async def serve_directory(settings: DirectorySettings) -> None:
+    """Serve a folder until SIGTERM or SIGINT; print `ready …` on standard output when it is served."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    store = DirectoryStore(settings)
+    await store.start()
+    try:
+        sys.stdout.write(f"ready {store.url}\n")
+        sys.stdout.flush()
+        await stopping.wait()
+    finally:
+        await store.stop()
 
 
 def _go_the_long_way(_request: Request, _connection: Connection) -> bool:
