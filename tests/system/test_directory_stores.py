@@ -118,6 +118,12 @@ async def test_conditions_are_decided_where_the_file_is(client: StoreClient) -> 
     with pytest.raises(StoreReplyError) as caught:
         await client.get("once", if_match="0" * 32)
     assert caught.value.status == 412
+    known = await client.head("once")
+    for method in ("GET", "HEAD"):
+        unchanged = await client.exchange(method, "once", headers={"if-none-match": known["etag"]})
+        assert (unchanged.status, unchanged.headers["etag"]) == (304, known["etag"])
+        assert await unchanged.read() == b""
+    assert (await client.head("once"))["etag"] == known["etag"]
 
 
 async def test_a_file_that_changes_while_it_is_read_is_never_taken_for_whole(

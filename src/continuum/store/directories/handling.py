@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _XML = {"Content-Type": "application/xml"}
 _SERVER_FAULT = 500
+_NOT_MODIFIED = 304
 _MANAGING = frozenset({"CreateBucket", "DeleteBucket", "ListBuckets"})
 OPERATIONS: Mapping[str, Callable[[DirectoryCall], Awaitable[Reply]]] = {
     **objects.OPERATIONS,
@@ -97,6 +98,8 @@ class DirectoryHandler:
 
     @staticmethod
     def _error(request: Request, problem: S3Error) -> Reply:
+        if problem.status == _NOT_MODIFIED:  # never has a body
+            return Reply(status=_NOT_MODIFIED, headers=problem.headers)
         if problem.status >= _SERVER_FAULT and problem.code != "NotImplemented":
             log.warning("request %s: %s %s", request.request_id, problem.code, problem.message)
         message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
