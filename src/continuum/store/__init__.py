@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         retire_master_keys,
         rewrap_data_keys,
     )
-    from continuum.store.gateway.settings import GatewaySettings, Limits
+    from continuum.store.gateway.settings import BlockSettings, GatewaySettings, Limits
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
         AddKey,
@@ -120,6 +120,7 @@ __all__ = [
     "AttachBucket",
     "AttachmentState",
     "Attachments",
+    "BlockSettings",
     "BringObjects",
     "Brought",
     "BucketCount",
@@ -225,6 +226,7 @@ _HOMES = {
     "AttachBucket": "locator.messages",
     "AttachmentState": "locator.messages",
     "Attachments": "locator.messages",
+    "BlockSettings": "gateway.settings",
     "BringObjects": "locator.messages",
     "Brought": "locator.messages",
     "BucketEnd": "transfers.buckets",

@@ -28,7 +28,7 @@ from continuum.sites.supervision.plans import (
     ReadyLine,
     ReadyPort,
 )
-from continuum.store import GatewaySettings
+from continuum.store import BlockSettings, GatewaySettings
 
 # The network between sites of one machine: what loopback does, so that placement has figures to reckon with.
 LINK_BYTES_PER_S = 1e9
@@ -296,6 +296,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         domain=S3_DOMAIN,
         master_keys_file=Home(settings.home).master_keys_file,
         state_folder=settings.home / "sites" / site.name / "gateway",
+        blocks=BlockSettings(folder=settings.home / "sites" / site.name / "gateway" / "blocks"),
     )
 
 

@@ -208,6 +208,9 @@ def _describe_sites(
     )
 
 
+_PASSED_ON = frozenset({"CONTINUUM_GATEWAY_BLOCKS", "CONTINUUM_GATEWAY_BLOCKS_FOLDER"})
+
+
 def inherit_environment(inherited: Mapping[str, str], home: Home) -> dict[str, str]:
     """Return what every process inherits: ours without credentials of other services, and our TLS
     settings.
@@ -215,7 +218,7 @@ def inherit_environment(inherited: Mapping[str, str], home: Home) -> dict[str, s
     kept = {
         name: value
         for name, value in inherited.items()
-        if not name.startswith(("AWS_", "WEED_", "CONTINUUM_", "SKY_"))
+        if not name.startswith(("AWS_", "WEED_", "CONTINUUM_", "SKY_")) or name in _PASSED_ON
     }
     return kept | {
         "CONTINUUM_HOME": str(home.path),

@@ -5,6 +5,7 @@ import msgspec
 
 from continuum.model.objects import Bucket, User
 from continuum.model.policies import Policy
+from continuum.store.gateway.blocks import BlockCache
 from continuum.store.gateway.connections import Request
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
@@ -34,6 +35,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     keeper: Keeper
     discarding: Discarding
     vault: Vault
+    blocks: BlockCache | None = None
 
     @property
     def own(self) -> StoreClient:

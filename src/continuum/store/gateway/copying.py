@@ -5,20 +5,27 @@ The client never waits for the copy. What the own store has not taken yet is kep
 the copy is dropped. A copy becomes a replica only when the store has confirmed all of it (its length
 always, its MD5 where the ETag is one); until then, and if anything goes wrong, nobody can see it. One copy
 at a time per version.
+
+Where the bytes pass through the block cache, the copy is one more reader of its blocks: it takes them as
+fast as the own store does, costs no second read from the other site, and is given up only if all clients that
+read the whole object left before one had all of it.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 
 from continuum.model.encryption import stored_etag, stored_size
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Replica, Version
+from continuum.store.gateway.blocks import BlockReader
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.locations import Locations, PhysicalKey
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
+from continuum.store.gateway.piping import pipe
 from continuum.store.locator.messages import AddReplica
 from continuum.store.stores.exchanges import Exchange, StoreProtocolError
 from continuum.store.stores.s3 import raise_reply
@@ -52,6 +59,26 @@ class Waiting:
         self.left_bytes += size_bytes
 
 
+class Companions:
+    """The clients that read the whole object of which a copy is being made."""
+
+    def __init__(self, task: "asyncio.Task[None]") -> None:
+        self._task = task
+        self._count = 0
+        self._is_wanted = False
+
+    def join(self, reader: BlockReader) -> None:
+        """One more."""
+        self._count += 1
+        reader.on_over = self._leave
+
+    def _leave(self, is_whole: bool) -> None:
+        self._count -= 1
+        self._is_wanted = self._is_wanted or is_whole
+        if not self._count and not self._is_wanted:
+            self._task.cancel()
+
+
 class Copier:
     """Begins copies and owns them until they end."""
 
@@ -61,7 +88,66 @@ class Copier:
         self._discarding = discarding
         self._counts = counts
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._companions: dict[str, Companions] = {}
         self._waiting = Waiting()
+
+    def begin_beside(
+        self, version: Version, expires_at: float, reader: BlockReader, make_body: Callable[[], BlockReader]
+    ) -> None:
+        """Make a copy of the blocks that `reader`, a client's, reads as well; `make_body` gives another
+        reader. The copy may go at `expires_at` (0: it stays)."""
+        version_id = version.version_id
+        if version_id not in self._running and len(self._running) < MAX_COPIES:
+            task = asyncio.create_task(self._run_beside(version, expires_at, make_body))
+            self._running[version_id] = task
+            self._companions[version_id] = Companions(task)
+            task.add_done_callback(lambda _: self._forget(version_id))
+        companions = self._companions.get(version_id)
+        if companions is not None:
+            companions.join(reader)
+
+    def _forget(self, version_id: str) -> None:
+        self._running.pop(version_id, None)
+        self._companions.pop(version_id, None)
+
+    async def _run_beside(
+        self, version: Version, expires_at: float, make_body: Callable[[], BlockReader]
+    ) -> None:
+        try:
+            physical = self._locations.make_physical_key()
+        except ContinuumError as problem:
+            log.info("no copy of %s/%s is made: %s", version.bucket, version.key, problem.message)
+            return
+        try:
+            await self._write_blocks(version, physical, make_body(), expires_at)
+        except ContinuumError as problem:
+            log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
+            self._drop(physical)
+        except asyncio.CancelledError:
+            self._drop(physical)
+            raise
+        else:
+            self._note_kept(version)
+
+    def _drop(self, physical: PhysicalKey) -> None:
+        self._counts.count_copy("dropped")
+        self._discarding.begin(physical)
+
+    def _note_kept(self, version: Version) -> None:
+        self._counts.count_copy("kept")
+        self._counts.copied_bytes += version.size_bytes
+
+    async def _write_blocks(
+        self, version: Version, physical: PhysicalKey, body: BlockReader, expires_at: float
+    ) -> None:
+        await body.open()
+        try:
+            exchange = await self._peers.own.begin("PUT", physical.key, length=stored_size(version))
+        except BaseException:
+            body.abort()
+            raise
+        headers = await pipe(body, exchange)
+        await self._add(version, physical, headers.get("etag", "").strip('"'), expires_at)
 
     def begin(self, version: Version, expires_at: float = 0.0) -> "Copy | None":
         """Return a sink for the version's bytes; None if this version is being copied already or too much
@@ -90,8 +176,7 @@ class Copier:
             copy.drop("the gateway stops")
             raise
         else:
-            self._counts.count_copy("kept")
-            self._counts.copied_bytes += version.size_bytes
+            self._note_kept(version)
         finally:
             copy.close()
 
@@ -104,7 +189,11 @@ class Copier:
             await raise_reply(exchange)
         etag = exchange.headers.get("etag", "").strip('"')
         await exchange.read()
-        expected = stored_etag(version)
+        await self._add(version, physical, etag, expires_at)
+
+    async def _add(self, version: Version, physical: PhysicalKey, etag: str, expires_at: float) -> None:
+        """Make the copy a replica, if it is what it should be."""
+        own, expected = self._peers.own, stored_etag(version)
         if "-" not in expected and etag != expected:
             raise StoreProtocolError("the copy's ETag differs from the object's")
         replica = Replica(

@@ -14,6 +14,7 @@ from continuum.model.objects import Setting
 from continuum.model.policies.documents import BucketPolicy, format_policy
 from continuum.security import server_context
 from continuum.store.gateway.attending import Attendant
+from continuum.store.gateway.blocks import BlockCache, choose_blocks, open_block_cache
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
@@ -24,6 +25,7 @@ from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
+from continuum.store.gateway.reading import StreamOpener
 from continuum.store.gateway.replicating import Replicator
 from continuum.store.gateway.serving import GatewayServer
 from continuum.store.gateway.settings import GatewaySettings, check
@@ -56,6 +58,7 @@ class Gateway:
         self._standin: Standin | None = None
         self._peers: Peers | None = None
         self._copier: Copier | None = None
+        self._blocks: BlockCache | None = None
         self._discarding: Discarding | None = None
         self._server: GatewayServer | None = None
         self._collecting: asyncio.Task[None] | None = None
@@ -84,6 +87,16 @@ class Gateway:
         self._copier = Copier(peers, locations, self._discarding, self.counts)
         keeper = Keeper(peers, locations, settings.policy)
         peers.rank = keeper.rank
+        blocks = choose_blocks(settings, os.environ)
+        if blocks is not None:
+            self._blocks = open_block_cache(
+                blocks,
+                peers,
+                keeper,
+                self.counts,
+                StreamOpener(peers, locations, self.counts).open,
+                processes=settings.processes,
+            )
         context = Context(
             site=settings.site,
             region=settings.region,
@@ -97,6 +110,7 @@ class Gateway:
             keeper=keeper,
             discarding=self._discarding,
             vault=self._vault,
+            blocks=self._blocks,
         )
         handler = Handler(context, domain=settings.domain, standin=self._standin)
         if self._standin is not None:
@@ -199,7 +213,10 @@ class Gateway:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        parts = (self._copier, self._discarding, self._locations, self._peers, self._backbone)
+        parts = (
+            *(self._copier, self._blocks, self._discarding),
+            *(self._locations, self._peers, self._backbone),
+        )
         for part in (self._standin, *parts):
             if part is not None:
                 await _close(part)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from continuum.model.objects import Bucket, Replica, Setting, Version
 from continuum.model.policies import Policy, decide_to_keep_copy
 from continuum.model.policies.documents import (
+    Admission,
     ContinuumPolicy,
     Effective,
     Keeping,
@@ -69,6 +70,11 @@ class Keeper:
             tags=version.attributes.tags,
             default=Effective(keeping=keeping),
         )
+
+    def admits_at_once(self, version: Version) -> bool:
+        """Whether what is read of a version for the first time may take the place of what was read before."""
+        policy = self.find_policy(version)
+        return policy is None or policy.admission is Admission.FIRST
 
     # ---- reads ----
 

@@ -20,6 +20,9 @@ _HELP = {
     "continuum_gateway_collected_total": "Physical objects and uploads removed as garbage.",
     "continuum_gateway_failovers_total": "Reads that went on with another replica.",
     "continuum_gateway_corrupt_segments_total": "Segments of encrypted objects that did not open.",
+    "continuum_gateway_blocks_total": "Blocks that reads got to, by outcome (hit, joined, fetched).",
+    "continuum_gateway_block_fetches_total": "Reads from other sites' stores that filled blocks.",
+    "continuum_gateway_block_cache_bytes": "Bytes of blocks that are kept, as of the last look.",
     "continuum_gateway_locator_requests_total": "Round trips to the locator.",
     "continuum_gateway_connections": "Open connections of clients.",
 }
@@ -37,6 +40,9 @@ class Counts(msgspec.Struct, kw_only=True):
     collected: int = 0
     failovers: int = 0
     corrupt_segments: int = 0
+    blocks: dict[str, int] = {}
+    block_fetches: int = 0
+    block_cache_bytes: int = 0
     locator_requests: int = 0
     connections: int = 0
 
@@ -57,6 +63,10 @@ class Counts(msgspec.Struct, kw_only=True):
         """A copy that a policy asked for was made or failed."""
         self.placed[outcome] = self.placed.get(outcome, 0) + 1
 
+    def count_block(self, outcome: str) -> None:
+        """A read got to a block."""
+        self.blocks[outcome] = self.blocks.get(outcome, 0) + 1
+
 
 def add_up(all_counts: list[Counts]) -> Counts:
     """Return the sums."""
@@ -70,6 +80,9 @@ def add_up(all_counts: list[Counts]) -> Counts:
         collected=sum(counts.collected for counts in all_counts),
         failovers=sum(counts.failovers for counts in all_counts),
         corrupt_segments=sum(counts.corrupt_segments for counts in all_counts),
+        blocks=_sum(counts.blocks for counts in all_counts),
+        block_fetches=sum(counts.block_fetches for counts in all_counts),
+        block_cache_bytes=max((counts.block_cache_bytes for counts in all_counts), default=0),
         locator_requests=sum(counts.locator_requests for counts in all_counts),
         connections=sum(counts.connections for counts in all_counts),
     )
@@ -115,6 +128,13 @@ def format_metrics(counts: Counts, *, site: str) -> str:
     add("continuum_gateway_collected_total", "counter", {"": counts.collected})
     add("continuum_gateway_failovers_total", "counter", {"": counts.failovers})
     add("continuum_gateway_corrupt_segments_total", "counter", {"": counts.corrupt_segments})
+    add(
+        "continuum_gateway_blocks_total",
+        "counter",
+        {f',outcome="{name}"': value for name, value in counts.blocks.items()},
+    )
+    add("continuum_gateway_block_fetches_total", "counter", {"": counts.block_fetches})
+    add("continuum_gateway_block_cache_bytes", "gauge", {"": counts.block_cache_bytes})
     add("continuum_gateway_locator_requests_total", "counter", {"": counts.locator_requests})
     add("continuum_gateway_connections", "gauge", {"": counts.connections})
     return "".join(lines)

@@ -21,6 +21,7 @@ from continuum.model.encryption import (
 )
 from continuum.model.objects import Version
 from continuum.store.encryption.segments import CorruptError, Opener
+from continuum.store.gateway.blocks import BlockReader, read_all
 from continuum.store.gateway.bodies import ReplyBody
 from continuum.store.gateway.calls import Context
 from continuum.store.gateway.encrypting import (
@@ -30,9 +31,7 @@ from continuum.store.gateway.encrypting import (
     tell,
     unlock,
 )
-from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
-from continuum.store.gateway.peers import Peers
 from continuum.store.gateway.reading import ReadStream, ReplicaSource
 from continuum.store.gateway.vaults import Vault
 from continuum.store.stores.exchanges import Sink
@@ -93,11 +92,17 @@ class SealedRange:
         known = self._unlocked.encryption.header
         return known if known or not self._plan.segment else self._vault.headers.get(self._place)
 
-    async def read_header(self, version: Version, peers: Peers, locations: Locations) -> bytes:
+    async def read_header(self, version: Version, context: Context) -> bytes:
         """Return the header of the first stream from a store: ranges of objects in parts need it."""
-        source = ReplicaSource(version, peers, locations, start=self._place[1], length=HEADER_BYTES)
-        exchange, _ = await source.open()
-        header = await exchange.read(HEADER_BYTES)
+        start, blocks = self._place[1], context.blocks
+        if blocks is not None and blocks.suits(version, HEADER_BYTES):
+            header = await read_all(blocks.read(version, start, HEADER_BYTES))
+        else:
+            source = ReplicaSource(
+                version, context.peers, context.locations, start=start, length=HEADER_BYTES
+            )
+            exchange, _ = await source.open()
+            header = await exchange.read(HEADER_BYTES)
         self._vault.headers.put(self._place, header)
         return header
 
@@ -123,7 +128,9 @@ class OpenRange(msgspec.Struct, frozen=True):
     sealed: SealedRange | None = None
     opener: Opener | None = None
 
-    def wrap(self, stream: ReadStream, counts: Counts) -> "ReadStream | OpenedBody":
+    def wrap(
+        self, stream: ReadStream | BlockReader, counts: Counts
+    ) -> "ReadStream | BlockReader | OpenedBody":
         """Return the plain body of a stream of the source's bytes."""
         if self.sealed is None or self.opener is None:
             return stream
@@ -143,7 +150,7 @@ async def open_range(
     sealed = SealedRange(version, unlocked, start, length, context.vault)
     header = sealed.find_header()
     if header is None:
-        header = await sealed.read_header(version, peers, locations)
+        header = await sealed.read_header(version, context)
     source = ReplicaSource(version, peers, locations, start=sealed.start, length=sealed.length)
     return OpenRange(source, sealed, sealed.open(header))
 

@@ -256,3 +256,20 @@ class ReadStream:
         if self.copy is not None and data:
             self.copy.feed(data)
         self._counts.count_read(self._peers.site_of(self._replica.store), len(data))
+
+
+class StreamOpener:
+    """Opens bodies for the block cache."""
+
+    def __init__(self, peers: Peers, locations: Locations, counts: Counts) -> None:
+        self._peers = peers
+        self._locations = locations
+        self._counts = counts
+
+    async def open(self, version: Version, start: int, length: int) -> tuple[ReadStream, str]:
+        """Return a part of a version's stored bytes, and the site that it comes from first. Raises
+        `ContinuumError`."""
+        source = ReplicaSource(version, self._peers, self._locations, start=start, length=length)
+        exchange, replica = await source.open()
+        stream = ReadStream(source, exchange, replica, self._peers, self._counts)
+        return stream, self._peers.site_of(replica.store)

@@ -17,6 +17,9 @@ from continuum.model.policies import Policy
 from continuum.model.policies.documents import BucketPolicy
 
 PROFILES = ("development", "release")
+_PIECE_BYTES = 64 * 1024
+_MAX_BLOCK_BYTES = 16 * 1024 * 1024
+_LEAST_BLOCKS = 16
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +58,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scan_page: int = 500
 
 
+class BlockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The block cache: in `folder`, on a disk of this machine, `capacity_bytes` of files at most.
+
+    `block_bytes`: what is fetched and kept in one piece; a read of one byte at another site costs so much.
+    `idle_s`: a block that was not read for so long goes. `coincidence_s`: reads so soon after a fetch are of
+    the same occasion, and not the second hit that a policy may ask for.
+    """
+
+    folder: Path
+    capacity_bytes: int = 4 * 1024**3
+    block_bytes: int = 1024 * 1024
+    idle_s: float = 7 * 86_400.0
+    coincidence_s: float = 60.0
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a gateway needs to know.
 
@@ -69,6 +87,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     environment variable `CONTINUUM_STORE_MASTER_KEYS`; without either nothing can be encrypted but with
     customers' keys). `state_folder`, on a disk of this machine, is for what buckets with `disconnected:
     accept` need while the hub is away (None: nothing is accepted then).
+    customers' keys). `blocks` (None: there is none) is the cache of what lies at other sites.
     """
 
     site: str
@@ -89,6 +108,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     domain: str = ""
     master_keys_file: Path | None = None
     state_folder: Path | None = None
+    blocks: BlockSettings | None = None
     limits: Limits = Limits()
 
     @property
@@ -136,8 +156,23 @@ def check(settings: GatewaySettings) -> None:
         raise InvalidInputError("processes must be 1 or more")
     if settings.peer_store is not None and settings.peer_store.name != settings.own_store.name:
         raise InvalidInputError("own_store and peer_store describe one store: give them the same name")
+    if settings.blocks is not None:
+        check_blocks(settings.blocks)
     if not settings.is_tls:
         _check_plain_http(settings)
+
+
+def check_blocks(blocks: BlockSettings) -> None:
+    """Refuse a block cache that cannot be. Raises `InvalidInputError`."""
+    if blocks.block_bytes % _PIECE_BYTES or not _PIECE_BYTES <= blocks.block_bytes <= _MAX_BLOCK_BYTES:
+        raise InvalidInputError(
+            f"blocks of {blocks.block_bytes} bytes cannot be", hint="64 KiB to 16 MiB, in steps of 64 KiB"
+        )
+    if blocks.capacity_bytes < _LEAST_BLOCKS * blocks.block_bytes:
+        raise InvalidInputError(
+            f"a block cache of {blocks.capacity_bytes} bytes is too small",
+            hint=f"{_LEAST_BLOCKS} blocks at least",
+        )
 
 
 def _check_plain_http(settings: GatewaySettings) -> None:

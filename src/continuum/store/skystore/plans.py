@@ -19,7 +19,7 @@ from continuum.sites import (
     format_backbone_configuration,
     format_document,
 )
-from continuum.store.gateway.settings import GatewaySettings
+from continuum.store.gateway.settings import BlockSettings, GatewaySettings
 from continuum.store.skystore.configurations import ClientConfiguration, Keys
 from continuum.store.skystore.regions import Region
 
@@ -168,6 +168,7 @@ def _gateway_settings(job: ClientJob) -> GatewaySettings:
         ),
         region=wanted.region.name,
         master_keys_file=job.master_keys_file,
+        blocks=BlockSettings(folder=job.home / "blocks"),
     )
 
 

@@ -1,13 +1,17 @@
 """GetObject and HeadObject."""
 
+from functools import partial
+
 from continuum.model.encryption import stored_size
 from continuum.model.objects import Version
 from continuum.store.errors import S3Error
 from continuum.store.gateway.attributes import VERSION_ID_HEADER, format_attributes
-from continuum.store.gateway.calls import Call
+from continuum.store.gateway.blocks import BlockCache
+from continuum.store.gateway.bodies import ReplyBody
+from continuum.store.gateway.calls import Call, Context
 from continuum.store.gateway.conditions import check_read
 from continuum.store.gateway.lifecycles import format_expiration
-from continuum.store.gateway.opening import describe_encryption, open_range, unlock_version
+from continuum.store.gateway.opening import OpenRange, describe_encryption, open_range, unlock_version
 from continuum.store.gateway.operations.answers import read_input
 from continuum.store.gateway.operations.finding import find_version
 from continuum.store.gateway.ranges import ByteRange, find_part, parse_range
@@ -132,6 +136,9 @@ async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
         return Reply(status=selection.status, headers=headers)
     opened = await open_range(context, version, unlocked, selection.start, length)
     source = opened.source
+    if context.blocks is not None and context.blocks.suits(version, source.length):
+        body, headers[SOURCE_SITE_HEADER] = await _read_blocks(context, context.blocks, opened, length)
+        return Reply(status=selection.status, headers=headers, stream=body, length=length)
     exchange, replica = await source.open()
     site = context.peers.site_of(replica.store)
     headers[SOURCE_SITE_HEADER] = site
@@ -145,3 +152,18 @@ async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
         stream.copy = context.copier.begin(version, keep_until)
     body = opened.wrap(stream, context.counts)
     return Reply(status=selection.status, headers=headers, stream=body, length=length)
+
+
+async def _read_blocks(
+    context: Context, blocks: BlockCache, opened: OpenRange, length: int
+) -> tuple[ReplyBody, str]:
+    """Return a body of bytes that lie at other sites, and the site that they come from."""
+    source = opened.source
+    version = source.version
+    reader = blocks.read(version, source.start, source.length)
+    site = await reader.open()
+    keep_until = context.keeper.take_read(version, version.replicas[0], length)
+    if keep_until is not None and source.length == stored_size(version):
+        make_body = partial(blocks.read, version, 0, source.length)
+        context.copier.begin_beside(version, keep_until, reader, make_body)
+    return opened.wrap(reader, context.counts), site
