@@ -52,6 +52,7 @@ class Wire:
         self._open = asyncio.Event()
         self._open.set()
         self.cut_left: int | None = None
+        self.passed_bytes = 0  # of replies
         self.port = 0
 
     async def start(self) -> None:
@@ -116,6 +117,7 @@ class Wire:
                     await self._open.wait()
                 elif self.cut_left is not None:
                     data, self.cut_left = data[: self.cut_left], max(self.cut_left - len(data), 0)
+                self.passed_bytes += len(data) if is_reply else 0
                 writer.write(data)
                 await writer.drain()
                 if is_reply and self.cut_left == 0:

@@ -14,7 +14,7 @@ import pytest
 from rigs import Rig, eventually, make_bytes
 
 from continuum.model.errors import ContinuumError
-from continuum.store import ObjectClient
+from continuum.store import BlockSettings, ObjectClient
 from continuum.store.gateway import format_settings
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
@@ -205,3 +205,22 @@ class Counting:
 
     def fail(self, problem: Exception) -> None:
         self.done.set_exception(problem)
+
+
+async def test_processes_of_one_gateway_fetch_a_cold_object_once(rig: Rig, tmp_path: Path) -> None:
+    bucket = await rig.make_bucket()
+    data = make_bytes(12 * MIB)
+    blocks = BlockSettings(folder=tmp_path / "blocks", capacity_bytes=256 * MIB)
+    async with rig.client("cloud") as cloud:
+        await cloud.put(bucket, "key", data)
+    far = rig.sites["cloud"].far
+    async with gateway_process(rig, tmp_path, processes=2, blocks=blocks) as gateway:
+        before = far.passed_bytes
+
+        async def read() -> bytes:
+            async with client_of(rig, gateway) as client:
+                return bytes(await client.get(bucket, "key"))
+
+        found = await asyncio.gather(*(read() for _ in range(12)))
+        assert all(each == data for each in found)
+        assert far.passed_bytes - before < len(data) + MIB

@@ -8,7 +8,7 @@ file is damaged) the rest is read directly from a replica, as if there were no c
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from continuum.model.errors import ContinuumError
@@ -213,7 +213,7 @@ class BlockReader:
             self._fetch.is_spoilt = True
         self._lending.remove(self._content, self._content.find_block(self._start + good_bytes), self.position)
         self.position = self._start + good_bytes
-        self._begin(self._go_direct())
+        self._begin(self._go_direct)
 
     def _finish(self, *, is_whole: bool) -> None:
         if self._is_over:
@@ -248,7 +248,7 @@ class BlockReader:
             asyncio.get_running_loop().call_soon(self._pump)
         except (OSError, DamagedBlockError) as problem:
             log.warning("blocks cannot be used: %s", problem)
-            self._begin(self._go_direct())
+            self._begin(self._go_direct)
         finally:
             self._is_pumping = False
 
@@ -278,7 +278,7 @@ class BlockReader:
                 continue
             self._leave()
             if self._sink is not None:
-                self._begin(self._advance())
+                self._begin(self._advance)
             return b""
         return b""
 
@@ -294,15 +294,15 @@ class BlockReader:
             self._lending.remove(self._content, file.number, self._content.end_of(file.number))
             raise
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         self._leave()
         self._close_file()
         self._going_on = asyncio.get_running_loop().create_task(self._owned(work))
         self._lending.own(self._going_on)
 
-    async def _owned(self, work: Coroutine[None, None, None]) -> None:
+    async def _owned(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except (ContinuumError, OSError) as problem:
             self._going_on = None
             self.fail(problem)
