@@ -52,6 +52,7 @@ class Wire:
         self._open = asyncio.Event()
         self._open.set()
         self.cut_left: int | None = None
+        self._cuts_once = False
         self.passed_bytes = 0  # of replies
         self.port = 0
 
@@ -75,9 +76,9 @@ class Wire:
         """Take nothing more from gateways, without a word."""
         self._open.clear()
 
-    def cut_after(self, size_bytes: int) -> None:
-        """Cut the connection once so many bytes of replies passed."""
-        self.cut_left = size_bytes
+    def cut_after(self, size_bytes: int, *, once: bool = False) -> None:
+        """Cut the connection once so many bytes of replies passed; those after it too, unless `once`."""
+        self.cut_left, self._cuts_once = size_bytes, once
 
     async def close(self) -> None:
         if self._server is not None:
@@ -121,6 +122,7 @@ class Wire:
                 writer.write(data)
                 await writer.drain()
                 if is_reply and self.cut_left == 0:
+                    self.cut_left = None if self._cuts_once else 0
                     return
 
 

@@ -9,13 +9,13 @@ file is damaged) the rest is read directly from a replica, as if there were no c
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Version
 from continuum.store.gateway.blocks.contents import Content
 from continuum.store.gateway.blocks.fetching import Fetch, Stream
 from continuum.store.gateway.blocks.files import BlockFile, DamagedBlockError
+from continuum.store.gateway.blocks.lending import Lending
 from continuum.store.stores.exchanges import Gatherer, Sink
 
 log = logging.getLogger(__name__)
@@ -24,34 +24,6 @@ MAX_FAILURES = 2  # of fetches, without a byte in between; then the rest is read
 LOOK_EVERY_S = 0.01  # whether another process brought the block
 MAX_WAIT_S = 60.0  # for it
 MAX_AT_ONCE = 32  # pieces in one go, before others have their turn
-
-
-class Lending(Protocol):
-    """What a reader needs of the cache."""
-
-    site: str
-
-    def find_fetch(self, content: Content, block: int) -> Fetch | None:
-        """Return the fetch of this process that brings a block."""
-
-    def find_file(self, content: Content, block: int) -> BlockFile | None:
-        """Return a block that is there. Raises `OSError`."""
-
-    def begin_fetch(self, version: Version, content: Content, block: int, end: int) -> Fetch | None:
-        """Fetch from a block on; None if another process brings it."""
-
-    def remove(self, content: Content, first_block: int, end: int) -> None:
-        """What these blocks hold is not what was stored."""
-
-    async def open_stream(self, version: Version, start: int, length: int) -> tuple[Stream, str]:
-        """Return bytes of a version directly from a store, and that store's site. Raises
-        `ContinuumError`."""
-
-    def count(self, outcome: str) -> None:
-        """A reader got to a block: `hit`, `joined` or `fetched`."""
-
-    def own(self, task: "asyncio.Task[None]") -> None:
-        """Keep a task until it is done."""
 
 
 class BlockReader:
