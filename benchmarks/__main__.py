@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-NAMES = ("startup", "locator", "engine", "wire", "gateway", "encryption", "transfer")
+NAMES = ("startup", "locator", "engine", "wire", "gateway", "encryption", "transfer", "herd")
 LIMIT_S = 900
 
 
