@@ -56,7 +56,7 @@ def make_schedule(choices: Choices, *, seconds: float, seed: int) -> list[Round]
         harms = tuple(_draw_harm(kind, victims, choices, chance) for kind, victims in drawn)
         longest_s = max(harm.lasts_s for harm in harms)
         quiet_s = chance.uniform(*choices.quiet_s)
-        if at_s + longest_s + choices.quiet_s[0] > seconds:
+        if at_s + longest_s + choices.quiet_s[1] > seconds:
             return rounds
         rounds.append(Round(at_s=at_s, harms=harms))
         at_s += longest_s + quiet_s
