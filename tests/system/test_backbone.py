@@ -1,6 +1,7 @@
 """The backbone over a real nats-server with mutual TLS."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -191,6 +192,75 @@ async def test_a_connection_that_the_server_ends_for_an_error_is_replaced_with_i
     await kept.unsubscribe()
     with pytest.raises(BackboneUnavailableError):
         await asker.request("numbers.twice", Question(number=1), Answer)
+
+
+class ForgetfulWall:
+    """A relay to a server, as a firewall: told to `forget`, it passes nothing more on in connections that are
+    open, and tells nobody; new ones pass."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._passing: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+        self.server: asyncio.Server
+
+    async def start(self) -> int:
+        self.server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port: int = self.server.sockets[0].getsockname()[1]
+        return port
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, back]
+        for source, target in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pass(source, target))
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+            target.close()
+
+    async def forget(self) -> None:
+        passing = list(self._passing)
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
+
+    async def stop(self) -> None:
+        self.server.close()
+        await self.forget()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def test_a_link_that_went_silent_is_left_without_a_farewell_and_made_anew(server: Server) -> None:
+    wall = ForgetfulWall(server.port)
+    settings = msgspec.structs.replace(server.settings("hub"), url=f"tls://127.0.0.1:{await wall.start()}")
+    hub = await Backbone.connect(settings, wait_s=10)
+    agent = await Backbone.connect(server.settings("agent.edge"), wait_s=10)
+    try:
+        await hub.serve("double", Question, twice)
+        await wall.forget()
+        with pytest.raises(BackboneUnavailableError):
+            await agent.request("double", Question(number=1), Answer, timeout_s=0.2)
+
+        async with asyncio.timeout(20):  # a farewell over TLS alone is waited for for 30 s
+            while True:
+                try:
+                    answer = await agent.request("double", Question(number=4), Answer, timeout_s=0.5)
+                except BackboneUnavailableError:
+                    continue
+                break
+        assert answer == Answer(number=8)
+    finally:
+        await agent.close()
+        await hub.close()
+        await wall.stop()
 
 
 async def test_a_client_of_a_foreign_authority_is_refused(server: Server, tmp_path: Path) -> None:

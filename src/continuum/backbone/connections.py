@@ -23,6 +23,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 
 from continuum.backbone.asking import Questions
+from continuum.backbone.clients import MAX_UNANSWERED, PING_EVERY_S, BackboneClient
 from continuum.model.errors import (
     AccessDeniedError,
     ConflictError,
@@ -114,7 +115,7 @@ class Backbone:
 
     def __init__(self, settings: BackboneSettings) -> None:
         self._settings = settings
-        self._client = Client()
+        self._client: Client = BackboneClient()
         self._questions = Questions(inbox_prefix(settings.name))
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
         self._handling: set[asyncio.Task[None]] = set()
@@ -156,8 +157,8 @@ class Backbone:
                 allow_reconnect=True,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0.2,
-                ping_interval=5,
-                max_outstanding_pings=2,
+                ping_interval=PING_EVERY_S,
+                max_outstanding_pings=MAX_UNANSWERED,
                 pending_size=16 * 1024 * 1024,
                 error_cb=self._on_error,
                 disconnected_cb=self._on_disconnect,
@@ -376,7 +377,7 @@ class Backbone:
     async def _replace(self) -> None:
         try:
             while True:
-                self._client = Client()
+                self._client = BackboneClient()
                 try:
                     await self._connect()
                     for subscription in tuple(self._subscriptions):
