@@ -2,9 +2,11 @@
 
 import time
 
+import msgspec
 import typer
 from rich.table import Table
 
+from continuum.cli.health import GatewayJournal, find_journal
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.sites import ContinuumStatus, ProcessStatus, find_status
 
@@ -17,11 +19,14 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     Exit status 0 if it is up and all is well, 3 if a process is being restarted or it is on its way up or
     down, 4 if it is down.
     """
-    found = find_status(open_home(home))
+    place = open_home(home)
+    found = find_status(place)
+    journals = {site: find_journal(url, place.ca_file) for site, url in found.gateways.items()}
     if as_json:
-        print_json(found)
+        print_json(msgspec.to_builtins(found, enc_hook=str) | {"journals": msgspec.to_builtins(journals)})
     else:
         _print(found)
+        _print_journals(journals)
     raise typer.Exit({"up": 0, "down": 4}.get(found.state, 3))
 
 
@@ -48,6 +53,22 @@ def _print(found: ContinuumStatus) -> None:
     console.print(f"hub {found.hub_url}", style="dim")
     for site, url in found.gateways.items():
         console.print(f"gateway of {site} {url}", style="dim")
+
+
+def _print_journals(journals: dict[str, GatewayJournal]) -> None:
+    console = open_console()
+    for site, journal in journals.items():
+        if journal.buckets:
+            console.print(
+                f"[yellow]the gateway of {site} serves {journal.buckets} buckets without the hub[/]"
+            )
+        if journal.waiting:
+            since = _duration(max(time.time() - journal.waiting_since, 0.0))
+            console.print(
+                f"{journal.waiting:,} changes written there wait to be replayed, the oldest for {since}"
+            )
+        if journal.refused:
+            console.print(f"[red]{journal.refused:,} changes at {site} could not be replayed[/]")
 
 
 def _row(process: ProcessStatus) -> tuple[str, ...]:

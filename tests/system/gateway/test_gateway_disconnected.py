@@ -166,6 +166,30 @@ async def test_writes_go_on_without_the_hub_and_are_there_when_it_is_back(rig: R
         assert await client.get(strong, "key") == b"x"
 
 
+async def test_what_is_written_at_a_second_time_without_the_hub_is_replayed_as_well(
+    rig: Rig, state: Path
+) -> None:
+    bucket = await accept(rig)
+    async with apart_gateway(rig, state, bucket) as apart, rig.client(apart.gateway) as client:
+        await apart.wait_until_known()
+        for round_number in range(3):
+            await partition(apart)
+            await client.put(bucket, f"key{round_number}", b"data")
+            await client.put(bucket, "same", f"{round_number}".encode())
+            mend(apart)
+            await apart.wait_until_replayed()
+            found = {entry.key for entry in await cloud_list(rig, bucket)}
+            assert {f"key{round_number}", "same"} <= found
+        assert (await apart.find("same")).size_bytes == 1
+        assert await client.get(bucket, "same") == b"2"
+        assert await apart.told() == []
+
+
+async def cloud_list(rig: Rig, bucket: str) -> Any:
+    async with rig.client("cloud", patience_s=10) as cloud:
+        return await cloud.list(bucket)
+
+
 async def test_both_of_two_writes_that_met_are_kept(rig: Rig, state: Path) -> None:
     bucket = await accept(rig)
     async with apart_gateway(rig, state, bucket) as apart, rig.client(apart.gateway) as client:

@@ -140,7 +140,7 @@ class Gateway:
         )
         if settings.state_folder is not None:
             self._standin = Standin(settings, settings.state_folder, locations)
-        can_serve = self._standin is not None and await self._standin.load()
+        can_serve = await self._load()
         if not can_serve:
             await backbone.open(wait_s)
             await self._patiently(locations.open, deadline)
@@ -155,6 +155,17 @@ class Gateway:
             log.warning("the hub does not answer; serving what is known of buckets that allow it")
             locations.open_later()
         return locations
+
+    async def _load(self) -> bool:
+        """Take up what was kept for a time without the hub; whether there is anything to serve of it."""
+        if self._standin is None:
+            return False
+        try:
+            return await self._standin.load()
+        except ContinuumError:
+            log.exception("what is kept for a time without the hub cannot be opened")
+            self._standin = None
+            return False
 
     def _make_meanwhile(self, context: Context, standin: Standin) -> Handler:
         """Return what answers over the local index while the hub is away."""

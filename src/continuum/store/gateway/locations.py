@@ -214,11 +214,14 @@ class Locations:
         return session
 
     async def _reopen(self) -> None:
+        told = ""
         while True:
             try:
                 await self._open_session()
             except ContinuumError as problem:
-                log.warning("no session yet: %s", problem)
+                if str(problem) != told:
+                    told = str(problem)
+                    log.warning("no session yet: %s", told)
                 await asyncio.sleep(_RETRY_S)
             else:
                 return

@@ -98,7 +98,10 @@ class Connection:
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
         """Execute and return all rows."""
         self._execute(statement, values)
-        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+        try:
+            rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+        except self._errors as problem:  # a damaged file shows where it is met
+            raise _unavailable(problem) from problem
         return rows
 
     def row(self, statement: Statement, **values: Any) -> tuple[Any, ...] | None:

@@ -21,7 +21,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from continuum.model.errors import ConflictError, UnavailableError
+from continuum.model.errors import ConflictError, ContinuumError, UnavailableError
 from continuum.model.objects import Bucket, Store, User, Version
 from continuum.store.gateway.disconnected import journals
 from continuum.store.locator.database import Connection, Database, Statement
@@ -61,6 +61,15 @@ CLOCK = "disconnected/clock"
 USER = "disconnected/user/"
 MAX_WAITING = 10_000
 _AFTER_USERS = "disconnected/user0"  # "0" follows "/"
+_NEWER = "a newer version"  # of this program made the file; that is for the newer one to read
+_DAMAGED = (
+    "malformed",
+    "not a database",
+    "corrupt",
+    "no such",
+    "could not decode",
+    "unsupported file format",
+)
 _encode = msgspec.msgpack.Encoder().encode
 
 LIST_DOCUMENTS = Statement(
@@ -135,22 +144,27 @@ class LocalIndex:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(self._folder / "opening.lock"):
             is_new = not self.exists
-            self.sealer = Sealer.open(self._folder / KEY_FILE, is_new=is_new)
             try:
                 self._open_database()
+                self.sealer = Sealer.open(self._folder / KEY_FILE, is_new=is_new)
                 self._check()
-            except UnavailableError as problem:
+            except (ContinuumError, msgspec.MsgspecError, ValueError) as problem:
                 self._database.close()
                 if is_new or not _is_damaged(problem):
                     raise
                 self._move_aside(problem)
+                self.sealer = Sealer.open(self._folder / KEY_FILE, is_new=True)
                 self._open_database()
 
     def _open_database(self) -> None:
         path = self._folder / FILE
         self._database = Database(f"sqlite:///{path}")
-        with contextlib.suppress(ConflictError):  # another process of this gateway has made the tables
+        try:
             self._database.open()
+        except ConflictError as problem:
+            if _NEWER in problem.message:
+                raise
+            # Another process of this gateway has the file open, and has made the tables.
         connection = self._database.connect()
         try:
             path.chmod(0o600)
@@ -210,7 +224,10 @@ class LocalIndex:
         return await self._writer.write(change, *args, **settings)
 
     async def open_journal(self, now: float) -> str:
-        """Return the id of the open journal."""
+        """Return the id of the open journal, a new one if there is none."""
+        found = await self.point(journals.find_current)
+        if found:
+            return found
         return await self.write(journals.open_current, self.sealer, self._store, self._gateway, now=now)
 
     async def close(self) -> None:
@@ -222,8 +239,11 @@ class LocalIndex:
             self._database.close()
 
 
-def _is_damaged(problem: UnavailableError) -> bool:
-    return any(word in str(problem) for word in ("malformed", "not a database", "corrupt"))
+def _is_damaged(problem: Exception) -> bool:
+    """Whether a file that cannot be read never will be; a full or busy disk is another matter."""
+    if isinstance(problem, UnavailableError):
+        return any(word in str(problem) for word in _DAMAGED)
+    return _NEWER not in str(problem)
 
 
 @contextlib.contextmanager

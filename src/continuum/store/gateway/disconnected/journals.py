@@ -27,6 +27,7 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from continuum.model.errors import UnavailableError
@@ -109,7 +110,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def make_tables(connection: Connection) -> None:
     """Make the journal's tables, if they are not there."""
     for table in (journal, refused):
-        connection.say(str(CreateTable(table, if_not_exists=True)))
+        made = CreateTable(table, if_not_exists=True).compile(dialect=sqlite.dialect())
+        connection.say(str(made))
+
+
+def find_current(connection: Connection) -> str:
+    """Return the id of the open journal; empty if there is none."""
+    found = _find_current(connection)
+    return found[0] if found is not None else ""
 
 
 def open_current(connection: Connection, sealer: Sealer, store: Store, gateway: str, *, now: float) -> str:

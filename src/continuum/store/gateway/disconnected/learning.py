@@ -107,21 +107,33 @@ class Learner:
         async with self._flushing:
             noted, self._noted = self._noted, {}
             users, self._new_users = self._new_users, {}
-            known = [version for version in noted.values() if isinstance(version, Version)]
-            gone = [place for place, doubt in noted.items() if isinstance(doubt, Doubt) and doubt.is_deletion]
-            if is_connected:
-                doubted = [place for place, doubt in noted.items() if isinstance(doubt, Doubt)]
-                found = [(place, await self._look_up(place)) for place in doubted]
-                known += [version for _, version in found if version is not None]
-                gone = [place for place, version in found if version is None]
-                users |= {name: await self._find_user(name) for name, user in users.items() if user is None}
-            await self._index.write(_put_versions, known, gone, self._names())
-            await self._index.write(_put_users, self._index.sealer, users)
-            for access_key, user in users.items():
-                if user is None:
-                    self.users.pop(access_key, None)
-                else:
-                    self.users[access_key] = user
+            try:
+                await self._write(noted, users, is_connected=is_connected)
+            except BaseException:
+                self._noted = noted | self._noted
+                self._new_users = users | self._new_users
+                raise
+
+    async def _write(
+        self, noted: dict[Key, Version | Doubt], users: dict[str, User | None], *, is_connected: bool
+    ) -> None:
+        known = [version for version in noted.values() if isinstance(version, Version)]
+        gone = [place for place, doubt in noted.items() if isinstance(doubt, Doubt) and doubt.is_deletion]
+        if is_connected:
+            doubted = [place for place, doubt in noted.items() if isinstance(doubt, Doubt)]
+            found = [(place, await self._look_up(place)) for place in doubted]
+            known += [version for _, version in found if version is not None]
+            gone = [place for place, version in found if version is None]
+            users = users | {
+                name: await self._find_user(name) for name, user in users.items() if user is None
+            }
+        await self._index.write(_put_versions, known, gone, self._names())
+        await self._index.write(_put_users, self._index.sealer, users)
+        for access_key, user in users.items():
+            if user is None:
+                self.users.pop(access_key, None)
+            else:
+                self.users[access_key] = user
 
     async def _look_up(self, place: Key) -> Version | None:
         try:
