@@ -135,7 +135,10 @@ class Backbone:
         return backbone
 
     def open_later(self) -> None:
-        """Connect as soon as the server is there; until then requests raise `BackboneUnavailableError`."""
+        """Connect as soon as the server is there, unless it is connected; until then requests raise
+        `BackboneUnavailableError`."""
+        if self._is_open:
+            return
         self._is_open = True
         self._replacing = asyncio.ensure_future(self._replace())
 

@@ -147,12 +147,10 @@ class Gateway:
             return locations
         try:
             await backbone.open(ALONE_WAIT_S)
-        except UnavailableError:
-            backbone.open_later()
-        try:
             await self._patiently(locations.open, asyncio.get_running_loop().time() + ALONE_WAIT_S)
         except UnavailableError:
             log.warning("the hub does not answer; serving what is known of buckets that allow it")
+            backbone.open_later()
             locations.open_later()
         return locations
 

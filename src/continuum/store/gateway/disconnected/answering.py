@@ -35,6 +35,7 @@ from continuum.store.locator.messages import (
 )
 
 KEY_BYTES = 12
+OnChange = Callable[[list[tuple[str, str]]], None]
 _READS: dict[type, Any] = {
     ListObjects: listing.list_objects,
     ListVersions: listing.list_versions,
@@ -47,9 +48,7 @@ class LocalLocations(Locations):
     """`Locations` over a local index. `usual` is what it stands in for; `writing` says how changes are noted
     and is replaced when the journal or the clock is another one."""
 
-    def __init__(
-        self, index: LocalIndex, usual: Locations, writing: Writing, on_change: Callable[[], None]
-    ) -> None:
+    def __init__(self, index: LocalIndex, usual: Locations, writing: Writing, on_change: OnChange) -> None:
         self._index = index
         self._on_change = on_change
         self._usual = usual
@@ -110,7 +109,7 @@ class LocalLocations(Locations):
 
     async def _write(self, change: Callable[..., Any], *details: Any) -> Any:
         changed = await self._index.write(change, self.writing, *details)
-        self._on_change()
+        self._on_change(list_keys(details[0]))
         return changed
 
     def recall_version(self, bucket: str, key: str) -> Version | None:
@@ -185,6 +184,18 @@ class LocalLocations(Locations):
 
     async def close(self) -> None:
         """Nothing to say goodbye to."""
+
+
+def list_keys(request: Any) -> list[tuple[str, str]]:
+    """Return the keys that a request changes."""
+    match request:
+        case Commit():
+            return [(request.version.bucket, request.version.key)]
+        case Delete():
+            return [(request.bucket, item.key) for item in request.objects]
+        case ChangeObject():
+            return [(request.bucket, request.key)]
+    return []
 
 
 def _get_upload(connection: Connection, request: GetUpload) -> tuple[Upload, float]:

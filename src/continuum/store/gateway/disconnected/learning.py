@@ -10,7 +10,7 @@ records: then the local index knows more than the hub.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -22,6 +22,7 @@ from continuum.store.gateway.locations import Locations
 from continuum.store.locator.database import Connection
 from continuum.store.locator.index.buckets import list_buckets
 from continuum.store.locator.index.sessions import list_stores
+from continuum.store.locator.index.versions import purge_versions
 from continuum.store.locator.messages import (
     Accepting,
     FindUser,
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 PAGE = 200
 MAX_NOTED = 10_000
+REMEMBER_S = 3600.0  # how long what was replaced here is remembered, for a commit that is repeated
 MAX_USERS = 1_000
 MAX_OBJECTS = 500_000  # of one bucket; what comes after is not known while the hub is away
 SCAN_SHARE = 100.0  # how much longer than a scan the pause after it is at least
@@ -51,6 +53,9 @@ class Doubt(msgspec.Struct, frozen=True):
     """What is known of a key is old; `is_deletion`: this gateway deleted it, so it must not come back."""
 
     is_deletion: bool
+
+
+_IN_DOUBT = Doubt(is_deletion=False)
 
 
 class Learner:
@@ -99,34 +104,44 @@ class Learner:
 
     # ---- writing it ----
 
-    async def flush(self, *, is_connected: bool = True) -> None:
-        """Write what was noted. What is in doubt is looked up; if the hub is away it stays as it was known,
-        but what was deleted here."""
+    async def flush(self) -> None:
+        """Write what was noted while the hub is there; what is in doubt is looked up."""
         if not self._noted and not self._new_users:
             return
         async with self._flushing:
             noted, self._noted = self._noted, {}
             users, self._new_users = self._new_users, {}
             try:
-                await self._write(noted, users, is_connected=is_connected)
+                doubted = [place for place, doubt in noted.items() if isinstance(doubt, Doubt)]
+                found = {place: await self._look_up(place) for place in doubted}
+                lost = [name for name, user in users.items() if user is None]
+                users = users | {name: await self._find_user(name) for name in lost}
+                await self._write({**noted, **found}, users)
             except BaseException:
                 self._noted = noted | self._noted
                 self._new_users = users | self._new_users
                 raise
 
+    async def flush_alone(self, written: Collection[Key]) -> None:
+        """Write what was noted before the hub went away, but of keys that were `written` without it since.
+        What is in doubt stays as it was known; what was deleted here goes."""
+        certain = {place: noted for place, noted in self._noted.items() if noted != _IN_DOUBT}
+        if not certain and not self._new_users:
+            return
+        async with self._flushing:
+            users, self._new_users = self._new_users, {}
+            for place in certain:
+                self._noted.pop(place, None)
+            put = {place: noted for place, noted in certain.items() if place not in written}
+            await self._write(
+                {place: noted if isinstance(noted, Version) else None for place, noted in put.items()}, users
+            )
+
     async def _write(
-        self, noted: dict[Key, Version | Doubt], users: dict[str, User | None], *, is_connected: bool
+        self, noted: Mapping[Key, "Version | Doubt | None"], users: dict[str, User | None]
     ) -> None:
         known = [version for version in noted.values() if isinstance(version, Version)]
-        gone = [place for place, doubt in noted.items() if isinstance(doubt, Doubt) and doubt.is_deletion]
-        if is_connected:
-            doubted = [place for place, doubt in noted.items() if isinstance(doubt, Doubt)]
-            found = [(place, await self._look_up(place)) for place in doubted]
-            known += [version for _, version in found if version is not None]
-            gone = [place for place, version in found if version is None]
-            users = users | {
-                name: await self._find_user(name) for name, user in users.items() if user is None
-            }
+        gone = [place for place, version in noted.items() if version is None]
         await self._index.write(_put_versions, known, gone, self._names())
         await self._index.write(_put_users, self._index.sealer, users)
         for access_key, user in users.items():
@@ -164,6 +179,7 @@ class Learner:
                 await self._refresh_stores()
                 await self._scan(name)
                 took_s = time.monotonic() - now
+                await self._index.write(purge_versions, before=clock.now() - REMEMBER_S)
                 self._scan_at[name] = now + max(self._scan_every_s, took_s * SCAN_SHARE)
         await self.flush()
 

@@ -73,6 +73,7 @@ class Standin:
         self._refreshed_at = 0.0
         self._running = 0
         self._changes = 0
+        self._written: set[tuple[str, str]] = set()  # keys that wait to be replayed, and maybe others
         self._is_used = True  # until it is known that nothing is to be finished
         self._ran_at = 0.0
 
@@ -93,6 +94,8 @@ class Standin:
         await self._take_journal()
         self.local.users = self._learner.users
         self.standing = await self._index.scan(journals.measure)
+        for entry in await self._index.scan(journals.list_entries, self.standing.waiting):
+            self._written.update([place_of(entry.record)] if entry.record is not None else [])
         if self.standing.waiting:
             log.warning("%d changes wait to be replayed", self.standing.waiting)
 
@@ -119,7 +122,7 @@ class Standin:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._index.is_open:
             with contextlib.suppress(ContinuumError):
-                await self._learner.flush(is_connected=False)
+                await self._learner.flush_alone(self._written)
         self._replayer.close()
         await self._index.close()
 
@@ -171,7 +174,7 @@ class Standin:
         self._running += 1
         try:
             with contextlib.suppress(ContinuumError):
-                await self._learner.flush(is_connected=False)
+                await self._learner.flush_alone(self._written)
             reply = await self._meanwhile(request)
         finally:
             self._running -= 1
@@ -199,9 +202,16 @@ class Standin:
         """Publish here what the hub did not answer; None if its bucket does not allow that."""
         if not self.is_on or request.version.bucket not in self._learner.buckets or self._peers is None:
             return None
+        try:
+            return await self._take_over(request, self._peers)
+        except (ContinuumError, S3Error) as problem:  # nobody knows what the hub did with it
+            log.warning("cannot take over a commit from the hub: %s", problem)
+            return None
+
+    async def _take_over(self, request: Commit, peers: Peers) -> Version:
         version = request.version
         if not request.upload_id:
-            own, replica = self._peers.own, version.replicas[0]
+            own, replica = peers.own, version.replicas[0]
             physical = self.local.make_physical_key()
             await own.copy(physical.key, source_bucket=replica.bucket, source_key=replica.key)
             moved = msgspec.structs.replace(replica, key=physical.key)
@@ -247,6 +257,7 @@ class Standin:
             return
         while self.standing.waiting:
             await self._replay()
+        self._written.clear()
         self._clock = self._find_clock()
         if self._index.is_open:
             await self._finish()
@@ -262,9 +273,10 @@ class Standin:
         least_s, most_s = heard.now - heard.answered_at, heard.now - heard.asked_at
         return Clock(offset_s=max(least_s, min(0.0, most_s)), connected_until=heard.now)
 
-    def note_change(self) -> None:
-        """Something was written to the journal."""
+    def note_change(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Something about these keys was written to the journal."""
         self._changes += 1
+        self._written.update(keys)
         self._is_used = True
         self.standing = msgspec.structs.replace(self.standing, waiting=self.standing.waiting + 1)
 

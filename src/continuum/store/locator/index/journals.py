@@ -6,7 +6,7 @@ replay that is cut off, or answered into the void, safe to repeat.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 
 from continuum.model.errors import ConflictError
 from continuum.store.locator.database import Connection, Statement
@@ -15,6 +15,8 @@ from continuum.store.locator.messages import Conflict, FinishJournal, Journals, 
 from continuum.store.locator.schema import conflicts, journals, sessions
 
 LISTED = 100
+MAX_CONFLICTS = 100_000
+FORGET_EVERY = 1_000
 MAX_PROBLEM_CHARACTERS = 500
 
 FIND_JOURNAL = Statement(
@@ -73,10 +75,11 @@ _CONFLICT = (
     conflicts.c.problem,
 )
 INSERT_CONFLICT = Statement(
-    insert(conflicts).values(
-        {column.name: bindparam(column.name) for column in conflicts.c if column.name != "number"}
-    )
+    insert(conflicts)
+    .values({column.name: bindparam(column.name) for column in conflicts.c if column.name != "number"})
+    .returning(conflicts.c.number)
 )
+FORGET_CONFLICTS = Statement(delete(conflicts).where(conflicts.c.number <= bindparam("up_to")))
 LIST_CONFLICTS = Statement(
     select(*_CONFLICT)
     .where(conflicts.c.number > bindparam("after"))
@@ -168,8 +171,8 @@ def finish_journal(connection: Connection, request: FinishJournal, *, now: float
 
 
 def note_conflict(connection: Connection, conflict: Conflict) -> None:
-    """Remember a conflict for people to read."""
-    connection.run(
+    """Remember a conflict for people to read; of very many the last."""
+    number = connection.rows(
         INSERT_CONFLICT,
         bucket=conflict.bucket,
         key=conflict.key,
@@ -179,7 +182,9 @@ def note_conflict(connection: Connection, conflict: Conflict) -> None:
         written_at=conflict.written_at,
         noted_at=conflict.noted_at,
         problem=conflict.problem[:MAX_PROBLEM_CHARACTERS],
-    )
+    )[0][0]
+    if number % FORGET_EVERY == 0:
+        connection.run(FORGET_CONFLICTS, up_to=number - MAX_CONFLICTS)
 
 
 def get_journals(connection: Connection, bucket: str) -> Journals:
