@@ -8,6 +8,7 @@ from typing import Any
 from continuum.model.objects import Bucket, Setting
 from continuum.model.policies.documents import Disconnected, read_bucket_policy
 from continuum.store.locator import messages as m
+from continuum.store.locator.changing import Changes
 from continuum.store.locator.database import Connection
 from continuum.store.locator.index import journals, known, replaying
 from continuum.store.locator.index.buckets import list_buckets
@@ -33,12 +34,14 @@ class ReplayKeeper:
         writer: Writer,
         invalidator: Invalidator,
         *,
+        changes: Changes,
         settings: LocatorSettings,
         clock: Callable[[], float],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._invalidator = invalidator
+        self._changes = changes
         self._settings = settings
         self._clock = clock
 
@@ -64,11 +67,12 @@ class ReplayKeeper:
     async def _replay(self, request: m.Replay) -> m.Replayed:
         check_name(request.journal_id, "a journal's id")
         check_count(request.records, "records", MAX_RECORDS)
-        replayed, things = await self._writer.write(
-            replaying.replay, request, now=self._clock(), grace_s=self._settings.grace_s
-        )
-        if things:
-            await self._invalidator.tell(sorted(things))
+        with self._changes.under_way({replaying.place_of(record) for record in request.records}):
+            replayed, things = await self._writer.write(
+                replaying.replay, request, now=self._clock(), grace_s=self._settings.grace_s
+            )
+            if things:
+                await self._invalidator.tell(sorted(things))
         return replayed
 
     async def _finish_journal(self, request: m.FinishJournal) -> m.Empty:

@@ -284,7 +284,12 @@ class Locator:
 
     def _replay_keeper(self) -> ReplayKeeper:
         return ReplayKeeper(
-            self._reader, self._writer, self._invalidator, settings=self._settings, clock=self._clock
+            self._reader,
+            self._writer,
+            self._invalidator,
+            changes=self._changes,
+            settings=self._settings,
+            clock=self._clock,
         )
 
     def _keeper(self) -> StoreKeeper:
