@@ -11,12 +11,13 @@ from locator_making import GRACE_S, Index
 
 from continuum.model.errors import ConflictError
 from continuum.model.objects import Replica, Version, Versioning
-from continuum.store.locator.index import buckets, journals, listing, replaying
+from continuum.store.locator.index import buckets, counts, journals, listing, replaying
 from continuum.store.locator.index.garbage import filter_orphans
 from continuum.store.locator.messages import (
     ChangeBucket,
     ChangeObject,
     Commit,
+    CountObjects,
     Delete,
     DeleteItem,
     FilterOrphans,
@@ -173,6 +174,8 @@ def test_with_versioning_both_writes_are_versions_in_the_order_of_their_instants
     assert [line.is_latest for line in page.entries] == [True, False, False]
     assert index.look_up().version_id == expected[0]
     assert index.look_up("key", theirs.version_id).replicas == theirs.replicas
+    (counted,) = counts.count_objects(index.connection, CountObjects(bucket="bucket")).counts
+    assert (counted.objects, counted.versions) == (1, 3)
     assert told(index) == [(outcome, f"versionId={mine if outcome == 'older' else theirs.version_id}")]
 
 

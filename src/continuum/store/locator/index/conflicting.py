@@ -14,7 +14,7 @@ from continuum.model.objects import Bucket, Version
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.objects import DELETE_OBJECT, INSERT_OBJECT
 from continuum.store.locator.index.outbox import note_version
-from continuum.store.locator.index.versions import Row, find_newest, insert_version
+from continuum.store.locator.index.versions import END_VERSION, Row, find_newest, insert_version
 from continuum.store.locator.messages import Origin
 from continuum.store.locator.schema import objects, replicas, versions
 
@@ -79,6 +79,7 @@ def _raise(connection: Connection, number: int, version_id: str) -> None:
     copied = connection.rows(COPY_ROW, of_number=number, to_version_id=f"{version_id}^")[0][0]
     connection.run(MOVE_REPLICAS, of_number=number, to_number=copied)
     connection.run(MOVE_OBJECT, of_number=number, to_number=copied)
+    connection.run(END_VERSION, version=number, at=0.0)  # what ends is counted, what goes is not
     connection.run(DELETE_ROW, of_number=number)
     connection.run(NAME_ROW, of_number=copied, to_version_id=version_id)
 
