@@ -20,7 +20,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-NAMES = ("startup", "locator", "engine", "wire", "gateway", "encryption", "transfer", "herd")
+NAMES = (
+    *("startup", "locator", "engine", "wire", "gateway"),
+    *("encryption", "transfer", "herd", "directories"),
+)
 LIMIT_S = 900
 
 

@@ -40,11 +40,11 @@ def make_etag(status: os.stat_result) -> str:
 
 
 class Notes:
-    """Writes and reads notes. `folder` is for those that are files."""
+    """Writes and reads notes. `folder` is for those that are files; `has_files`: there may be some."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._has_files = any(folder.iterdir())
+        self.has_files = any(folder.iterdir())
 
     def write(self, descriptor: int, place: str, note: Note) -> None:
         """Write the note of an open file that will lie at `place` (bucket and key)."""
@@ -65,7 +65,7 @@ class Notes:
                 if isinstance(path, int)
                 else os.getxattr(path, ATTRIBUTE, follow_symlinks=False)
             )
-        if not data and self._has_files:
+        if not data and self.has_files:
             with contextlib.suppress(OSError):
                 data = self._path(place, status.st_mtime_ns).read_bytes()
         if not data:
@@ -78,7 +78,7 @@ class Notes:
 
     def remove(self, place: str, modified_ns: int) -> None:
         """Remove the note of a file that is gone, if it is a file."""
-        if self._has_files:
+        if self.has_files:
             self._path(place, modified_ns).unlink(missing_ok=True)
 
     def _write_file(self, place: str, note: Note, data: bytes) -> None:
@@ -91,7 +91,7 @@ class Notes:
         finally:
             os.close(descriptor)
         sync_folder(path.parent)
-        self._has_files = True
+        self.has_files = True
 
     def _path(self, place: str, modified_ns: int) -> Path:
         name = hashlib.blake2b(place.encode(), digest_size=20).hexdigest()

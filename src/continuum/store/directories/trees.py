@@ -93,6 +93,7 @@ class Tree:
         self._temporary = -1
         self._lock_file = -1
         self._changing = threading.Lock()
+        self._odd: set[str] = set()
 
     def open(self) -> None:
         """Take the folder for ourselves. Raises `InvalidInputError`, `ConflictError`."""
@@ -111,6 +112,7 @@ class Tree:
         for left in (own / "tmp").iterdir():
             left.unlink()
         self._temporary = os.open(own / "tmp", FOLDER)
+        self._odd = {each.name for each in (own / "odd").iterdir()}
         self.notes = Notes(own / "notes")
 
     def _lock(self) -> None:
@@ -185,9 +187,15 @@ class Tree:
 
     # ---- reading ----
 
+    def _list_places(self, bucket: str, key: str) -> list[tuple[str, ...]]:
+        """Return where the file of a key may lie, the best place first."""
+        names = split_key(key)
+        places = [] if names is None else [(bucket, *names)]
+        return [*places, _odd_place(bucket, key)] if bucket in self._odd else places
+
     def find(self, bucket: str, key: str) -> OpenFile:
         """Open an object. Raises `S3Error` `NoSuchKey`, `NoSuchBucket`."""
-        for names in _list_places(bucket, key):
+        for names in self._list_places(bucket, key):
             descriptor = find_file(self._root, names)
             if descriptor is not None:
                 try:
@@ -257,7 +265,8 @@ class Tree:
         os.fsync(descriptor)
         source = self._temporary if folder is None else folder
         with self._changing:
-            before = self._find_before(bucket, key)
+            needs_before = check is not None or self.notes.has_files
+            before = self._find_before(bucket, key) if needs_before else None
             if check is not None:
                 check(before)
             self.require_bucket(bucket)
@@ -265,7 +274,13 @@ class Tree:
         sync_below(self._root, names[:-1])
         if before is not None:
             self.notes.remove(place, before.modified_ns)
-        return self.describe(descriptor, bucket, key, status)
+        return Found(
+            etag=etag,
+            size_bytes=status.st_size,
+            modified_at=status.st_mtime_ns / 1e9,
+            modified_ns=status.st_mtime_ns,
+            headers=note.headers,
+        )
 
     def _find_before(self, bucket: str, key: str) -> Found | None:
         try:
@@ -277,8 +292,10 @@ class Tree:
 
     def _move(self, source: int, name: str, bucket: str, key: str) -> tuple[str, ...]:
         """Rename a file to where its key belongs; return where that is."""
-        places = _list_places(bucket, key)
-        for names in places:
+        plain, odd = split_key(key), _odd_place(bucket, key)
+        for names in (odd,) if plain is None else ((bucket, *plain), odd):
+            if names is odd:
+                self._odd.add(bucket)
             try:
                 with opened(make_folder(self._root, names[:-1])) as folder:
                     if not is_free_for_file(folder, names[-1]):
@@ -286,8 +303,8 @@ class Tree:
                     os.rename(name, names[-1], src_dir_fd=source, dst_dir_fd=folder)
             except InTheWayError:
                 continue
-            if names is not places[-1]:  # it was odd before what was in its way went
-                remove_file(self._root, places[-1])
+            if names is not odd and bucket in self._odd:  # it was odd until what was in its way went
+                remove_file(self._root, odd)
             return names
         raise S3Error("InvalidArgument", "Something else lies where this key belongs.")
 
@@ -315,7 +332,7 @@ class Tree:
         self.require_bucket(bucket)
         changed: set[tuple[str, ...]] = set()
         for key in keys:
-            for names in _list_places(bucket, key):
+            for names in self._list_places(bucket, key):
                 with self._changing:
                     status = remove_file(self._root, names)
                 if status is not None:
@@ -325,11 +342,9 @@ class Tree:
             sync_below(self._root, names)
 
 
-def _list_places(bucket: str, key: str) -> list[tuple[str, ...]]:
-    """Return where the file of a key may lie, the best place first."""
-    names = split_key(key)
-    odd = (OWN, "odd", bucket, *escape_key(key))
-    return [odd] if names is None else [(bucket, *names), odd]
+def _odd_place(bucket: str, key: str) -> tuple[str, ...]:
+    """Return where the file of a key lies that cannot be a path."""
+    return (OWN, "odd", bucket, *escape_key(key))
 
 
 def full(path: Path) -> S3Error:
