@@ -57,6 +57,7 @@ async def fill(rig: Rig, client: StoreClient, bucket: str) -> dict[str, list[str
 async def test_no_request_makes_a_gateway_fail(rig: Rig) -> None:
     bucket = await rig.make_bucket()
     drawer = Drawer(SEED, bucket, KEYS)
+    drawer.access_key, drawer.secret_key = rig.admin.access_key, rig.admin.secret_key
     problems: list[str] = []
     async with rig.wire_client("edge") as one, rig.wire_client("cloud") as other:
         for position in range(0, REQUESTS, AT_ONCE):

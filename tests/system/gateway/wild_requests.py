@@ -1,16 +1,20 @@
 """Requests drawn at random from S3's own service model: right in form, odd in content, or odd in both.
 
-Every operation that a gateway serves is drawn, with parameters that exist and values that nobody sends.
+Every operation that a gateway serves is drawn, with parameters that exist and values that nobody sends; and
+what the model does not know: forms of browsers and preflights.
 """
 
 import base64
 import hashlib
+import hmac
+import json
 import random
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from continuum.store.gateway.operations import OPERATIONS
 from continuum.store.gateway.shapes import Reference, input_shape, is_flattened, s3_model, shape_of
+from continuum.store.signing import signing_key
 
 OPERATION_NAMES = sorted(OPERATIONS)
 ODD = (
@@ -81,9 +85,13 @@ class Drawer:
         self._bucket = bucket
         self._keys = keys
         self.known: dict[str, list[str]] = {}
+        self.access_key = self.secret_key = "unknown"
 
     def draw(self) -> Wild:
         """Return a request."""
+        return self._random.choice([self._operation] * 12 + [self._form, self._preflight])()
+
+    def _operation(self) -> Wild:
         pick = self._random
         name = pick.choice(OPERATION_NAMES)
         operation = s3_model().operations[name]
@@ -139,6 +147,62 @@ class Drawer:
     def _header_text(text: str) -> str:
         """Return what can be a header at all; what cannot is another test's business."""
         return "".join(c for c in text.encode().decode("latin-1") if c >= " " and c != "\x7f").strip()
+
+    # ---- what the model does not know ----
+
+    def _preflight(self) -> Wild:
+        pick = self._random
+        headers = {
+            "origin": self._header_text(pick.choice(["http://a.example", *ODD])),
+            "access-control-request-method": self._header_text(pick.choice(["GET", "PUT", *ODD])),
+            "access-control-request-headers": self._header_text(pick.choice(["x-amz-date", *ODD])),
+        }
+        kept = {name: text for name, text in headers.items() if pick.random() < 0.8}
+        return Wild("OPTIONS", self._bucket, pick.choice(["", self._key()]), [], kept, b"")
+
+    def _form(self) -> Wild:
+        """Return an upload by a form; the policy in it is signed, well or badly."""
+        pick = self._random
+        fields = self._fields()
+        for name in pick.sample(sorted(fields), pick.choice([0, 0, 1, 2])):
+            fields[name] = pick.choice(ODD)
+        lines = [
+            f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+            for name, text in fields.items()
+            if pick.random() < 0.98
+        ]
+        file_name = pick.choice(["a.txt", *ODD])
+        lines.append(f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n')
+        body = "".join(lines).encode("utf-8", "replace") + b"\r\nbody\r\n--edge--\r\n"
+        headers = {"content-type": "multipart/form-data; boundary=edge"}
+        return Wild("POST", self._bucket, "", [], headers, body if pick.random() < 0.8 else self._spoil(body))
+
+    def _fields(self) -> dict[str, str]:
+        pick = self._random
+        names = ("key", "x-amz-meta-a", "acl", "tagging", "Content-Type", "success_action_status")
+        names += ("success_action_redirect", "x-amz-algorithm", "x-amz-credential", "x-amz-date")
+        conditions = [["starts-with", f"${name}", ""] for name in names]
+        conditions += [{"bucket": self._bucket}, ["content-length-range", 0, pick.choice([0, 4, 4, 10**12])]]
+        policy = {
+            "expiration": "2099-01-01T00:00:00Z" if pick.random() < 0.9 else pick.choice(ODD),
+            "conditions": conditions,
+        }
+        encoded = base64.b64encode(json.dumps(policy).encode()).decode()
+        key = signing_key(self.secret_key, "20260101", "us-east-1")
+        return {
+            "key": pick.choice(["a/${filename}", self._key()]),
+            "acl": "private",
+            "tagging": "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
+            "x-amz-meta-a": "b",
+            "Content-Type": "text/plain",
+            "success_action_status": "201",
+            "success_action_redirect": "http://a.example/",
+            "policy": encoded,
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "x-amz-credential": f"{self.access_key}/20260101/us-east-1/s3/aws4_request",
+            "x-amz-date": "20260101T000000Z",
+            "x-amz-signature": hmac.digest(key, encoded.encode(), "sha256").hex(),
+        }
 
     # ---- documents ----
 
