@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from http_corpus import NEXT, SMUGGLED, WELL_FORMED, mutated, split
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from continuum.model.errors import ContinuumError
@@ -145,7 +145,6 @@ hostile = mutated(st.sampled_from(sorted(SMUGGLED.values())))
 conversations = st.lists(st.one_of(well_formed, hostile), min_size=1, max_size=3).map(b"".join)
 
 
-@settings(deadline=None)
 @given(conversations, st.data())
 def test_bytes_are_read_in_one_way_however_they_arrive(conversation: bytes, data: st.DataObject) -> None:
     whole, _ = listen([conversation])
@@ -154,7 +153,6 @@ def test_bytes_are_read_in_one_way_however_they_arrive(conversation: bytes, data
     assert bool(pieces.refused) == bool(whole.refused)
 
 
-@settings(deadline=None)
 @given(conversations, st.data())
 def test_a_body_that_nobody_reads_is_not_taken_for_a_request(
     conversation: bytes, data: st.DataObject
