@@ -53,7 +53,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one store: where it is, and who reaches it how. Never its secret key."""
-    found = _describe(open_home(home))
+    found = _describe(open_home(home), measured=name)
     each = next((each for each in found if each.name == name), None)
     if each is None:
         names = ", ".join(each.name for each in found) or "none"
@@ -171,8 +171,9 @@ def format_size(size_bytes: float) -> str:
     return f"{size_bytes:.1f} {_UNITS[-1]}"
 
 
-def _describe(home: Home) -> tuple[StoreDescription, ...]:
-    found: StoreDescriptions = ask(home, lambda backbone: LocatorClient(backbone).ask(DescribeStores()))
+def _describe(home: Home, *, measured: str = "") -> tuple[StoreDescription, ...]:
+    request = DescribeStores(measured=measured)
+    found: StoreDescriptions = ask(home, lambda backbone: LocatorClient(backbone).ask(request))
     return found.stores
 
 
@@ -236,4 +237,5 @@ def _lines(each: StoreDescription) -> dict[str, str]:
         "access key": each.access_key,
         "authority": "given with --ca-file" if each.has_ca else "the machine's",
         "capacity": format_size(each.capacity_bytes) if each.capacity_bytes else "not limited",
+        "objects in it": "-" if each.used_bytes is None else format_size(each.used_bytes),
     }

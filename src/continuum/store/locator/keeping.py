@@ -77,8 +77,7 @@ class StoreKeeper:
         return m.Empty()
 
     async def _describe_stores(self, request: m.DescribeStores) -> m.StoreDescriptions:
-        del request
-        return await self._reader.scan(stores.describe_stores, self._sealer)
+        return await self._reader.scan(stores.describe_stores, self._sealer, measured=request.measured)
 
     # ---- attached buckets ----
 

@@ -158,13 +158,13 @@ class Placer:
         return count
 
     async def _evict_above_capacity(self, place: m.StorePlace, places: placements.Places) -> int:
-        facts = places.continuum.full_prices().sites.get(place.site)
-        if facts is None or not facts.capacity_bytes or not place.is_own:
+        facts = places.find_capacity(place)
+        if not facts.capacity_bytes:
             return 0
         used = await self._reader.scan(placements.measure, place.name)
         if used <= facts.capacity_bytes * facts.high_water:
             return 0
-        log.info("%s holds %d of %d bytes: cached copies go", place.name, used, facts.capacity_bytes)
+        log.warning("%s holds %d of %d bytes: cached copies in it go", place.name, used, facts.capacity_bytes)
         return await self._evict(place.name, int(used - facts.capacity_bytes * facts.low_water))
 
     async def _evict(self, store: str, wanted_bytes: int | None) -> int:

@@ -2,11 +2,13 @@
 
 import random
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from locator_making import GRACE_S, Index
 
 from continuum.model.objects import Replica, Setting, Version
+from continuum.model.policies.documents import read_continuum_policy
 from continuum.store.locator.index import buckets, copies, garbage, objects, placements
 from continuum.store.locator.messages import (
     AddReplica,
@@ -16,6 +18,7 @@ from continuum.store.locator.messages import (
     CopyFailure,
     DescribeObject,
     PlaceObjects,
+    StorePlace,
 )
 
 EDGE, CLOUD = "edge", "cloud"
@@ -160,6 +163,18 @@ def test_above_capacity_the_copies_that_policies_keep_shortest_go_first(index: I
     assert placements.measure(index.connection, CLOUD) == 300
     assert evict(index, CLOUD, wanted_bytes=150) == 2
     assert [stores(index, key) for key in "abc"] == [[EDGE, CLOUD], [EDGE], [EDGE]]
+
+
+def test_the_capacity_of_a_store_is_what_the_policy_says_else_what_the_store_was_given() -> None:
+    document = b'{"sites": {"cloud": {"capacity": "1kB", "high_water": 0.85}, "edge": {"high_water": 0.95}}}'
+    places = placements.Places((), read_continuum_policy(document))
+    own = StorePlace(name="s", site="cloud", region="", bucket="b", is_own=True, capacity_bytes=5)
+    added = msgspec.structs.replace(own, name="added", is_own=False)
+    edge = msgspec.structs.replace(own, site="edge")
+    found = [places.find_capacity(each) for each in (own, added, edge)]
+    assert [(each.capacity_bytes, each.high_water) for each in found] == [(1000, 0.85), (5, 0.85), (5, 0.95)]
+    elsewhere = places.find_capacity(msgspec.structs.replace(own, site="other", capacity_bytes=0))
+    assert elsewhere.capacity_bytes == 0
 
 
 def test_a_new_policy_is_applied_to_what_is_there_page_by_page(index: Index) -> None:

@@ -27,6 +27,13 @@ def test_a_description_has_no_secret(index: Index) -> None:
     assert b"secret of the store" not in msgspec.json.encode(described)
 
 
+def test_what_is_in_a_store_is_told_of_the_one_that_is_asked_for(index: Index) -> None:
+    for key in "ab":
+        index.put(key, size_bytes=100)
+    described = stores.describe_stores(index.connection, SEALER, measured="edge").stores
+    assert {each.name: each.used_bytes for each in described} == {"cloud": None, "edge": 200}
+
+
 def test_a_site_s_own_store_is_neither_replaced_nor_removed(index: Index) -> None:
     with pytest.raises(ConflictError):
         stores.add_store(index.connection, SEALER, msgspec.structs.replace(make_added("cloud")))

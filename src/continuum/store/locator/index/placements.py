@@ -19,7 +19,7 @@ from continuum.model.policies.documents import (
     resolve,
 )
 from continuum.model.policies.placing import Placement, find_reason_to_keep, plan_placement
-from continuum.model.policies.prices import select_attributes
+from continuum.model.policies.prices import SiteFacts, select_attributes
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import find_bucket
 from continuum.store.locator.index.garbage import insert_garbage
@@ -36,9 +36,14 @@ FIND_DOCUMENT = Statement(select(documents.c.document).where(documents.c.name ==
 INSERT_DOCUMENT = Statement(insert(documents))
 DELETE_DOCUMENT = Statement(delete(documents).where(documents.c.name == bindparam("of_name")))
 LIST_PLACES = Statement(
-    select(stores.c.name, stores.c.site, stores.c.region, stores.c.bucket, stores.c.is_added).order_by(
-        stores.c.name
-    )
+    select(
+        stores.c.name,
+        stores.c.site,
+        stores.c.region,
+        stores.c.bucket,
+        stores.c.is_added,
+        stores.c.capacity_bytes,
+    ).order_by(stores.c.name)
 )
 FIND_COPY = Statement(
     select(copies.c.number).where(
@@ -107,6 +112,14 @@ class Places(msgspec.Struct, frozen=True):
         """The store of a site that copies are placed in."""
         return next(each.name for each in self.stores if each.site == site and each.is_own)
 
+    def find_capacity(self, place: StorePlace) -> SiteFacts:
+        """Return how much a store may hold and its marks: what the policy says of its site (that is: of the
+        site's own store), else what the store was given."""
+        facts = self.continuum.full_prices().sites.get(place.site, SiteFacts())
+        if place.is_own and facts.capacity:
+            return facts
+        return msgspec.structs.replace(facts, capacity=str(place.capacity_bytes or ""))
+
     def is_placed(self, replica: Replica) -> bool:
         """Whether what lies there was put there by the platform, so that it may be removed."""
         where = (replica.store, replica.bucket)
@@ -140,9 +153,14 @@ def read_places(connection: Connection, document: bytes) -> Places:
 
 
 def _place(row: tuple[Any, ...]) -> StorePlace:
-    name, site, region, bucket, is_added = row
+    name, site, region, bucket, is_added, capacity_bytes = row
     return StorePlace(
-        name=name, site=site, region=region, bucket=bucket, is_own=not is_added and bool(bucket)
+        name=name,
+        site=site,
+        region=region,
+        bucket=bucket,
+        is_own=not is_added and bool(bucket),
+        capacity_bytes=capacity_bytes,
     )
 
 

@@ -7,6 +7,7 @@ from continuum.model.errors import ConflictError, NotFoundError
 from continuum.model.objects import Setting, Store
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import list_buckets
+from continuum.store.locator.index.placements import measure
 from continuum.store.locator.index.sessions import FIND_STORE, list_stores, put_store
 from continuum.store.locator.messages import StoreDescription, StoreDescriptions
 from continuum.store.locator.messages.jobs import SCAN
@@ -47,11 +48,20 @@ def remove_store(connection: Connection, name: str) -> None:
     connection.run(DELETE_STORE, of_name=name)
 
 
-def describe_stores(connection: Connection, sealer: Sealer) -> StoreDescriptions:
-    """Return all stores without their secrets."""
+def describe_stores(connection: Connection, sealer: Sealer, *, measured: str = "") -> StoreDescriptions:
+    """Return all stores without their secrets; of the one `measured` also how much is in it."""
     attached = _list_attached(connection)
     found = list_stores(connection, sealer)
-    return StoreDescriptions(stores=tuple(_describe(store, attached.get(store.name, ())) for store in found))
+    return StoreDescriptions(
+        stores=tuple(
+            _describe(
+                store,
+                attached.get(store.name, ()),
+                measure(connection, store.name) if store.name == measured else None,
+            )
+            for store in found
+        )
+    )
 
 
 def _list_attached(connection: Connection) -> dict[str, tuple[str, ...]]:
@@ -64,7 +74,7 @@ def _list_attached(connection: Connection) -> dict[str, tuple[str, ...]]:
     return attached
 
 
-def _describe(store: Store, attached: tuple[str, ...]) -> StoreDescription:
+def _describe(store: Store, attached: tuple[str, ...], used_bytes: int | None) -> StoreDescription:
     return StoreDescription(
         name=store.name,
         site=store.site,
@@ -77,4 +87,5 @@ def _describe(store: Store, attached: tuple[str, ...]) -> StoreDescription:
         capacity_bytes=store.capacity_bytes,
         is_added=store.is_added,
         attached=attached,
+        used_bytes=used_bytes,
     )

@@ -142,13 +142,15 @@ class WaitingCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """A store as far as policies ask; `is_own` if the platform places copies there."""
+    """A store as far as policies ask; `is_own` if the platform places copies there. `capacity_bytes` is what
+    the store itself was given; 0 for no bound."""
 
     name: str
     site: str
     region: str
     bucket: str
     is_own: bool
+    capacity_bytes: int = 0
 
 
 class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,11 +18,14 @@ class RemoveStore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DescribeStores(msgspec.Struct, frozen=True):
-    """Answer: `StoreDescriptions`."""
+    """Answer: `StoreDescriptions`. The store `measured` is measured: that reads a row for each object."""
+
+    measured: str = ""
 
 
 class StoreDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A store without its secret. `attached` are the buckets of the name space that lie in it."""
+    """A store without its secret. `attached` are the buckets of the name space that lie in it, `used_bytes`
+    what the index knows to be in it (None: it was not measured)."""
 
     name: str
     site: str
@@ -35,6 +38,7 @@ class StoreDescription(msgspec.Struct, frozen=True, kw_only=True):
     capacity_bytes: int
     is_added: bool
     attached: tuple[str, ...] = ()
+    used_bytes: int | None = None
 
 
 class StoreDescriptions(msgspec.Struct, frozen=True, kw_only=True):
