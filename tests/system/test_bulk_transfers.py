@@ -335,3 +335,41 @@ def test_tags_and_metadata_go_along_with_small_and_large_objects(bulk: Bulk, oth
             assert {tag["Key"]: tag["Value"] for tag in tags} == {"who": "me + you", "kind": "ü"}
             head = bulk.s3.head_object(Bucket=bucket, Key=key)
             assert (head["Metadata"], head["ContentType"]) == ({"a": "b"}, "text/x")
+
+
+def test_histories_go_along_in_their_order_and_on_from_where_they_ended(bulk: Bulk, other: Other) -> None:
+    there, here = other.make_bucket(), bulk.make_bucket()
+    kept = {"Status": "Enabled"}
+    other.s3.put_bucket_versioning(Bucket=there, VersioningConfiguration=kept)
+    for data in (b"one", b"two"):
+        other.s3.put_object(Bucket=there, Key="p/a", Body=data, Metadata={"n": data.decode()})
+    other.s3.delete_object(Bucket=there, Key="p/a")
+    large = secrets.token_bytes(33 * MIB)
+    for data in (large, b"small"):
+        other.s3.put_object(Bucket=there, Key="p/b", Body=data)
+    words = ("copy", f"other:{there}/p", f"s3://{here}", "--versions")
+    assert "does not keep versions" in bulk.run(*words, status=1)["told"]
+    bulk.s3.put_bucket_versioning(Bucket=here, VersioningConfiguration=kept)
+    assert bulk.run(*words)["sent_objects"] == 5
+    other.s3.put_object(Bucket=there, Key="p/a", Body=b"three")
+    assert bulk.run(*words)["sent_objects"] == 1
+    assert bulk.run(*words)["sent_objects"] == 0
+    assert read_histories(bulk.s3, here) == {"a": [b"one", b"two", None, b"three"], "b": [large, b"small"]}
+    bulk.s3.put_object(Bucket=here, Key="b", Body=b"another")
+    other.s3.put_object(Bucket=there, Key="p/b", Body=b"the next")
+    failed = bulk.run(*words, status=1)
+    assert [each["key"] for each in failed["failures"]] == ["b"]
+
+
+def read_histories(s3: Any, bucket: str) -> dict[str, list[bytes | None]]:
+    """Return what each version of each key is, oldest first; None for a deletion."""
+    listed = s3.list_object_versions(Bucket=bucket)
+    histories: dict[str, list[tuple[Any, bytes | None]]] = {}
+    for each in listed.get("Versions", []):
+        body = s3.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
+        histories.setdefault(each["Key"], []).append((each["LastModified"], body))
+    for each in listed.get("DeleteMarkers", []):
+        histories.setdefault(each["Key"], []).append((each["LastModified"], None))
+    return {
+        key: [body for _, body in sorted(found, key=lambda one: one[0])] for key, found in histories.items()
+    }

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from continuum.store.stores.s3 import StoreClient, StoreReplyError
     from continuum.store.transfers.buckets import BucketEnd
     from continuum.store.transfers.folders import FolderEnd
+    from continuum.store.transfers.histories import HistoryMover
     from continuum.store.transfers.journals import Journal, name_transfer
     from continuum.store.transfers.moving import Mover
     from continuum.store.transfers.planning import Plan, TransferRequest
@@ -146,6 +147,7 @@ __all__ = [
     "GetJournals",
     "GetLag",
     "GetPolicy",
+    "HistoryMover",
     "Job",
     "Journal",
     "Journals",
@@ -229,9 +231,12 @@ _HOMES = {
     "BlockSettings": "gateway.settings",
     "BringObjects": "locator.messages",
     "Brought": "locator.messages",
+    "BucketCount": "locator.messages",
     "BucketEnd": "transfers.buckets",
     "Buckets": "locator.messages",
     "CancelJob": "locator.messages",
+    "CountObjects": "locator.messages",
+    "Counts": "locator.messages",
     "CreateUser": "locator.messages",
     "DeleteUser": "locator.messages",
     "DescribeAttachments": "locator.messages",
@@ -249,6 +254,7 @@ _HOMES = {
     "GetJournals": "locator.messages",
     "GetLag": "locator.messages",
     "GetPolicy": "locator.messages",
+    "HistoryMover": "transfers.histories",
     "Job": "locator.messages",
     "Journal": "transfers.journals",
     "Journals": "locator.messages",
@@ -257,9 +263,6 @@ _HOMES = {
     "Lag": "locator.messages",
     "LifecycleStep": "locator.messages",
     "Limits": "gateway.settings",
-    "BucketCount": "locator.messages",
-    "CountObjects": "locator.messages",
-    "Counts": "locator.messages",
     "ListBuckets": "locator.messages",
     "ListKeys": "locator.messages",
     "ListStores": "locator.messages",

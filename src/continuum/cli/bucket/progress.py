@@ -20,7 +20,7 @@ from rich.progress import (
 
 from continuum.cli.store.keeping import format_size
 from continuum.model.paths import Path as SitePath
-from continuum.store import Mover, Tally
+from continuum.store import HistoryMover, Mover, Tally
 
 LIVE_EVERY_S = 0.2
 LINE_EVERY_S = 5.0
@@ -76,7 +76,7 @@ class PlanSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def shown(mover: Mover, title: str, *, quiet: bool) -> AsyncIterator[None]:
+async def shown(mover: Mover | HistoryMover, title: str, *, quiet: bool) -> AsyncIterator[None]:
     """Show how far a transfer is while it runs: live on a terminal, a line now and then elsewhere."""
     if quiet:
         yield
@@ -90,7 +90,7 @@ async def shown(mover: Mover, title: str, *, quiet: bool) -> AsyncIterator[None]
         await asyncio.gather(showing, return_exceptions=True)
 
 
-async def _show_live(mover: Mover, title: str) -> None:
+async def _show_live(mover: Mover | HistoryMover, title: str) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -108,7 +108,7 @@ async def _show_live(mover: Mover, title: str) -> None:
             await asyncio.sleep(LIVE_EVERY_S)
 
 
-async def _show_lines(mover: Mover, title: str) -> None:
+async def _show_lines(mover: Mover | HistoryMover, title: str) -> None:
     passed, at = 0, time.monotonic()
     while True:
         await asyncio.sleep(LINE_EVERY_S)
@@ -129,7 +129,9 @@ def _objects(tally: Tally) -> str:
     return f"{tally.sent_objects} of {tally.planned_objects}{more} objects{failed}"
 
 
-def summarise(mover: Mover, *, verb: str, source: str, target: str, seconds: float, journal: str) -> Summary:
+def summarise(
+    mover: Mover | HistoryMover, *, verb: str, source: str, target: str, seconds: float, journal: str
+) -> Summary:
     """Return what a transfer did."""
     tally = mover.tally
     return Summary(

@@ -31,7 +31,16 @@ from continuum.model.errors import InvalidInputError
 from continuum.model.paths import Preference
 from continuum.model.transfers import MAX_LANES, Filters, Place, Reason, Verb, parse_place, parse_rate
 from continuum.sites import Home
-from continuum.store import Journal, Mover, Plan, Tally, TransferRequest, name_transfer
+from continuum.store import (
+    BucketEnd,
+    HistoryMover,
+    Journal,
+    Mover,
+    Plan,
+    Tally,
+    TransferRequest,
+    name_transfer,
+)
 
 FOLDER = "transfers"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -80,6 +89,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     named: Named
     is_plan: bool
     as_json: bool
+    with_versions: bool = False
 
 
 def copy(  # noqa: PLR0917 -- typer takes options from parameters
@@ -91,6 +101,10 @@ def copy(  # noqa: PLR0917 -- typer takes options from parameters
     exclude: ExcludeOption = None,
     checksum: ChecksumOption = False,
     force: ForceOption = False,
+    versions: Annotated[
+        bool,
+        typer.Option("--versions", help="Also old versions and deletions, into a bucket that keeps them."),
+    ] = False,
     bandwidth: BandwidthOption = "",
     lanes: LanesOption = 0,
     site: SiteOption = "",
@@ -205,6 +219,10 @@ def _start(verb: Verb, given: dict[str, Any]) -> None:
     )
     if request.everything and request.by_content:
         raise InvalidInputError("--force and --checksum contradict each other")
+    with_versions = given.get("versions", False)
+    odd = [name for name in ("plan", "force", "checksum") if with_versions and given[name]]
+    if odd:
+        raise InvalidInputError(f"--versions goes without --{', --'.join(odd)}")
     asked = Asked(
         source=parse_place(given["source"]),
         target=parse_place(given["target"]),
@@ -212,6 +230,7 @@ def _start(verb: Verb, given: dict[str, Any]) -> None:
         named=_read_named(given),
         is_plan=given["plan"],
         as_json=given["as_json"],
+        with_versions=with_versions,
     )
     status = run(open_home(given["home"]), asked)
     if status:
@@ -219,7 +238,8 @@ def _start(verb: Verb, given: dict[str, Any]) -> None:
 
 
 def _start_bringing(given: dict[str, Any]) -> int:
-    odd = [name for name in ("target", "checksum", "force", "bandwidth", "lanes") if given[name]]
+    refused = ("target", "checksum", "force", "versions", "bandwidth", "lanes")
+    odd = [name for name in refused if given[name]]
     if odd:
         raise InvalidInputError(
             f"--to goes without {', '.join(odd)}", hint="the site's gateways make the copies, each once"
@@ -297,7 +317,7 @@ async def _transfer(home: Home, ends: Ends, asked: Asked) -> int:
     journal = Journal(
         home.path / FOLDER / name_transfer(words), shlex.join(["continuum", "bucket", *words[:3]])
     )
-    mover = Mover(ends.source, ends.target, journal, asked.request)
+    mover = _choose_mover(ends, asked, journal)
     began = time.monotonic()
     try:
         async with shown(mover, asked.request.verb.value, quiet=asked.as_json):
@@ -321,7 +341,16 @@ async def _transfer(home: Home, ends: Ends, asked: Asked) -> int:
     return int(failed)
 
 
-def _tell(asked: Asked, mover: Mover, seconds: float, journal: str) -> None:
+def _choose_mover(ends: Ends, asked: Asked, journal: Journal) -> Mover | HistoryMover:
+    if not asked.with_versions:
+        return Mover(ends.source, ends.target, journal, asked.request)
+    source, target = ends.source, ends.target
+    if not isinstance(source, BucketEnd) or not isinstance(target, BucketEnd) or source.exact:
+        raise InvalidInputError("--versions goes from bucket to bucket", hint="with or without a prefix")
+    return HistoryMover(source, target, asked.request)
+
+
+def _tell(asked: Asked, mover: Mover | HistoryMover, seconds: float, journal: str) -> None:
     done: Summary = summarise(
         mover,
         verb=asked.request.verb.value,
@@ -336,7 +365,7 @@ def _tell(asked: Asked, mover: Mover, seconds: float, journal: str) -> None:
         print_summary(done)
 
 
-def _tell_interrupted(mover: Mover) -> None:
+def _tell_interrupted(mover: Mover | HistoryMover) -> None:
     tally = mover.tally
     typer.echo(
         f"interrupted: {tally.sent_objects} of {tally.planned_objects} objects are in place; "

@@ -66,6 +66,24 @@ class StorePage(msgspec.Struct, frozen=True, kw_only=True):
     next_token: str
 
 
+class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a list of versions. `is_marker`: a deletion."""
+
+    key: str
+    version_id: str
+    etag: str = ""
+    size_bytes: int = 0
+    is_marker: bool = False
+
+
+class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of versions; `next_key` is empty if it is the last."""
+
+    versions: tuple[StoredVersion, ...]
+    next_key: str
+    next_id: str
+
+
 class StoredPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of an upload, as the store has it."""
 
@@ -244,9 +262,10 @@ class StoreClient:
         exchange, _ = await self._call("HEAD", key, bucket=bucket)
         return exchange.headers
 
-    async def get_tags(self, key: str, *, bucket: str | None = None) -> dict[str, str]:
-        """Return the tags of an object."""
-        _, body = await self._call("GET", key, bucket=bucket, query=[("tagging", "")])
+    async def get_tags(self, key: str, *, bucket: str | None = None, version_id: str = "") -> dict[str, str]:
+        """Return the tags of an object, or of a version of it."""
+        query = [("tagging", "")] + ([("versionId", version_id)] if version_id else [])
+        _, body = await self._call("GET", key, bucket=bucket, query=query)
         return {
             _text(tag, "Key"): _text(tag, "Value")
             for tags in _children(_parse(body), "TagSet")
@@ -312,6 +331,28 @@ class StoreClient:
             common_prefixes=tuple(_text(item, "Prefix") for item in _children(root, "CommonPrefixes")),
             next_token=_text(root, "NextContinuationToken"),
         )
+
+    async def list_versions(
+        self, prefix: str = "", *, bucket: str | None = None, key_marker: str = "", id_marker: str = ""
+    ) -> VersionPage:
+        """Return a page of the versions of objects; of a key the newest first."""
+        query = [("versions", ""), ("prefix", prefix)]
+        query += [("key-marker", key_marker)] if key_marker else []
+        query += [("version-id-marker", id_marker)] if id_marker else []
+        _, body = await self._call("GET", bucket=bucket, query=query)
+        root = _parse(body)
+        found = [_stored_version(item) for item in root]
+        is_truncated = _text(root, "IsTruncated") == "true"
+        return VersionPage(
+            versions=tuple(each for each in found if each is not None),
+            next_key=_text(root, "NextKeyMarker") if is_truncated else "",
+            next_id=_text(root, "NextVersionIdMarker") if is_truncated else "",
+        )
+
+    async def get_versioning(self, bucket: str | None = None) -> str:
+        """Return whether a bucket keeps versions: `Enabled`, `Suspended` or nothing."""
+        _, body = await self._call("GET", bucket=bucket, query=[("versioning", "")])
+        return _text(_parse(body), "Status")
 
     async def ensure_bucket(self, bucket: str | None = None) -> None:
         """Create a bucket unless it is there and ours."""
@@ -436,6 +477,20 @@ def _stored_object(item: ET.Element) -> StoredObject:
         etag=_text(item, "ETag").strip('"'),
         size_bytes=int(_text(item, "Size") or 0),
         modified=_text(item, "LastModified"),
+    )
+
+
+def _stored_version(item: ET.Element) -> StoredVersion | None:
+    """Return a version or a delete marker; None for what else is in such a list."""
+    kind = item.tag.rpartition("}")[2]
+    if kind not in {"Version", "DeleteMarker"}:
+        return None
+    return StoredVersion(
+        key=_text(item, "Key"),
+        version_id=_text(item, "VersionId"),
+        etag=_text(item, "ETag").strip('"'),
+        size_bytes=int(_text(item, "Size") or 0),
+        is_marker=kind == "DeleteMarker",
     )
 
 

@@ -120,17 +120,41 @@ class BucketEnd:
         await self._check(exchange, key)
         return _described(key, exchange.headers)
 
-    async def take_tags(self, described: Described) -> Described:
+    async def describe_version(self, key: str, version_id: str) -> Described:
+        """Ask for what is known of one version, its tags too. Raises `SourceChangedError` if it is gone."""
+        full, query = self._full(key), [("versionId", version_id)]
+        exchange = await patiently(
+            lambda: self.client.exchange("HEAD", full, bucket=self.bucket, query=query, headers=_CHECKSUMS)
+        )
+        await self._check(exchange, key)
+        return await self.take_tags(_described(key, exchange.headers), version_id)
+
+    async def open_version(self, key: str, version_id: str, size_bytes: int, part: Part | None) -> Exchange:
+        """Begin to read a version or a part of it."""
+        headers = {"range": f"bytes={part.start}-{part.start + part.length - 1}"} if part is not None else {}
+        exchange = await self.client.exchange(
+            "GET", self._full(key), bucket=self.bucket, query=[("versionId", version_id)], headers=headers
+        )
+        await self._check(exchange, key)
+        if exchange.length != (size_bytes if part is None else part.length):
+            exchange.abort()
+            raise StoreProtocolError("the source announced another length than it had listed")
+        return exchange
+
+    async def take_tags(self, described: Described, version_id: str = "") -> Described:
         """Ask for the tags of an object that has some; they go with its headers."""
         if not described.tag_count:
             return described
         key = described.line.key
         try:
-            tags = await patiently(lambda: self.client.get_tags(self._full(key), bucket=self.bucket))
+            tags = await patiently(lambda: self._get_tags(key, version_id))
         except StoreReplyError as problem:
             raise self._translate(problem, key) from problem
         headers = described.headers | ({_TAGGING: urlencode(tags)} if tags else {})
         return msgspec.structs.replace(described, headers=headers)
+
+    async def _get_tags(self, key: str, version_id: str) -> dict[str, str]:
+        return await self.client.get_tags(self._full(key), bucket=self.bucket, version_id=version_id)
 
     async def find_part_bytes(self, described: Described) -> int:
         """Return the size of the parts of an object that came in parts, 0 if it is not known."""
