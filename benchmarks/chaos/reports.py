@@ -11,6 +11,7 @@ from benchmarks.chaos.records import OK, READS, UNKNOWN, WRITES, Fault, Record
 from benchmarks.chaos.running import Run
 
 SHOWN = 10
+AFTER_KILL_S = 5.0
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,16 +50,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_good(self) -> bool:
         """Whether every promise was kept, for certain."""
-        return (
-            not self.violations and not self.undecided and not self.verify_problem and not _bad(self.verified)
-        )
-
-
-def _bad(verified: dict[str, int] | None) -> bool:
-    return bool(verified)
-
-
-AFTER_KILL_S = 5.0
+        return not self.violations and not self.undecided and not self.verify_problem and not self.verified
 
 
 def summarise(run: Run, findings: Findings) -> Summary:
@@ -183,7 +175,7 @@ def _format_verdict(summary: Summary) -> list[str]:
     elif summary.verified is not None:
         found = ", ".join(f"{count} {name}" for name, count in summary.verified.items())
         lines.append(f"store verify --deep: {found or 'all is well'}")
-    if not summary.violations:
+    if summary.is_good:
         lines.append("no promise was broken")
     for violation in summary.violations[:SHOWN]:
         lines += ["", f"BROKEN, {violation.kind}: {violation.bucket}/{violation.key}: {violation.what}"]

@@ -1,6 +1,8 @@
 """Answers of the locator that never come: what may have become part of an object is not removed."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -8,11 +10,13 @@ import pytest
 from rigs import LIMITS, Rig, eventually, make_bytes
 
 from continuum.backbone import BackboneUnavailableError
+from continuum.model.errors import UnavailableError
 from continuum.model.objects import Version
 from continuum.model.policies import Policy
 from continuum.store.gateway.gateways import Gateway
-from continuum.store.locator.messages import LookUp
+from continuum.store.locator.messages import Commit, DiscardObject, LookUp
 
+Ask = Callable[[Any], Awaitable[Any]]
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -84,3 +88,64 @@ async def test_a_gateway_that_stops_in_the_middle_of_a_commit_removes_nothing(
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
         assert await cloud.get(bucket, "key") == new
+
+
+@contextlib.asynccontextmanager
+async def asking_through(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, first: Callable[[Any, Ask], Awaitable[None]]
+) -> AsyncIterator[tuple[Gateway, list[type]]]:
+    """A gateway whose first commit meets `first` and is not answered; its session ends before the second.
+
+    Gives also the kinds of what it asked.
+    """
+    async with rig.another_gateway("edge") as gateway:
+        assert gateway._locations is not None
+        ask = gateway._locations.ask
+        asked: list[type] = []
+
+        async def pass_on(request: Any) -> Any:
+            asked.append(type(request))
+            if asked.count(Commit) == 1 and isinstance(request, Commit):
+                await first(request, ask)
+                rig.locator._leases.end(request.session_id)
+                raise BackboneUnavailableError("no answer")
+            return await ask(request)
+
+        monkeypatch.setattr(gateway._locations, "ask", pass_on)
+        yield gateway, asked
+
+
+async def test_a_commit_that_was_done_is_answered_also_when_its_session_ended_since(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await rig.make_bucket()
+    old, new = make_bytes(5000), make_bytes(5000)
+
+    async def commit(request: Any, ask: Ask) -> None:
+        await ask(request)
+
+    async with (
+        asking_through(rig, monkeypatch, commit) as (gateway, asked),
+        rig.client(gateway) as client,
+        rig.client("cloud") as cloud,
+    ):
+        await cloud.put(bucket, "key", old)
+        await client.put(bucket, "key", new)
+        assert asked.count(Commit) == 2
+        assert await cloud.get(bucket, "key") == new
+
+
+async def test_bytes_of_a_commit_without_answer_are_left_to_the_locator_when_the_next_is_refused(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await rig.make_bucket()
+
+    async def lose(request: Any, ask: Ask) -> None:
+        del request, ask
+
+    async with asking_through(rig, monkeypatch, lose) as (gateway, asked), rig.client(gateway) as client:
+        with pytest.raises(UnavailableError):
+            await client.put(bucket, "key", make_bytes(5000))
+        assert gateway._discarding is not None
+        await gateway._discarding.close()
+        assert DiscardObject in asked

@@ -382,20 +382,30 @@ class Locations:
     async def publish(self, request: Commit) -> Version:
         """Commit a version, again while the locator does not answer: committing twice gives the same answer.
 
-        Raises what the locator decides, or `UnavailableError`: then nobody knows whether it was committed.
+        Raises what the locator decides, or `UnavailableError`: then nobody knows whether it was committed. A
+        refusal after a question without answer is no decision about that one: it may be on its way.
         """
         deadline = time.monotonic() + PUBLISH_S
         place = (request.version.bucket, request.version.key)
+        has_unanswered = False
         while True:
             try:
                 return await self._commit(request, place)
             except UnavailableError:
+                has_unanswered = True
                 taken = await self.standin.take_over(request) if self.standin is not None else None
                 if taken is not None:
                     return taken
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_RETRY_S)
+            except ContinuumError as problem:
+                if not has_unanswered:
+                    raise
+                raise UnavailableError(
+                    f"first the locator did not answer, and then: {problem.message}",
+                    hint="look whether it was written, and try again",
+                ) from problem
 
     async def _commit(self, request: Commit, place: tuple[str, str]) -> Version:
         """Commit, and remember the answer: the locator knows who committed as if they had asked."""

@@ -21,7 +21,8 @@ The promise: once a change is acknowledged, no session serves what was before it
    new epoch.
 8. The sessions of other hubs over the same database are seen to by those (`peers`), asked at the same time.
 
-What is not promised: while a change is under way, one reader may see it and a later one, elsewhere, not yet.
+What is not promised here: while a change is under way, one reader may see it and a later one, elsewhere, not
+yet. Within one hub `changing` sees to that: answers that may show a change wait until it is over.
 """
 
 import asyncio

@@ -483,7 +483,10 @@ class Locator:
     async def _commit(self, request: m.Commit) -> Version:
         check_version(request.version)
         thing = (request.version.bucket, request.version.key)
-        self._hold(request.session_id, thing)
+        try:
+            self._hold(request.session_id, thing)
+        except m.SessionEndedError:
+            return await self._recall(request, thing)
         try:
             with self._changes.under_way([thing]):
                 version = await self._writer.write(
@@ -494,6 +497,14 @@ class Locator:
             await self._changes.settle(thing)
             raise
         return version
+
+    async def _recall(self, request: m.Commit, thing: Thing) -> Version:
+        """Answer who asks again after their session ended: it was committed before that, or will not be."""
+        published = await self._reader.point(objects.find_published, request)
+        if published is None:
+            raise _ended()
+        await self._invalidator.tell([thing])
+        return published
 
     async def _delete(self, request: m.Delete) -> m.Deleted:
         check_count(request.objects, "deletions", MAX_DELETES)

@@ -137,6 +137,12 @@ def commit(connection: Connection, request: Commit, *, now: float, grace_s: floa
     return version
 
 
+def find_published(connection: Connection, request: Commit) -> Version | None:
+    """Return the answer to a commit that was done already; None if it was not."""
+    known = find_by_id(connection, request.version.version_id)
+    return None if known is None else _published_before(known, request)
+
+
 def _choose_instant(
     connection: Connection, bucket: Bucket, key: str, current: Row | None, now: float
 ) -> float:
