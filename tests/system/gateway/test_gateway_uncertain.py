@@ -94,7 +94,7 @@ async def test_a_gateway_that_stops_in_the_middle_of_a_commit_removes_nothing(
 async def asking_through(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, first: Callable[[Any, Ask], Awaitable[None]]
 ) -> AsyncIterator[tuple[Gateway, list[type]]]:
-    """A gateway whose first commit meets `first` and is not answered; its session ends before the second.
+    """A gateway whose first commit meets `first` and is not answered.
 
     Gives also the kinds of what it asked.
     """
@@ -107,7 +107,6 @@ async def asking_through(
             asked.append(type(request))
             if asked.count(Commit) == 1 and isinstance(request, Commit):
                 await first(request, ask)
-                rig.locator._leases.end(request.session_id)
                 raise BackboneUnavailableError("no answer")
             return await ask(request)
 
@@ -123,6 +122,7 @@ async def test_a_commit_that_was_done_is_answered_also_when_its_session_ended_si
 
     async def commit(request: Any, ask: Ask) -> None:
         await ask(request)
+        rig.locator._leases.end(request.session_id)
 
     async with (
         asking_through(rig, monkeypatch, commit) as (gateway, asked),
@@ -141,7 +141,8 @@ async def test_bytes_of_a_commit_without_answer_are_left_to_the_locator_when_the
     bucket = await rig.make_bucket()
 
     async def lose(request: Any, ask: Ask) -> None:
-        del request, ask
+        del ask
+        rig.locator._leases.end(request.session_id)
 
     async with asking_through(rig, monkeypatch, lose) as (gateway, asked), rig.client(gateway) as client:
         with pytest.raises(UnavailableError):
@@ -149,3 +150,23 @@ async def test_bytes_of_a_commit_without_answer_are_left_to_the_locator_when_the
         assert gateway._discarding is not None
         await gateway._discarding.close()
         assert DiscardObject in asked
+
+
+async def test_the_answer_to_a_repeated_commit_is_not_taken_for_the_current_version(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = await rig.make_bucket()
+    mine, theirs = make_bytes(5000), make_bytes(5000)
+    async with rig.client("cloud") as cloud:
+
+        async def commit_and_be_replaced(request: Any, ask: Ask) -> None:
+            await ask(request)
+            await cloud.put(bucket, "key", theirs)
+
+        async with (
+            asking_through(rig, monkeypatch, commit_and_be_replaced) as (gateway, asked),
+            rig.client(gateway) as client,
+        ):
+            await client.put(bucket, "key", mine)
+            assert asked.count(Commit) == 2
+            assert await client.get(bucket, "key") == theirs

@@ -390,7 +390,7 @@ class Locations:
         has_unanswered = False
         while True:
             try:
-                return await self._commit(request, place)
+                return await self._commit(request, place, is_repeated=has_unanswered)
             except UnavailableError:
                 has_unanswered = True
                 taken = await self.standin.take_over(request) if self.standin is not None else None
@@ -407,17 +407,20 @@ class Locations:
                     hint="look whether it was written, and try again",
                 ) from problem
 
-    async def _commit(self, request: Commit, place: tuple[str, str]) -> Version:
-        """Commit, and remember the answer: the locator knows who committed as if they had asked."""
+    async def _commit(self, request: Commit, place: tuple[str, str], *, is_repeated: bool) -> Version:
+        """Commit, and remember the answer: the locator knows who committed as if they had asked.
+
+        The answer to a repeated commit is what was published then; it may have been replaced since.
+        """
         self._memory.invalidate([place])
         question = self._memory.ask(*place)
         published: Version | None = None
         try:
             committed: Version = await self.ask(request)
-            published = committed
+            published = None if is_repeated else committed
         finally:
             self._memory.settle(question, published)
-        if self.standin is not None:
+        if self.standin is not None and not is_repeated:
             self.standin.learn(committed)
         return committed
 
