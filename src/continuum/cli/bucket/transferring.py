@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,26 @@ import typer
 import uvloop
 
 from continuum.cli.bucket.bringing import Bringing, bring
+from continuum.cli.bucket.options import (
+    AddressingOption,
+    BandwidthOption,
+    CaFileOption,
+    ChecksumOption,
+    CredentialsOption,
+    EndpointOption,
+    ExcludeOption,
+    ForceOption,
+    IncludeOption,
+    LanesOption,
+    PlanOption,
+    PreferOption,
+    RegionOption,
+    SiteOption,
+    SourceArgument,
+    StoresOption,
+    TargetArgument,
+    VersionsOption,
+)
 from continuum.cli.bucket.places import Ends, Named, look_around, open_ends
 from continuum.cli.bucket.progress import (
     SHOWN_KEYS,
@@ -29,7 +48,7 @@ from continuum.cli.bucket.progress import (
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.model.errors import InvalidInputError
 from continuum.model.paths import Preference
-from continuum.model.transfers import MAX_LANES, Filters, Place, Reason, Verb, parse_place, parse_rate
+from continuum.model.transfers import Filters, Place, Reason, Verb, parse_place, parse_rate
 from continuum.sites import Home
 from continuum.store import (
     BucketEnd,
@@ -44,40 +63,6 @@ from continuum.store import (
 
 FOLDER = "transfers"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-SourceArgument = Annotated[
-    str, typer.Argument(help="s3://BUCKET[/PREFIX], STORE:BUCKET[/PREFIX] or file:///PATH.")
-]
-TargetArgument = Annotated[str, typer.Argument(help="The same forms.")]
-PlanOption = Annotated[
-    bool,
-    typer.Option(
-        "--plan", "--dry-run", help="Say what would be sent, how long and at what cost; send nothing."
-    ),
-]
-IncludeOption = Annotated[list[str] | None, typer.Option(help="Only keys like this; may be given again.")]
-ExcludeOption = Annotated[list[str] | None, typer.Option(help="No keys like this; may be given again.")]
-ChecksumOption = Annotated[
-    bool, typer.Option("--checksum", help="Compare content instead of times (size always counts).")
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Send also what is there already.")]
-BandwidthOption = Annotated[str, typer.Option(help="At most so many bytes per second, like 50M.")]
-LanesOption = Annotated[
-    int, typer.Option(min=0, max=MAX_LANES, help="Pieces under way at once; 0: found while it goes.")
-]
-SiteOption = Annotated[str, typer.Option(help="Use the gateway of this site for the name space.")]
-EndpointOption = Annotated[str, typer.Option(help="Where STORE is: https://host[:port].")]
-CredentialsOption = Annotated[
-    str, typer.Option(help="Where the keys of STORE are: file:PATH, env:PREFIX or profile:NAME.")
-]
-RegionOption = Annotated[str, typer.Option(help="The region of STORE.")]
-AddressingOption = Annotated[str, typer.Option(help="How STORE is addressed: path or virtual.")]
-CaFileOption = Annotated[str, typer.Option(help="The authority of STORE's certificate (PEM).")]
-StoresOption = Annotated[
-    Path | None,
-    typer.Option(help="A file that describes stores. Default: stores.toml in the home.", show_default=False),
-]
-PreferOption = Annotated[Preference, typer.Option(help="What makes one path over sites better than another.")]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +86,7 @@ def copy(  # noqa: PLR0917 -- typer takes options from parameters
     exclude: ExcludeOption = None,
     checksum: ChecksumOption = False,
     force: ForceOption = False,
-    versions: Annotated[
-        bool,
-        typer.Option("--versions", help="Also old versions and deletions, into a bucket that keeps them."),
-    ] = False,
+    versions: VersionsOption = False,
     bandwidth: BandwidthOption = "",
     lanes: LanesOption = 0,
     site: SiteOption = "",

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from continuum.model.errors import ContinuumError
+from continuum.store.directories.disks import telling_full
 from continuum.store.directories.operations import objects, uploads
 from continuum.store.directories.operations.calls import DirectoryCall, Shared
 from continuum.store.directories.settings import DirectoryKeys, DirectorySettings
-from continuum.store.directories.trees import telling_full
 from continuum.store.errors import S3Error
 from continuum.store.gateway.bodies import ClientGoneError
 from continuum.store.gateway.connections import Request

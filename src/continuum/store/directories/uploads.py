@@ -18,9 +18,10 @@ from pathlib import Path
 
 import msgspec
 
+from continuum.store.directories.disks import copy_bytes
 from continuum.store.directories.folders import FOLDER, opened, remove_tree
 from continuum.store.directories.notes import sync_folder
-from continuum.store.directories.trees import OWN, Found, Tree, copy_bytes
+from continuum.store.directories.trees import OWN, Found, Tree
 from continuum.store.errors import S3Error
 
 WHOLE = "whole"

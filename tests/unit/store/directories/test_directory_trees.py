@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from continuum.model.errors import ConflictError, InvalidInputError
-from continuum.store.directories import trees
+from continuum.store.directories.disks import telling_full
 from continuum.store.directories.listing import Lister
 from continuum.store.directories.notes import ATTRIBUTE
 from continuum.store.directories.trees import OWN, Tree
@@ -188,7 +188,7 @@ def test_a_file_system_that_takes_two_names_for_one_is_refused(
 
 
 def test_a_full_disk_is_told(tree: Tree) -> None:
-    with pytest.raises(S3Error, match="full"), trees.telling_full(tree.path):
+    with pytest.raises(S3Error, match="full"), telling_full(tree.path):
         raise OSError(28, "No space left on device")
     tree._min_free_bytes = 1 << 60
     with pytest.raises(S3Error, match="full"):

@@ -5,10 +5,10 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from continuum.store.directories.disks import copy_bytes
 from continuum.store.directories.operations.calls import DirectoryCall, kept_headers
 from continuum.store.directories.operations.objects import open_source
 from continuum.store.directories.receiving import FileWriter, receive
-from continuum.store.directories.trees import copy_bytes
 from continuum.store.directories.uploads import Part, Slot, Upload
 from continuum.store.errors import S3Error
 from continuum.store.gateway.ranges import MAX_PARTS, parse_range
