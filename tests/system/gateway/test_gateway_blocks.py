@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from rigs import Rig, eventually, make_bytes
 
 from continuum.model.policies import Policy
-from continuum.store import BlockSettings, StoreClient
+from continuum.store import BlockSettings, SetPolicy, StoreClient
+from continuum.store.gateway.blocks.files import PROBATION_S
 from continuum.store.gateway.gateways import Gateway
 from continuum.store.stores.exchanges import Exchange
 
@@ -251,6 +253,60 @@ async def test_a_copy_that_no_reader_waited_for_is_dropped(rig: Rig, tmp_path: P
 
         await eventually(is_dropped, f"the copy goes on: {gateway.counts.copies}")
         await rig.sites["cloud"].near.mend()
+
+
+async def test_the_folder_stays_within_its_bound_and_what_was_used_last_stays(
+    rig: Rig, tmp_path: Path
+) -> None:
+    bucket = await rig.make_bucket()
+    blocks = BlockSettings(folder=tmp_path, capacity_bytes=16 * BLOCK, block_bytes=BLOCK)
+    async with (
+        caching_gateway(rig, tmp_path, blocks=blocks) as gateway,
+        rig.client("edge") as edge,
+        rig.client(gateway) as cloud,
+    ):
+        data = make_bytes(4 * BLOCK)
+        for number in range(10):
+            await edge.put(bucket, f"key-{number}", data)
+            assert await cloud.get(bucket, f"key-{number}") == data
+
+            async def is_within() -> bool:
+                return kept_bytes(tmp_path) <= blocks.capacity_bytes
+
+            await eventually(is_within, "too much is kept")
+        before = fetched_bytes(gateway)
+        assert await cloud.get(bucket, "key-9") == data
+        assert fetched_bytes(gateway) == before
+
+
+def kept_bytes(folder: Path) -> int:
+    """Return how much the blocks take, of which some may go at this moment."""
+    size_bytes = 0
+    for path in folder.glob("??/*.*"):
+        with contextlib.suppress(FileNotFoundError):
+            size_bytes += path.stat().st_size
+    return size_bytes
+
+
+async def test_what_a_policy_admits_at_the_second_hit_is_on_probation_until_then(
+    rig: Rig, tmp_path: Path
+) -> None:
+    bucket = await rig.make_bucket()
+    await rig.ask(SetPolicy(bucket=bucket, document=b'{"admission": "second_hit"}'))
+    data = make_bytes(BLOCK)
+    async with rig.client("edge") as edge:
+        await edge.put(bucket, "key", data)
+    for coincidence_s, are_on_probation in ((3600.0, [True]), (0.0, [False])):
+        blocks = BlockSettings(folder=tmp_path, block_bytes=BLOCK, coincidence_s=coincidence_s)
+        async with caching_gateway(rig, tmp_path, blocks=blocks) as gateway, rig.client(gateway) as cloud:
+            for _ in range(2):
+                assert await cloud.get(bucket, "key") == data
+            assert list_probation(tmp_path) == are_on_probation
+
+
+def list_probation(folder: Path) -> list[bool]:
+    """Return for each block whether it is on probation."""
+    return [path.stat().st_mtime < time.time() - PROBATION_S / 2 for path in folder.glob("??/*.*")]
 
 
 async def test_encrypted_objects_lie_sealed_in_blocks(rig: Rig, tmp_path: Path) -> None:

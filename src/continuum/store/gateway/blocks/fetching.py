@@ -205,7 +205,11 @@ class Fetch:
         position = self.position
         self.position += len(data)
         for reader in tuple(self._readers):
-            reader.offer(position, data)
+            try:
+                reader.offer(position, data)
+            except Exception:
+                log.exception("a reader of a block failed; the others go on")
+                self._readers.discard(reader)
         part = self._part
         if part is None or self.position < self.content.end_of(part.number):
             return

@@ -335,6 +335,8 @@ class BlockReader:
             self._pump()
 
     def _end_well(self) -> None:
+        if self._is_over:
+            return  # it was aborted while it took the last bytes
         sink = self._sink
         self._finish(is_whole=True)
         if sink is not None:
