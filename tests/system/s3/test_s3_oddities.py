@@ -187,6 +187,25 @@ def test_what_follows_a_body_is_no_part_of_it(raw: RawClient, edge: Any, bucket:
 # ---- the longest completion ----
 
 
+def test_part_ten_thousand_is_the_last(edge: Any, cloud: Any, bucket: str):
+    """A store may list it before part 1,000, by the name of its file."""
+    upload = edge.create_multipart_upload(Bucket=bucket, Key="key")["UploadId"]
+    where = {"Bucket": bucket, "Key": "key", "UploadId": upload}
+    bodies = {10_000: b"the end", 1000: b"b" * 5 * 1024**2, 999: b"a" * 5 * 1024**2}
+    etags = {
+        number: edge.upload_part(**where, PartNumber=number, Body=bodies[number])["ETag"] for number in bodies
+    }
+    parts = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(bodies)]
+    for size in (1, 2, 3, 1000):
+        pages = cloud.get_paginator("list_parts").paginate(**where, PaginationConfig={"PageSize": size})
+        assert [part["PartNumber"] for page in pages for part in page.get("Parts", [])] == sorted(bodies)
+    cloud.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    body = edge.get_object(Bucket=bucket, Key="key")["Body"].read()
+    assert body == b"".join(bodies[number] for number in sorted(bodies))
+    last = edge.get_object(Bucket=bucket, Key="key", PartNumber=3)
+    assert (last["Body"].read(), last["PartsCount"]) == (b"the end", 3)
+
+
 def test_a_completion_may_list_ten_thousand_parts(edge: Any, bucket: str):
     upload = edge.create_multipart_upload(Bucket=bucket, Key="key", ChecksumAlgorithm="SHA256")["UploadId"]
     where = {"Bucket": bucket, "Key": "key", "UploadId": upload}

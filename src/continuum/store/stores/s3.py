@@ -28,6 +28,7 @@ from continuum.store.stores.breakers import Breaker
 from continuum.store.stores.connections import StoreConnection
 from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 from continuum.store.stores.heads import PlainHeads
+from continuum.store.stores.parts import read_parts_page
 from continuum.store.stores.pools import Pool, PoolLimits, parse_endpoint
 
 VIRTUAL = "virtual"  # the addressing that names the bucket in Host
@@ -386,12 +387,16 @@ class StoreClient:
     async def list_parts(
         self, key: str, upload_id: str, *, bucket: str | None = None, after: int = 0, max_parts: int = 1000
     ) -> tuple[tuple[StoredPart, ...], bool]:
-        """Return a page of the parts after number `after`, and whether more follow."""
-        query = [("max-parts", str(max_parts)), ("part-number-marker", str(after)), ("uploadId", upload_id)]
-        _, body = await self._call("GET", key, bucket=bucket, query=query)
-        root = _parse(body)
-        parts = tuple(_stored_part(item) for item in _children(root, "Part"))
-        return parts, _text(root, "IsTruncated") == "true"
+        """Return a page of the parts after number `after`, in order, and whether more follow."""
+
+        async def fetch(after: int, limit: int) -> tuple[list[StoredPart], bool]:
+            query = [("max-parts", str(limit)), ("part-number-marker", str(after)), ("uploadId", upload_id)]
+            _, body = await self._call("GET", key, bucket=bucket, query=query)
+            root = _parse(body)
+            parts = [_stored_part(item) for item in _children(root, "Part")]
+            return parts, _text(root, "IsTruncated") == "true"
+
+        return await read_parts_page(fetch, after, max_parts)
 
     async def complete_upload(
         self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, bucket: str | None = None
