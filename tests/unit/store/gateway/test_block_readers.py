@@ -143,7 +143,8 @@ class Taker:
 
 
 def open_cache(folder: Path, store: FarStore, counts: Counts) -> BlockCache:
-    site = SimpleNamespace(own=SimpleNamespace(store=SimpleNamespace(site="near")))
+    own = SimpleNamespace(store=SimpleNamespace(site="near", name="store.near"))
+    site = SimpleNamespace(own=own, site_of={"store.far": "far"}.get)
     keeper = SimpleNamespace(admits_at_once=lambda version: True)
     limits = BlockSettings(folder=folder, capacity_bytes=64 * BLOCK, block_bytes=BLOCK)
     return BlockCache(limits, cast("Any", site), cast("Any", keeper), counts, store.open)

@@ -73,6 +73,7 @@ class BlockCache:
         processes: int = 1,
     ) -> None:
         self.site = peers.own.store.site
+        self._own = peers.own.store.name
         self._settings = settings
         self._peers = peers
         self._open_stream = open_stream
@@ -92,13 +93,13 @@ class BlockCache:
         self._sweeping = asyncio.create_task(self._sweep())
 
     def suits(self, version: Version, length: int) -> bool:
-        """Whether a read of so many bytes goes through blocks: no store of this site can serve it, and it is
-        not too large."""
-        peers = self._peers
+        """Whether a read of so many bytes goes through blocks: no store of this site has it, and it is not
+        too large. Asked at every read, so it begins with what is the case mostly."""
         for replica in version.replicas:
-            client = peers.find(replica.store)
-            if client is not None and client.store.site == self.site and client.is_available():
+            if replica.store == self._own:
                 return False
+        if any(self._peers.site_of(replica.store) == self.site for replica in version.replicas):
+            return False
         return length <= self._limit_bytes * LARGEST_SHARE and time.monotonic() >= self._suspended_until
 
     def read(self, version: Version, start: int, length: int) -> BlockReader:
