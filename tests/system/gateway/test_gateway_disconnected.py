@@ -23,6 +23,7 @@ from continuum.store.gateway.disconnected import standins
 from continuum.store.gateway.gateways import Gateway
 from continuum.store.locator.messages import (
     ChangeBucket,
+    Commit,
     DeleteBucket,
     GetJournals,
     Journals,
@@ -280,6 +281,36 @@ async def put_part(wire: StoreClient, place: tuple[str, str], part: Part) -> tup
     await reply.read()
     assert reply.status == 200
     return number, reply.headers["etag"].strip('"')
+
+
+@pytest.mark.parametrize("hub_has_it", [False, True])
+async def test_a_commit_that_the_hub_leaves_unanswered_is_taken_over_and_made_once(
+    rig: Rig, state: Path, hub_has_it: bool
+) -> None:
+    bucket = await accept(rig)
+    data = make_bytes(1000)
+    async with apart_gateway(rig, state, bucket) as apart, rig.client(apart.gateway) as client:
+        await client.put(bucket, "key", b"before")
+        await apart.wait_until_known("key")
+        locations = apart.gateway._locations
+        assert locations is not None
+        ask = locations._locator.ask
+
+        async def lose_answers(request: Any, **options: Any) -> Any:
+            if hub_has_it and isinstance(request, Commit):
+                await ask(request, **options)
+            raise UnavailableError("cut off by the test")
+
+        locations._locator.ask = lose_answers  # type: ignore[method-assign]
+        await client.put(bucket, "key", data)
+        assert apart.standin.standing.waiting == 1
+        assert await client.get(bucket, "key") == data
+        mend(apart)
+        await apart.wait_until_replayed()
+        async with rig.client("cloud") as cloud:
+            assert await cloud.get(bucket, "key") == data
+            assert [info.key for info in await cloud.list(bucket)] == ["key"]
+        assert await apart.told() == []
 
 
 async def test_bytes_of_the_journal_stay_and_what_was_cut_off_goes(
