@@ -153,6 +153,11 @@ async def test_writes_go_on_without_the_hub_and_are_there_when_it_is_back(rig: R
             reply = await wire.exchange("HEAD", "small", bucket=bucket)
             await reply.read()
             assert reply.headers[standins.HEADER].endswith("Z")
+            health = await wire.exchange("GET", "health", bucket="-")
+            told = msgspec.json.decode(await health.read())["disconnected"]
+            assert (told["buckets"], told["waiting"]) == (1, 5)
+            metrics = await (await wire.exchange("GET", "metrics", bucket="-")).read()
+            assert b'continuum_gateway_journal_records{site="edge"} 5' in metrics
             assert await status_of(wire.exchange("GET", "key", bucket=strong)) == 503
             assert await status_of(wire.exchange("PUT", "key", bucket=strong, body=b"y")) == 503
         await apart.wait_until_replayed()

@@ -135,6 +135,8 @@ class Handler:
     def _metrics(self) -> Reply:
         counts = self._context.counts
         counts.locator_requests = self._context.locations.round_trips
+        if self._standin is not None:
+            counts.journal_records = self._standin.standing.waiting
         text = format_metrics(counts, site=self._context.site)
         return Reply(headers={"Content-Type": "text/plain; version=0.0.4"}, body=text.encode())
 

@@ -24,6 +24,7 @@ _HELP = {
     "continuum_gateway_block_fetches_total": "Reads from other sites' stores that filled blocks.",
     "continuum_gateway_block_cache_bytes": "Bytes of blocks that are kept, as of the last look.",
     "continuum_gateway_locator_requests_total": "Round trips to the locator.",
+    "continuum_gateway_journal_records": "Changes made without the hub that wait to be replayed.",
     "continuum_gateway_connections": "Open connections of clients.",
 }
 
@@ -44,6 +45,7 @@ class Counts(msgspec.Struct, kw_only=True):
     block_fetches: int = 0
     block_cache_bytes: int = 0
     locator_requests: int = 0
+    journal_records: int = 0
     connections: int = 0
 
     def count_request(self, operation: str, status: int) -> None:
@@ -84,6 +86,7 @@ def add_up(all_counts: list[Counts]) -> Counts:
         block_fetches=sum(counts.block_fetches for counts in all_counts),
         block_cache_bytes=max((counts.block_cache_bytes for counts in all_counts), default=0),
         locator_requests=sum(counts.locator_requests for counts in all_counts),
+        journal_records=max((counts.journal_records for counts in all_counts), default=0),  # one for all
         connections=sum(counts.connections for counts in all_counts),
     )
 
@@ -136,5 +139,6 @@ def format_metrics(counts: Counts, *, site: str) -> str:
     add("continuum_gateway_block_fetches_total", "counter", {"": counts.block_fetches})
     add("continuum_gateway_block_cache_bytes", "gauge", {"": counts.block_cache_bytes})
     add("continuum_gateway_locator_requests_total", "counter", {"": counts.locator_requests})
+    add("continuum_gateway_journal_records", "gauge", {"": counts.journal_records})
     add("continuum_gateway_connections", "gauge", {"": counts.connections})
     return "".join(lines)

@@ -33,6 +33,7 @@ from continuum.store.gateway.disconnected.journals import Standing
 from continuum.store.gateway.disconnected.learning import Learner
 from continuum.store.gateway.disconnected.replaying import Replayer
 from continuum.store.gateway.locations import Locations
+from continuum.store.gateway.origins import PREFLIGHT
 from continuum.store.gateway.peers import Peers
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import route
@@ -47,7 +48,7 @@ HEADER = "x-continuum-disconnected"
 LOOK_EVERY_S = 0.2
 FINISH_AFTER_S = 5.0  # how long nobody wrote here before the journal is finished
 _UNAVAILABLE = 503
-_REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
+_REPEATABLE = frozenset({"GET", "HEAD", "DELETE", PREFLIGHT})
 
 Handle = Callable[[Request], Awaitable[Reply]]
 Take = Callable[[Request, Connection], bool]
@@ -162,10 +163,11 @@ class Standin:
     def _is_for_here(self, request: Request) -> bool:
         if not self._learner.buckets:
             return False
+        method, query = request.method, request.raw_query
+        if method == PREFLIGHT:
+            method, query = "GET", b""
         try:
-            routed = route(
-                request.method, request.raw_path, request.raw_query, request.headers, domain=self._domain
-            )
+            routed = route(method, request.raw_path, query, request.headers, domain=self._domain)
         except S3Error:
             return False
         return routed.bucket in self._learner.buckets
@@ -246,7 +248,8 @@ class Standin:
             except ContinuumError as problem:
                 if str(problem) != told:
                     told = str(problem)
-                    log.info("what is known without the hub is brought up to date later: %s", told)
+                    say = log.warning if self.standing.waiting else log.info
+                    say("what is known without the hub is brought up to date later: %s", told)
             except Exception:
                 log.exception("looking after what is known without the hub failed")
 

@@ -53,7 +53,9 @@ def replay(
                 replaying.take(record)
         except IndexUnavailableError:
             raise
-        except ContinuumError as problem:
+        except Exception as problem:
+            if not isinstance(problem, ContinuumError):
+                log.exception("taking in a record of %s failed", journal.gateway)
             journals.advance(connection, journal, record.number)
             refused[record.number] = str(problem)
             replaying.note(record, "refused", problem=str(problem))
