@@ -1,12 +1,14 @@
 """What the locator costs: look-ups, commits and lists, per second and in CPU, and lists of growing buckets.
 
-    python benchmarks/locator.py [--quick]
+    python benchmarks/locator.py [--quick] [--postgresql] [--hubs 2]
 
 A real nats-server with mutual TLS, a hub process with nothing but the locator, and askers in this process.
 Beside each request stands an empty one (renewing a session: no database, no thread), so that what the
 locator itself adds can be told from what the backbone costs. CPU is what the kernel counted (/proc) for the
 hub, the asker and the backbone's server. Lists are of 1,000 keys at random places of a bucket, and of ten
 common prefixes with everything under them; the buckets are filled by the database's own means beforehand.
+With `--postgresql` the index is in a PostgreSQL of its own, which flushes as it should (its CPU is not told);
+`--hubs 2` shares it between two hubs, and the askers between those.
 """
 
 import argparse
@@ -37,10 +39,11 @@ from rich.table import Table
 from continuum.backbone import Backbone, BackboneSettings
 from continuum.model.objects import Replica, Store, Version
 from continuum.security import create_identity
-from continuum.store import Locator, LocatorClient, LocatorSettings
+from continuum.store import Locator, LocatorClient, LocatorSettings, back_up_index, restore_index
 from continuum.store.locator.messages import (
     CloseSession,
     Commit,
+    CountObjects,
     CreateBucket,
     Empty,
     Invalidate,
@@ -84,6 +87,7 @@ class Page:
     p50_ms: float
     p99_ms: float
     prefixes_p50_ms: float
+    count_p99_ms: float
 
 
 Ask = Callable[[], Awaitable[Any]]
@@ -93,6 +97,8 @@ def main() -> None:
     """Measure, print the tables, write locator.json."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer requests; up to 100,000 keys")
+    parser.add_argument("--postgresql", action="store_true", help="the index in PostgreSQL")
+    parser.add_argument("--hubs", type=int, default=1, help="so many share it")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -101,28 +107,51 @@ def main() -> None:
         )
         uvloop.run(serve(settings))
         return
-    rates, pages = uvloop.run(measure(quick=options.quick))
-    report(rates, pages)
+    rates, pages = uvloop.run(
+        measure(quick=options.quick, is_postgresql=options.postgresql, hubs=options.hubs)
+    )
+    database = "postgresql" if options.postgresql else "sqlite"
+    report(rates, pages, f"{database}, {options.hubs} hubs" if options.hubs > 1 else database)
 
 
-async def measure(*, quick: bool) -> tuple[list[Rate], list[Page]]:
+async def measure(*, quick: bool, is_postgresql: bool, hubs: int) -> tuple[list[Rate], list[Page]]:
     """Start everything, measure everything, end everything."""
     sizes = (1_000, 10_000, 100_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
-    with tempfile.TemporaryDirectory(prefix="continuum-locator-") as folder, _backbone(Path(folder)) as nats:
-        home = Path(folder)
-        with _hub(home, nats.port):  # once, so that there are tables, and the stores that sessions bring
+    with contextlib.ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="continuum-locator-")))
+        nats = stack.enter_context(_backbone(home))
+        url = f"sqlite:///{home}/continuum.sqlite"
+        with _hub(home, nats.port, url):  # once, so that there are tables, and the stores that sessions bring
             async with _session(home, nats.port, "edge"):
                 pass
         for size in sizes:
             fill(home / "continuum.sqlite", f"bucket-{size}", size)
-        with _hub(home, nats.port) as hub:
-            async with (
-                _session(home, nats.port, "edge") as asker,
-                _session(home, nats.port, "cloud") as holder,
-            ):
-                processes = Processes(hub, nats.pid)
-                rates = await measure_rates(asker, holder, processes, count=2_000 if quick else 10_000)
-                pages = [await measure_pages(asker, size, count=50 if quick else 300) for size in sizes]
+        if is_postgresql:
+            back_up_index(url, home / "filled", lambda *_: None)
+            url = stack.enter_context(_postgresql())
+            restore_index(home / "filled", url, lambda *_: None)
+        pids = [stack.enter_context(_hub(home, nats.port, url)) for _ in range(hubs)]
+        processes = Processes(pids, nats.pid)
+        return await measure_all(home, nats.port, processes, sizes, hubs=hubs, quick=quick)
+
+
+async def measure_all(
+    home: Path, port: int, processes: "Processes", sizes: tuple[int, ...], *, hubs: int, quick: bool
+) -> tuple[list[Rate], list[Page]]:
+    """Measure with one session for each hub, and one that holds what others change."""
+    async with contextlib.AsyncExitStack() as stack:
+        askers: dict[str, Asker] = {}
+        async with asyncio.timeout(START_S):
+            while len(askers) < hubs:  # whom a session opens with is chance
+                asker = await stack.enter_async_context(_session(home, port, "edge"))
+                askers.setdefault(asker.session.hub, asker)
+        holder = await stack.enter_async_context(_session(home, port, "cloud"))
+        everybody = Askers(tuple(askers.values()))
+        rates = await measure_rates(everybody, holder, processes, count=2_000 if quick else 10_000)
+        first = next(iter(askers.values()))
+        pages = [
+            await measure_pages(first, f"bucket-{size}", size, count=50 if quick else 300) for size in sizes
+        ]
     return rates, pages
 
 
@@ -162,7 +191,24 @@ class Asker:
         return self.locator.ask(Commit(session_id=self.session.session_id, version=version), timeout_s=60)
 
 
-async def measure_rates(asker: Asker, holder: Asker, processes: "Processes", *, count: int) -> list[Rate]:
+class Askers:
+    """Sessions with several hubs that take turns."""
+
+    def __init__(self, askers: tuple[Asker, ...]) -> None:
+        self.locator = askers[0].locator
+        self._turns = itertools.cycle(askers)
+
+    def renew(self) -> Awaitable[Any]:
+        return next(self._turns).renew()
+
+    def look_up(self, key: str) -> Awaitable[Any]:
+        return next(self._turns).look_up(key)
+
+    def commit(self, key: str) -> Awaitable[Any]:
+        return next(self._turns).commit(key)
+
+
+async def measure_rates(asker: Askers, holder: Asker, processes: "Processes", *, count: int) -> list[Rate]:
     """Return the rates of all requests, by one asker and by many."""
     await asker.locator.ask(CreateBucket(name="bucket", owner="admin", home="edge"))
     new = (f"new/{number:08}" for number in itertools.count())
@@ -212,10 +258,10 @@ async def measure_rate(name: str, ask: Ask, askers: int, count: int, processes: 
     return Rate(name, askers, count / wall_s, p50_ms, p99_ms, hub, own, backbone)
 
 
-async def measure_pages(asker: Asker, size: int, *, count: int) -> Page:
-    """List at random places of a bucket, and its common prefixes."""
+async def measure_pages(asker: Asker, bucket: str, size: int, *, count: int) -> Page:
+    """List at random places of a bucket, and its common prefixes; ask how much is in it."""
     chance = random.Random(size)
-    bucket = f"bucket-{size}"
+    counts: list[float] = []
     pages: list[float] = []
     prefixes: list[float] = []
     for _ in range(5):  # the first lists open connections and read the bucket's upper pages
@@ -230,7 +276,11 @@ async def measure_pages(asker: Asker, size: int, *, count: int) -> Page:
         page = await asker.locator.ask(ListObjects(bucket=bucket, delimiter="/"))
         prefixes.append(time.perf_counter() - began)
         assert len(page.common_prefixes) == PREFIXES
-    return Page(size, *percentiles_ms(pages), percentiles_ms(prefixes)[0])
+        began = time.perf_counter()
+        counted = await asker.locator.ask(CountObjects(bucket=bucket))
+        counts.append(time.perf_counter() - began)
+        assert counted.counts[0].objects == size
+    return Page(size, *percentiles_ms(pages), percentiles_ms(prefixes)[0], percentiles_ms(counts)[1])
 
 
 def percentiles_ms(seconds: list[float]) -> tuple[float, float]:
@@ -252,11 +302,15 @@ def fill(database: Path, bucket: str, size: int) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("PRAGMA synchronous = OFF")
         (first,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM versions").fetchone()
-        connection.execute("INSERT INTO buckets VALUES (?, 'admin', 'edge', 0)", (bucket,))
+        connection.execute(
+            "INSERT INTO buckets (name, owner, home, created_at) VALUES (?, 'admin', 'edge', 0)", (bucket,)
+        )
         details = msgspec.msgpack.encode(({"content-type": "text/plain"}, {}, {"crc32": "AAAAAA=="}, ()))
         etag = secrets.token_hex(16)
         connection.executemany(
-            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, 4096, 1.0, 'CRC32', 'FULL_OBJECT', ?, NULL)",
+            "INSERT INTO versions (number, version_id, bucket, key, etag, size_bytes, modified_at, "
+            "checksum_algorithm, checksum_type, details) "
+            "VALUES (?, ?, ?, ?, ?, 4096, 1.0, 'CRC32', 'FULL_OBJECT', ?)",
             ((first + n, f"{bucket}-{n:027}", bucket, key_of(n, size), etag, details) for n in range(size)),
         )
         connection.executemany(
@@ -264,7 +318,8 @@ def fill(database: Path, bucket: str, size: int) -> None:
             ((bucket, key_of(n, size), first + n) for n in range(size)),
         )
         connection.executemany(
-            "INSERT INTO replicas VALUES (?, 'edge', 'physical', ?, 1.0)",
+            "INSERT INTO replicas (version, store, physical_bucket, physical_key, created_at) "
+            "VALUES (?, 'edge', 'physical', ?, 1.0)",
             ((first + n, f"{secrets.token_hex(16)}/{n}") for n in range(size)),
         )
 
@@ -275,12 +330,16 @@ def fill(database: Path, bucket: str, size: int) -> None:
 class Processes:
     """The processes whose CPU counts: hub, this one, the backbone's server."""
 
-    def __init__(self, hub: int, backbone: int) -> None:
-        self._pids = (hub, os.getpid(), backbone)
+    def __init__(self, hubs: list[int], backbone: int) -> None:
+        self._pids = (hubs, [os.getpid()], [backbone])
 
     def cpu_s(self) -> list[float]:
         """Return what each has used, in nanoseconds' precision: ticks of 10 ms are too coarse here."""
-        return [sum(map(_thread_cpu_s, Path(f"/proc/{pid}/task").iterdir())) for pid in self._pids]
+        return [sum(map(_cpu_s, pids)) for pids in self._pids]
+
+
+def _cpu_s(pid: int) -> float:
+    return sum(map(_thread_cpu_s, Path(f"/proc/{pid}/task").iterdir()))
 
 
 def _thread_cpu_s(thread: Path) -> float:
@@ -316,10 +375,27 @@ def _backbone(home: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _hub(home: Path, port: int) -> Iterator[int]:
+def _postgresql() -> Iterator[str]:
+    """A PostgreSQL of its own, that flushes its commits to the disk, as one in earnest does."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "system"))
+    from postgresql_server import PostgresServer, find_programs  # noqa: PLC0415 -- where it is wanted
+
+    programs = find_programs()
+    if programs is None:
+        sys.exit("PostgreSQL is not installed: apt-get install postgresql")
+    server = PostgresServer(programs, settings={"fsync": "on", "full_page_writes": "on"})
+    server.start()
+    try:
+        yield server.make_database()
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _hub(home: Path, port: int, url: str) -> Iterator[int]:
     settings = HubSettings(
         backbone=_connection(home, port, "hub"),
-        locator=LocatorSettings(database_url=f"sqlite:///{home}/continuum.sqlite", key_file=home / "key"),
+        locator=LocatorSettings(database_url=url, key_file=home / "key"),
     )
     path = home / "hub.json"
     path.write_bytes(msgspec.json.encode(settings, enc_hook=str))
@@ -352,6 +428,7 @@ async def serve(settings: HubSettings) -> None:
 async def _session(home: Path, port: int, site: str) -> AsyncIterator[Asker]:
     backbone = await Backbone.connect(_connection(home, port, f"gateway.{site}"), wait_s=START_S)
     locator = LocatorClient(backbone)
+    locator.hub = ""
     store = Store(
         name=site,
         site=site,
@@ -362,6 +439,7 @@ async def _session(home: Path, port: int, site: str) -> AsyncIterator[Asker]:
         secret_key="S",
     )
     asker = Asker(locator, await locator.ask(OpenSession(site=site, gateway="g", store=store)))
+    locator.hub = asker.session.hub
 
     async def forget(message: Invalidate) -> Empty:
         del message
@@ -397,9 +475,9 @@ def _connection(home: Path, port: int, name: str) -> BackboneSettings:
 # ---- report ----
 
 
-def report(rates: list[Rate], pages: list[Page]) -> None:
+def report(rates: list[Rate], pages: list[Page], name: str) -> None:
     """Print the tables and write the JSON."""
-    table = Table(title="requests", title_justify="left")
+    table = Table(title=f"requests, {name}", title_justify="left")
     heads = ("request", "at once", "per s", "p50, ms", "p99, ms", "hub CPU, µs", "asker, µs", "backbone, µs")
     for column in heads:
         table.add_column(column, justify="left" if column == "request" else "right")
@@ -413,11 +491,18 @@ def report(rates: list[Rate], pages: list[Page]) -> None:
             *(f"{cpu:.0f}" for cpu in (rate.hub_cpu_us, rate.asker_cpu_us, rate.backbone_cpu_us)),
         )
     lists = Table(title="lists", title_justify="left")
-    for column in ("keys in the bucket", "1,000 keys, p50, ms", "p99, ms", "10 common prefixes, p50, ms"):
+    for column in (
+        "keys in the bucket",
+        "1,000 keys, p50, ms",
+        "p99, ms",
+        "10 common prefixes, p50, ms",
+        "count, p99, ms",
+    ):
         lists.add_column(column, justify="right")
     for page in pages:
         lists.add_row(
-            f"{page.keys:,}", f"{page.p50_ms:.2f}", f"{page.p99_ms:.2f}", f"{page.prefixes_p50_ms:.2f}"
+            f"{page.keys:,}",
+            *(f"{ms:.2f}" for ms in (page.p50_ms, page.p99_ms, page.prefixes_p50_ms, page.count_p99_ms)),
         )
     console = Console(width=110)
     console.print(table, lists)
@@ -427,7 +512,9 @@ def report(rates: list[Rate], pages: list[Page]) -> None:
         "requests": [asdict(rate) for rate in rates],
         "lists": [asdict(page) for page in pages],
     }
-    (RESULTS / "locator.json").write_text(json.dumps(result, indent=2) + "\n")
+    (
+        RESULTS / f"locator{'' if name == 'sqlite' else '-' + name.replace(', ', '-').replace(' ', '-')}.json"
+    ).write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

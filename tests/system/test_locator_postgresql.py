@@ -15,9 +15,16 @@ from hypothesis.stateful import run_state_machine_as_test
 from postgresql_server import PostgresServer
 from sqlalchemy import create_engine
 
+from continuum.model.errors import ConflictError
 from continuum.store.locator import index as index_package
 from continuum.store.locator import schema
+from continuum.store.locator.backups import back_up_index, restore_index
 from continuum.store.locator.database import Connection, Database, Statement, _Compiled
+from continuum.store.locator.index.counts import count_objects
+from continuum.store.locator.index.hubs import leave, register
+from continuum.store.locator.index.listing import list_objects
+from continuum.store.locator.index.objects import look_up
+from continuum.store.locator.messages import CountObjects, ListObjects, LookUp
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "store" / "locator"))
 
@@ -102,3 +109,41 @@ def test_the_index_does_in_postgresql_what_a_dictionary_would(url: str) -> None:
             max_examples=6, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_a_backup_moves_an_index_from_sqlite_to_postgresql_and_back(url: str, tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    index = Index(tmp_path / "before")
+    with index.connection.writing():
+        for number in range(30):
+            index.put(f"key-{number % 25:02}-\U0001f600")
+    expected = list_all(index.connection)
+    sqlite_url = f"sqlite:///{tmp_path}/before/index.sqlite"
+    back_up_index(sqlite_url, tmp_path / "first", lambda *_: None)
+    numbers = [row[0] for row in index.connection.ask("SELECT seq FROM sqlite_sequence ORDER BY name")]
+    index.close()
+    with pytest.raises(ConflictError, match="holds an index already"):
+        restore_index(tmp_path / "first", url, lambda *_: None)
+    restore_index(tmp_path / "first", url, lambda *_: None, is_replacing=True)
+    there = Database(url).connect()
+    assert list_all(there) == expected
+    with there.writing():
+        register(there, "a hub", lease_s=60)
+    with pytest.raises(ConflictError, match="a hub uses the database"):
+        restore_index(tmp_path / "first", url, lambda *_: None, is_replacing=True)
+    taken = back_up_index(url, tmp_path / "second", lambda *_: None)
+    assert taken.objects == 25
+    restore_index(tmp_path / "second", f"sqlite:///{tmp_path}/after.sqlite", lambda *_: None)
+    back = Database(f"sqlite:///{tmp_path}/after.sqlite").connect()
+    assert list_all(back) == expected
+    assert [row[0] for row in back.ask("SELECT seq FROM sqlite_sequence ORDER BY name")] == numbers
+    with there.writing():
+        leave(there, "a hub")
+    there.close()
+    back.close()
+
+
+def list_all(connection: Connection) -> tuple[Any, ...]:
+    page = list_objects(connection, ListObjects(bucket="bucket", max_keys=1000))
+    versions = [look_up(connection, LookUp(bucket="bucket", key=entry.key)) for entry in page.entries]
+    return page, versions, count_objects(connection, CountObjects())

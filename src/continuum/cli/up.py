@@ -53,6 +53,17 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
             show_default="as before, else seaweedfs",
         ),
     ] = "",
+    database: Annotated[
+        str,
+        typer.Option(
+            help="Where the URL of a PostgreSQL database for the index is: file:PATH or env:NAME.",
+            show_default="as before, else SQLite in the home",
+        ),
+    ] = "",
+    hubs: Annotated[
+        int | None,
+        typer.Option(help="How many hubs share that database.", show_default="as before, else 1"),
+    ] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the terminal; Ctrl-C stops everything.")
     ] = False,
@@ -70,12 +81,14 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
 
     * `continuum up --sites lab,edge,cloud --policy copy_on_read`
 
+    * `continuum up --database file:/etc/continuum/database.url --hubs 2`
+
     * `continuum up --store edge=directory:/data/edge`
     """
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
-        if sites or hub_port is not None or gateway_ports or policy or profile or store:
+        if sites or hub_port is not None or gateway_ports or policy or profile or database or hubs or store:
             raise ConflictError(
                 f"the continuum in {chosen.path} is already up; options count when it starts",
                 hint="`continuum down`, then the same command again",
@@ -89,6 +102,8 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         policy=policy,
         profile=profile,
         stores=tuple(_words(store)),
+        database=database,
+        hubs=hubs,
     )
     display = Display(chosen, is_quiet=as_json)
     with display:

@@ -21,7 +21,7 @@ from continuum.hub.views import (
 )
 from continuum.model.objects import User
 from continuum.security import write_private
-from continuum.sites import Credentials, HubSettings, Registry, UserFile
+from continuum.sites import Credentials, HubSettings, Registry, UserFile, find_database_urls
 from continuum.store import (
     ListBuckets,
     Locator,
@@ -43,10 +43,11 @@ class Hub:
         self._settings = settings
         self._started_at = time.time()
         self._registry = Registry(settings.links)
+        database_url, runs_url = find_database_urls(settings)
         self._locator = Locator(
-            LocatorSettings(database_url=f"sqlite:///{settings.database}", key_file=settings.key_file)
+            LocatorSettings(database_url=database_url, key_file=settings.key_file, grace_s=settings.grace_s)
         )
-        self._runs = RunRegistry(f"sqlite:///{settings.runs_database}")
+        self._runs = RunRegistry(runs_url)
         self._backbone: Backbone | None = None
 
     async def start(self) -> None:

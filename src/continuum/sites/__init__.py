@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     )
     from continuum.sites.embedded.starting import run_in_foreground, start
     from continuum.sites.homes import Continuum, Credentials, Home, SiteAddress
-    from continuum.sites.hubs import HubSettings, UserFile, read_hub_settings
+    from continuum.sites.hubs import (
+        HubSettings,
+        UserFile,
+        find_database_urls,
+        read_hub_settings,
+        resolve_url,
+    )
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
@@ -46,6 +52,8 @@ _HOMES = {
     "Credentials": "homes",
     "Home": "homes",
     "HubSettings": "hubs",
+    "find_database_urls": "hubs",
+    "resolve_url": "hubs",
     "KnownSite": "registry",
     "Plan": "supervision.plans",
     "PlannedFile": "supervision.plans",
@@ -116,6 +124,7 @@ __all__ = [
     "ensure_home",
     "ensure_store_secrets",
     "find_binary",
+    "find_database_urls",
     "find_port_holder",
     "find_status",
     "format_backbone_configuration",
@@ -128,6 +137,7 @@ __all__ = [
     "read_document",
     "read_hub_settings",
     "remove_directory",
+    "resolve_url",
     "run_daemon",
     "run_in_foreground",
     "start",

@@ -13,7 +13,7 @@ import msgspec
 from continuum.backbone import BackboneSettings
 from continuum.model.errors import NotFoundError
 from continuum.security import IdentityFiles, identity_files
-from continuum.sites.documents import read_document
+from continuum.sites.documents import format_document, read_document
 
 
 class SiteAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,8 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     `policy` says where gateways put objects; `profile` is `development` (plain HTTP gateways on loopback
     allowed) or `release`. `ports` are the internal ports that were chosen at the first `up`, by name
     (`backbone`, `store.edge.s3`). `stores` says of each site what its store is (`seaweedfs`, `directory`,
-    `directory:/path`); one that is not there has SeaweedFS.
+    `directory:/path`); one that is not there has SeaweedFS. `database` says where the URL of the PostgreSQL
+    database is (empty: SQLite in the home), which `hubs` hubs share.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = "write_local"
     ports: dict[str, int] = {}
     stores: dict[str, str] = {}
+    database: str = ""
+    hubs: int = 1
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,11 @@ class Home:
         return self.path / "continuum.json"
 
     @property
+    def hub_settings_file(self) -> Path:
+        """What the hub is told when it starts."""
+        return self.path / "hub" / "settings.json"
+
+    @property
     def credentials_file(self) -> Path:
         """The keys of the person who uses this home (mode 0600)."""
         return self.path / "credentials.json"
@@ -84,6 +92,13 @@ class Home:
     def master_keys_file(self) -> Path:
         """The keys that wrap those of encrypted objects (mode 0600), the same for all gateways."""
         return self.path / "store" / "master.keys"
+
+    def note_database(self, reference: str) -> None:
+        """Use another database from the next start on."""
+        described = msgspec.structs.replace(self.continuum(), database=reference)
+        part = self.continuum_file.with_suffix(".part")
+        part.write_bytes(format_document(described))
+        part.rename(self.continuum_file)
 
     def continuum(self) -> Continuum:
         """Return the description of the continuum; raises `NotFoundError` if it was never up."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         rewrap_data_keys,
     )
     from continuum.store.gateway.settings import BlockSettings, GatewaySettings, Limits
+    from continuum.store.locator.backups import IndexBackup, back_up_index, restore_index
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
         AddKey,
@@ -148,6 +149,7 @@ __all__ = [
     "GetLag",
     "GetPolicy",
     "HistoryMover",
+    "IndexBackup",
     "Job",
     "Journal",
     "Journals",
@@ -199,6 +201,7 @@ __all__ = [
     "TransferRequest",
     "Users",
     "add_master_key",
+    "back_up_index",
     "check_store_name",
     "ensure_master_keys",
     "format_directory_settings",
@@ -212,6 +215,7 @@ __all__ = [
     "read_trace",
     "resolve_keys",
     "resolve_store",
+    "restore_index",
     "retire_master_keys",
     "rewrap_data_keys",
     "serve_directory",
@@ -274,6 +278,9 @@ _HOMES = {
     "Locator": "locator.service",
     "LocatorClient": "locator.client",
     "LocatorSettings": "locator.settings",
+    "IndexBackup": "locator.backups",
+    "back_up_index": "locator.backups",
+    "restore_index": "locator.backups",
     "Mover": "transfers.moving",
     "ObjectClient": "objects",
     "ObjectDescription": "locator.messages",

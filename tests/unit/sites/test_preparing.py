@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
@@ -53,6 +54,26 @@ def test_what_is_asked_for_counts_before_what_was(tmp_path: Path) -> None:
     assert (kept.policy.value, kept.profile) == ("copy_on_read", "release")
 
 
+def test_several_hubs_over_one_database_are_kept_and_its_url_is_in_no_file(tmp_path: Path) -> None:
+    reference = tmp_path / "database.url"
+    reference.write_text("postgresql://continuum:secret@db.example.org/continuum\n")
+    home = Home(tmp_path / "home")
+    options = msgspec.structs.replace(FREE, database=f"file:{reference}", hubs=3)
+    with pytest.raises(InvalidInputError, match="others may read"):
+        prepare(home, options, tell_nothing)
+    reference.chmod(0o600)
+    planned = plan(prepare(home, options, tell_nothing))
+    assert [process.name for process in planned.processes if process.name.startswith("hub")] == [
+        *("hub", "hub.2", "hub.3"),
+    ]
+    assert not any(b"db.example.org" in file.data for file in planned.files)
+    carry_out(planned)
+    kept = prepare(home, UpOptions(), tell_nothing)
+    assert (kept.database, kept.hubs) == (options.database, 3)
+    with pytest.raises(InvalidInputError, match="has its index in"):
+        prepare(home, UpOptions(database="env:OTHER"), tell_nothing)
+
+
 def test_a_site_is_not_dropped_with_what_lies_there(tmp_path: Path) -> None:
     home = Home(tmp_path)
     carry_out(plan(prepare(home, FREE, tell_nothing)))
@@ -71,6 +92,9 @@ def test_a_site_is_not_dropped_with_what_lies_there(tmp_path: Path) -> None:
         (UpOptions(hub_port=70_000), "70000 is not a port"),
         (UpOptions(hub_port=0, gateway_ports=(0, 0), policy="magic"), "no policy 'magic'"),
         (UpOptions(hub_port=0, gateway_ports=(0, 0), profile="magic"), "no profile 'magic'"),
+        (UpOptions(hub_port=0, gateway_ports=(0, 0), hubs=2), "need a database that they can share"),
+        (UpOptions(hub_port=0, gateway_ports=(0, 0), database="postgresql://u:p@h/d"), "by reference"),
+        (UpOptions(hub_port=0, gateway_ports=(0, 0), database="env:NOT_SET"), "no URL of a PostgreSQL"),
     ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path: Path, options: UpOptions, reason: str) -> None:

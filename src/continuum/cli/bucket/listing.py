@@ -6,9 +6,11 @@ import msgspec
 import typer
 from rich.table import Table
 
+from continuum.backbone import Backbone
 from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.store import Buckets, ListBuckets, LocatorClient
+from continuum.cli.store.keeping import format_size
+from continuum.store import BucketCount, Buckets, CountObjects, Counts, ListBuckets, LocatorClient
 
 
 class ListedBucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,11 +21,22 @@ class ListedBucket(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     created_at: float
     versioning: str
+    objects: int
+    object_bytes: int
+    versions: int
+    version_bytes: int
 
 
 def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List all buckets of the name space."""
-    found: Buckets = ask(open_home(home), lambda backbone: LocatorClient(backbone).ask(ListBuckets()))
+    """List all buckets of the name space and how much is in them."""
+
+    async def ask_both(backbone: Backbone) -> tuple[Buckets, Counts]:
+        locator = LocatorClient(backbone)
+        return await locator.ask(ListBuckets()), await locator.ask(CountObjects())
+
+    found, counted = ask(open_home(home), ask_both)
+    counts = {count.bucket: count for count in counted.counts}
+    nothing = BucketCount("", 0, 0, 0, 0)
     listed = [
         ListedBucket(
             name=each.name,
@@ -31,17 +44,28 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
             home=each.home,
             created_at=each.created_at,
             versioning=each.versioning.value,
+            objects=counts.get(each.name, nothing).objects,
+            object_bytes=counts.get(each.name, nothing).object_bytes,
+            versions=counts.get(each.name, nothing).versions,
+            version_bytes=counts.get(each.name, nothing).version_bytes,
         )
         for each in found.buckets
     ]
     if as_json:
         print_json(listed)
         return
-    table = Table("bucket", "owner", "home", "versioning", "created", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for head in ("bucket", "owner", "home", "versioning", "created", "objects", "size", "with versions"):
+        is_number = head in {"objects", "size", "with versions"}
+        table.add_column(head, justify="right" if is_number else "left")
     for each in listed:
         created = f"{dt.datetime.fromtimestamp(each.created_at, dt.UTC):%Y-%m-%d %H:%M} UTC"
-        table.add_row(each.name, each.owner, each.home, each.versioning or "-", created)
+        table.add_row(each.name, each.owner, each.home, each.versioning or "-", created, *_sizes(each))
     open_console().print(table)
+
+
+def _sizes(bucket: ListedBucket) -> tuple[str, str, str]:
+    return f"{bucket.objects:,}", format_size(bucket.object_bytes), format_size(bucket.version_bytes)
 
 
 def register(app: typer.Typer) -> None:

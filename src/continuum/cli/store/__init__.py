@@ -3,7 +3,7 @@
 
 import typer
 
-from continuum.cli.store import keeping, rotating, serving, simulating, verifying
+from continuum.cli.store import keeping, preserving, rotating, serving, simulating, verifying
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -14,6 +14,7 @@ def store() -> None:
 
 
 keeping.register(app)
+preserving.register(app)
 rotating.register(app)
 serving.register(app)
 simulating.register(app)

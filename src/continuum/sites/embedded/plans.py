@@ -55,7 +55,8 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `run_folder` is where sockets live (`HOME/run`, or a short folder if the home's path is too long for
     sockets). `environment` is what every process inherits. `added` are the
-    processes of folders that were added as stores.
+    processes of folders that were added as stores. `database` is where the URL of a PostgreSQL database is;
+    so many `hubs` share it.
     """
 
     name: str
@@ -72,6 +73,8 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_pem: str
     environment: dict[str, str] = {}
     added: tuple[PlannedProcess, ...] = ()
+    database: str = ""
+    hubs: int = 1
 
 
 def plan(settings: EmbeddedSettings) -> Plan:
@@ -93,13 +96,18 @@ def plan(settings: EmbeddedSettings) -> Plan:
         files=(
             PlannedFile(path=home / "continuum.json", data=format_document(description)),
             _backbone_file(settings),
-            PlannedFile(path=home / "hub" / "settings.json", data=format_document(_hub_settings(settings))),
+            *(
+                PlannedFile(
+                    path=home / _hub_file(number), data=format_document(_hub_settings(settings, number))
+                )
+                for number in _hub_numbers(settings)
+            ),
             *(file for site in sites for file in _site_files(settings, site)),
         ),
         processes=(
             _backbone(settings),
             *(_store(settings, site).process for site in sites),
-            _hub(settings),
+            *(_hub(settings, number) for number in _hub_numbers(settings)),
             *(_gateway(settings, site) for site in sites),
             *(_agent(settings, site) for site in sites),
         ),
@@ -126,6 +134,8 @@ def describe(settings: EmbeddedSettings) -> Continuum:
         policy=settings.policy.value,
         ports=settings.ports,
         stores={site.name: site.store_kind for site in settings.sites},
+        database=settings.database,
+        hubs=settings.hubs,
     )
 
 
@@ -197,15 +207,28 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
     )
 
 
-def _hub(settings: EmbeddedSettings) -> PlannedProcess:
+def _hub_numbers(settings: EmbeddedSettings) -> range:
+    return range(1, settings.hubs + 1)
+
+
+def _hub_file(number: int) -> Path:
+    return Path("hub") / ("settings.json" if number == 1 else f"settings-{number}.json")
+
+
+def _hub_port(settings: EmbeddedSettings, number: int) -> int:
+    return settings.hub_port if number == 1 else settings.ports[f"hub.{number}"]
+
+
+def _hub(settings: EmbeddedSettings, number: int) -> PlannedProcess:
+    """A hub; further ones begin after the first, which makes what all need: tables, the key, users."""
     return PlannedProcess(
-        name="hub",
-        argv=_module(settings, "continuum.hub", settings.home / "hub" / "settings.json"),
+        name="hub" if number == 1 else f"hub.{number}",
+        argv=_module(settings, "continuum.hub", settings.home / _hub_file(number)),
         environment=settings.environment,
         folder=settings.home,
         probe=ReadyLine(),
-        after=("nats",),
-        ports=(settings.hub_port,),
+        after=("nats",) if number == 1 else ("hub",),
+        ports=(_hub_port(settings, number),),
     )
 
 
@@ -233,7 +256,7 @@ def _agent(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedProcess:
     )
 
 
-def _hub_settings(settings: EmbeddedSettings) -> HubSettings:
+def _hub_settings(settings: EmbeddedSettings, number: int) -> HubSettings:
     home = settings.home
     names = [site.name for site in settings.sites]
     return HubSettings(
@@ -243,7 +266,8 @@ def _hub_settings(settings: EmbeddedSettings) -> HubSettings:
         database=home / "hub" / "continuum.sqlite",
         key_file=home / "hub" / "sealing.key",
         runs_database=home / "hub" / "runs.sqlite",
-        listen_port=settings.hub_port,
+        database_url=settings.database,
+        listen_port=_hub_port(settings, number),
         users=(
             UserFile(name="admin", role=Role.ADMIN, file=home / "credentials.json"),
             *(

@@ -20,6 +20,7 @@ from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite
 from continuum.sites.embedded.seaweedfs import ensure_store_secrets
 from continuum.sites.embedded.stores import choose_stores, is_directory, port_names
 from continuum.sites.homes import Continuum, Home
+from continuum.sites.hubs import resolve_url
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 from continuum.store import ensure_master_keys
 
@@ -27,6 +28,7 @@ DEFAULT_HUB_PORT = 3000
 DEFAULT_GATEWAY_PORT = 8002  # of the first site; the next ones follow
 MIN_FREE_BYTES = 512 * 1024 * 1024  # a store refuses writes below 256 MiB
 MAX_SITES = 16
+MAX_HUBS = 8
 Tell = Callable[[str], None]
 
 
@@ -41,6 +43,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     profile: str = ""
     stores: tuple[str, ...] = ()
+    database: str = ""
+    hubs: int | None = None
 
 
 def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
@@ -59,7 +63,8 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         names,
     )
     hub_port, gateway_ports = _choose_outer_ports(options, before, names)
-    ports = _choose_inner_ports(before, stores, {hub_port, *gateway_ports}, tell)
+    database, hubs = _choose_database(options, before)
+    ports = _choose_inner_ports(before, stores, hubs, {hub_port, *gateway_ports}, tell)
     run_folder = choose_run_folder(home.path)
     create_identity(home.path, "hub", "hub")
     ensure_master_keys(home.master_keys_file)
@@ -79,6 +84,8 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         weed=Path("weed") if all(map(is_directory, stores.values())) else find_binary("weed"),
         ca_pem=home.ca_file.read_text(),
         environment=inherit_environment(os.environ, home),
+        database=database,
+        hubs=hubs,
     )
 
 
@@ -121,6 +128,27 @@ def _choose_policy(options: UpOptions, before: Continuum | None) -> Policy:
         raise InvalidInputError(
             f"there is no policy {policy!r}", hint=f"one of {', '.join(Policy)}"
         ) from problem
+
+
+def _choose_database(options: UpOptions, before: Continuum | None) -> tuple[str, int]:
+    """Return where the URL of the database is (empty: SQLite in the home), and how many hubs share it."""
+    earlier = before.database if before is not None else ""
+    database = options.database or earlier
+    if before is not None and database != earlier:
+        raise InvalidInputError(
+            f"this continuum has its index in {earlier or 'SQLite'}",
+            hint="another database begins empty: `continuum store backup`, then `restore` into the other one",
+        )
+    if database:
+        resolve_url(database)
+    hubs = options.hubs or (before.hubs if before is not None else 1)
+    if not 1 <= hubs <= MAX_HUBS:
+        raise InvalidInputError(f"{hubs} hubs are not 1 to {MAX_HUBS}")
+    if hubs > 1 and not database:
+        raise InvalidInputError(
+            "several hubs need a database that they can share", hint="--database file:PATH, of PostgreSQL"
+        )
+    return database, hubs
 
 
 def _choose_outer_ports(
@@ -171,10 +199,11 @@ def port_taken(owner: str, port: int) -> UnavailableError:
 
 
 def _choose_inner_ports(
-    before: Continuum | None, stores: Mapping[str, str], taken: set[int], tell: Tell
+    before: Continuum | None, stores: Mapping[str, str], hubs: int, taken: set[int], tell: Tell
 ) -> dict[str, int]:
     earlier = dict(before.ports) if before is not None else {}
     needed = ["backbone", *(f"store.{n}.{port}" for n, kind in stores.items() for port in port_names(kind))]
+    needed += [f"hub.{number}" for number in range(2, hubs + 1)]
     missing = []
     for key in needed:
         port = earlier.get(key)

@@ -24,7 +24,7 @@ that), and a plan that depends on statistics would be a different one some day.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,32 @@ class Connection:
         except self._errors as problem:
             raise _unavailable(problem) from problem
 
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute SQL as it stands, for what is done to whole tables (`backups`); return all rows."""
+        self.say(sql)
+        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+        return rows
+
+    def load(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Send rows to PostgreSQL's `COPY ... FROM STDIN`."""
+        try:
+            with self._cursor.copy(sql) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except self._errors as problem:
+            raise _unavailable(problem) from problem
+
+    @contextlib.contextmanager
+    def streaming(self, sql: str, count: int) -> Iterator[Iterator[list[tuple[Any, ...]]]]:
+        """Give the rows of PostgreSQL in pages of `count`, in the transaction that is open."""
+        cursor: Any = self._holder.driver_connection.cursor(name="streaming")  # type: ignore[union-attr]
+        try:
+            with _translated(self._errors), cursor:
+                cursor.execute(sql)
+                yield iter(lambda: cursor.fetchmany(count), [])
+        except self._errors as problem:
+            raise _unavailable(problem) from problem
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Run the block in a transaction that may write; an error inside undoes all of it."""
@@ -194,6 +220,20 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is SQLite."""
         return self._engine.dialect.name == "sqlite"
+
+    @property
+    def path(self) -> Path:
+        """The file of an SQLite database."""
+        return Path(self._url.database or "")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep hubs out of an SQLite database for the length of a block. Raises `ConflictError`."""
+        self._take_lock()
+        try:
+            yield
+        finally:
+            self.close()
 
     def open(self) -> None:
         """Take the lock, make the folder and the tables. Raises `ConflictError`, `UnavailableError`."""

@@ -17,6 +17,7 @@ Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
 THREADS = 2
+POINT_THREADS = 4  # for databases elsewhere: a look-up waits for the network, not for lists
 
 
 class Reader:
@@ -30,6 +31,7 @@ class Reader:
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="locator-reader")
+        self._point_threads = ThreadPoolExecutor(POINT_THREADS, thread_name_prefix="locator-point")
 
     def start(self) -> None:
         """Open the first connection: while there is one, others can be opened even when the disk is full."""
@@ -47,7 +49,10 @@ class Reader:
     ) -> Answer:
         """Execute a read of a few rows."""
         if not self._are_points_inline:
-            return await self.scan(read, *args, **settings)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._point_threads,
+                lambda: self._read(lambda connection: read(connection, *args, **settings)),
+            )
         connection = self._inline or self._open_inline()
         try:
             return read(connection, *args, **settings)
@@ -93,5 +98,6 @@ class Reader:
     async def stop(self) -> None:
         """Wait for reads that run and close all connections."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._point_threads.shutdown)
         for connection in tuple(self._connections):
             self._close(connection)
