@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = (
-    *("startup", "locator", "engine", "wire", "gateway"),
+    *("startup", "locator", "engine", "wire", "gateway", "neighbours"),
     *("encryption", "transfer", "herd", "directories"),
 )
 LIMIT_S = 900

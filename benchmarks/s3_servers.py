@@ -226,7 +226,8 @@ async def start_gateway(
     settings = msgspec.structs.replace(settings, **changes)
     path = folder / f"{settings.gateway}.json"
     path.write_bytes(format_settings(settings))
-    log = (folder / "gateway.log").open("wb")
+    log_file = folder / f"{settings.gateway}.log"
+    log = log_file.open("wb")
     with log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -237,7 +238,7 @@ async def start_gateway(
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), START_S)
     if not line.startswith(b"ready"):
-        raise SystemExit((folder / "gateway.log").read_text()[-2000:])
+        raise SystemExit(log_file.read_text()[-2000:])
     return GatewayServer(process, settings.listen_port)
 
 
