@@ -29,21 +29,57 @@ class ClientGoneError(Exception):
     """The client closed its connection, or said nothing for too long, before its request was complete."""
 
 
-_NOTHING = CountedBody(0)
+class HeldBody:
+    """A body that keeps what came before anybody took it."""
 
+    __slots__ = ("_pieces", "_problem", "_sink")
 
-class RequestBody:
-    """The body that a client sends. `start` gives it a sink; what came before is kept, and the client waits
-    meanwhile."""
-
-    __slots__ = ("_continue", "_framing", "_pieces", "_problem", "_sink", "_source", "length")
-
-    def __init__(self, source: Source, length: int | None, *, expects_continue: bool) -> None:
-        self._source = source
-        self._framing = ChunkedBody() if length is None else CountedBody(length) if length else _NOTHING
+    def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._problem: Exception | None = None
         self._sink: Sink | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything was received (not necessarily taken)."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Let the client go on."""
+        raise NotImplementedError
+
+    def start(self, sink: Sink) -> None:
+        """Hand the body to `sink`: what came already at once, the rest as it comes."""
+        self._sink = sink
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            sink.feed(piece)
+        if self._problem is not None:
+            sink.fail(self._problem)
+        elif self.is_complete:
+            sink.end()
+        else:
+            self.resume()
+
+    def take_all(self) -> bytes:
+        """Return the body if all of it came already (`is_complete`)."""
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+_NOTHING = CountedBody(0)
+
+
+class RequestBody(HeldBody):
+    """The body that a client sends. `start` gives it a sink; what came before is kept, and the client waits
+    meanwhile."""
+
+    __slots__ = ("_continue", "_framing", "_source", "length")
+
+    def __init__(self, source: Source, length: int | None, *, expects_continue: bool) -> None:
+        super().__init__()
+        self._source = source
+        self._framing = ChunkedBody() if length is None else CountedBody(length) if length else _NOTHING
         self._continue = expects_continue
         self.length = length
 
@@ -68,19 +104,6 @@ class RequestBody:
 
     # ---- used by whoever handles the request ----
 
-    def start(self, sink: Sink) -> None:
-        """Hand the body to `sink`: what came already at once, the rest as it comes."""
-        self._sink = sink
-        pieces, self._pieces = self._pieces, []
-        for piece in pieces:
-            sink.feed(piece)
-        if self._problem is not None:
-            sink.fail(self._problem)
-        elif self.is_complete:
-            sink.end()
-        else:
-            self._source.resume()
-
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body. Raises `S3Error` MaxMessageLengthExceeded if it is larger than
         `limit_bytes`."""
@@ -89,11 +112,6 @@ class RequestBody:
         sink = _Collector(limit_bytes)
         self.start(sink)
         return await sink.done
-
-    def take_all(self) -> bytes:
-        """Return the body if all of it came already (`is_complete`)."""
-        pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def pause(self) -> None:
         """Let the client wait."""

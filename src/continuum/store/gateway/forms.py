@@ -11,8 +11,7 @@ import re
 import msgspec
 
 from continuum.store.errors import S3Error
-from continuum.store.gateway.bodies import RequestBody
-from continuum.store.stores.exchanges import Sink
+from continuum.store.gateway.bodies import HeldBody, RequestBody
 
 MAX_FIELDS_BYTES = 20 * 1024
 FILE = "file"
@@ -41,7 +40,7 @@ def parse_boundary(content_type: str) -> bytes:
     return b"--" + found[2].encode("latin-1")
 
 
-class FormBody:
+class FormBody(HeldBody):
     """Between a request's body and whoever takes the file: first `read_form`, then it is the file's body.
 
     Takes the place of a `RequestBody` for who writes an object.
@@ -50,16 +49,14 @@ class FormBody:
     def __init__(self, body: RequestBody, boundary: bytes) -> None:
         if body.length is None:
             raise S3Error("MissingContentLength")
+        super().__init__()
         self._body = body
         self._boundary = boundary
         self._tail = _CRLF + boundary + b"--" + _CRLF
         self._head = b""
-        self._pieces: list[bytes] = []
         self._tail_seen = b""
         self._overlap = b""
         self._file_left = 0
-        self._sink: Sink | None = None
-        self._problem: Exception | None = None
         self._is_over = False
         self._form: asyncio.Future[Form] = asyncio.get_running_loop().create_future()
         self._total: int = body.length
@@ -76,24 +73,6 @@ class FormBody:
     def is_complete(self) -> bool:
         """Whether the whole file came, and what follows it is right."""
         return self._is_over and self._problem is None
-
-    def take_all(self) -> bytes:
-        """Return the file if all of it came already."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-    def start(self, sink: Sink) -> None:
-        """Hand the file to `sink`."""
-        self._sink = sink
-        pieces, self._pieces = self._pieces, []
-        for piece in pieces:
-            sink.feed(piece)
-        if self._problem is not None:
-            sink.fail(self._problem)
-        elif self._is_over:
-            sink.end()
-        else:
-            self._body.resume()
 
     def pause(self) -> None:
         """Let the client wait."""
