@@ -8,6 +8,7 @@ ends with them.
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -36,6 +37,7 @@ async def serve(settings: GatewaySettings) -> None:
         await asyncio.gather(starting, return_exceptions=True)
         return
     await starting
+    gc.freeze()  # what there is now stays: no need to look through it again and again
     try:
         _say(f"ready {gateway.url}")
         await stopping.wait()

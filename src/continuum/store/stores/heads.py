@@ -16,7 +16,7 @@ _SIGNED = "host;x-amz-content-sha256;x-amz-date"
 
 
 class PlainHeads:
-    """Writes heads of requests without query and further headers."""
+    """Writes heads of requests without query and further headers; a range is not signed, as S3 allows."""
 
     def __init__(self, store: Store, host: str) -> None:
         self._store = store
@@ -31,9 +31,11 @@ class PlainHeads:
     def __repr__(self) -> str:
         return f"PlainHeads({self._store.name!r})"
 
-    def format(self, method: str, path: str, now: float, *, body_bytes: int | None = None) -> bytes:
+    def format(
+        self, method: str, path: str, now: float, *, body_bytes: int | None = None, byte_range: str = ""
+    ) -> bytes:
         """Return the head of a request, signed at `now`, before a body of `body_bytes` (None: without one).
-        `path` is encoded."""
+        `path` is encoded; `byte_range` is like `bytes=0-99`, empty for all."""
         second = int(now)
         if second != self._second:
             self._prepare(second)
@@ -44,6 +46,8 @@ class PlainHeads:
         outer = self._outer.copy()
         outer.update(inner.digest())
         end = "\r\n\r\n" if body_bytes is None else f"\r\ncontent-length: {body_bytes}\r\n\r\n"
+        if byte_range:
+            end = f"\r\nrange: {byte_range}{end}"
         return f"{method} {path} HTTP/1.1\r\n{self._head_middle}{outer.hexdigest()}{end}".encode()
 
     def _prepare(self, second: int) -> None:

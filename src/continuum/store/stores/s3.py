@@ -212,12 +212,14 @@ class StoreClient:
         connection = await self._pool.take(fresh=True)
         return await _send(connection, method, head, body)
 
-    def begin_get(self, key: str, bucket: str) -> Exchange | None:
-        """Start reading a whole object at once if a kept connection is free; `on_over` hears of its reply."""
+    def begin_get(self, key: str, bucket: str, *, byte_range: str = "") -> Exchange | None:
+        """Start reading an object, or a range of it (`bytes=0-99`), at once if a kept connection is free;
+        `on_over` hears of its reply."""
         connection = None if self.store.addressing == VIRTUAL else self._pool.find_idle()
         if connection is None:
             return None
-        head = self._plain_heads.format("GET", encode_path(f"/{bucket}/{key}"), time.time())
+        path = encode_path(f"/{bucket}/{key}")
+        head = self._plain_heads.format("GET", path, time.time(), byte_range=byte_range)
         exchange = connection.begin("GET", head, 0)
         exchange.flush_head()
         return exchange

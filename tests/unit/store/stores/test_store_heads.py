@@ -51,6 +51,12 @@ def test_the_length_of_a_body_stands_at_the_end() -> None:
     assert head.endswith("\r\ncontent-length: 0\r\n\r\n")
 
 
+def test_a_range_is_asked_for_and_not_signed() -> None:
+    heads = PlainHeads(STORE, "localhost")
+    whole, part = heads.format("GET", "/b/k", 1.0), heads.format("GET", "/b/k", 1.0, byte_range="bytes=1-2")
+    assert part == whole.removesuffix(b"\r\n") + b"range: bytes=1-2\r\n\r\n"
+
+
 def test_the_secret_does_not_show() -> None:
     assert "SK" not in repr(PlainHeads(STORE, "localhost"))
 
