@@ -231,10 +231,11 @@ class Bench:
         *,
         bytes_each: int = 0,
         among: tuple[str, ...] = (),
+        rounds: int = 0,
     ) -> None:
         """Let all contenders do the same in turns."""
         row = Row(name, bytes_each)
-        for _ in range(self.scale.rounds):
+        for _ in range(rounds or self.scale.rounds):
             for contender_name in among or tuple(self.contenders):
                 contender = self.contenders[contender_name]
                 before_s = contender.cpu_s()
@@ -264,7 +265,7 @@ class Bench:
         await self.compare("PUT 64 MiB", put_large, bytes_each=LARGE_BYTES)
         await self.compare("64 KiB of remote", self._read_range)
         size = scale.multipart_bytes
-        await self.compare(f"multipart {size // MIB} MiB", self._upload, bytes_each=size)
+        await self.compare(f"multipart {size // MIB} MiB", self._upload, bytes_each=size, rounds=1)
         await self._measure_pages()
 
     async def _read_range(self, contender: Contender) -> Result:

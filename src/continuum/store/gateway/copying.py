@@ -171,7 +171,7 @@ class Copier:
         except ContinuumError as problem:
             log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
             self._counts.count_copy("dropped")
-            await self._discarding.discard(physical)
+            self._discarding.begin(physical)
         except asyncio.CancelledError:
             copy.drop("the gateway stops")
             raise
