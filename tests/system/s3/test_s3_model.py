@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from botocore.exceptions import ClientError
 from bucket_model import NULL, BucketModel, Version, etag_of
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -112,7 +112,8 @@ class Bucket(RuleBasedStateMachine):
         assert refused == wanted
         if found is None or refused:
             return
-        assert answer["CopyObjectResult"]["ETag"] == etag_of(found.body or b"")
+        # Of an object that came in parts a store may keep the ETag, or make that of one piece.
+        assert answer["CopyObjectResult"]["ETag"] in {found.etag, etag_of(found.body or b"")}
         metadata = {"m": "new"} if replace else found.metadata
         etag = answer["CopyObjectResult"]["ETag"]
         self.model.put(key, Version(self.given_id(answer), found.body, etag, metadata, found.tags))
@@ -268,9 +269,9 @@ class Bucket(RuleBasedStateMachine):
         assert {line["UploadId"] for line in uploads} == self.uploads.keys()
 
 
-def test_gateways_answer_as_a_bucket_of_s3(edge: Any, cloud: Any, bucket: str) -> None:
+def test_gateways_answer_as_a_bucket_of_s3(embedded: Any, bucket: str) -> None:
     class Sites(Bucket):
-        clients = (edge, cloud)
+        clients = (embedded.boto3_client("edge"), embedded.boto3_client("cloud"))  # they try again
         names = itertools.count()
         prefix = bucket
 
@@ -280,6 +281,7 @@ def test_gateways_answer_as_a_bucket_of_s3(edge: Any, cloud: Any, bucket: str) -
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
             deadline=None,
+            phases=(Phase.generate,),  # what failed in a world that goes on does not get simpler
             suppress_health_check=list(HealthCheck),
         ),
     )
