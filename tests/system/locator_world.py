@@ -18,7 +18,7 @@ from continuum.backbone import Backbone
 from continuum.store import Locator, LocatorSettings
 from continuum.store.locator import messages as m
 
-LEASE_S = 0.6
+LEASE_S = 1.0
 DEADLINE_S = 60.0
 
 
@@ -37,7 +37,7 @@ class World:
             database_url=self.database_url,
             key_file=self.home / "hub" / "key",
             lease_s=LEASE_S,
-            hub_lease_s=4 * LEASE_S,
+            hub_lease_s=3 * LEASE_S,
             session_margin_s=LEASE_S,
             reconcile_every_s=0.1,
             grace_s=0.0,

@@ -35,7 +35,7 @@ from continuum.store.gateway.gateways import Gateway
 from continuum.store.stores.exchanges import Exchange, StoreUnavailableError
 
 PHYSICAL = "physical"
-LEASE_S = 0.6
+LEASE_S = 1.5
 GRACE_S = 0.3
 CLAIM_S = 2.0
 LIMITS = Limits(collect_every_s=0.1, attend_every_s=0.1, scan_page=7, store_connect_s=1.0, store_wait_s=1.0)
@@ -63,7 +63,6 @@ class Wire:
     async def refuse(self) -> None:
         """The store is down: connections are refused, open ones are cut."""
         await self.close()
-        self._server = None
 
     async def mend(self) -> None:
         """All is well again."""
@@ -83,6 +82,7 @@ class Wire:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        self._server = None  # a connection may have been accepted just before
         self._open.set()
         relays = list(self._relays)
         for relay in relays:
@@ -90,6 +90,9 @@ class Wire:
         await asyncio.gather(*relays, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.transport.abort()
+            return
         relay = asyncio.ensure_future(self._relay(reader, writer))
         self._relays.add(relay)
         relay.add_done_callback(self._relays.discard)
