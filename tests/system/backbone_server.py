@@ -1,7 +1,6 @@
 """A real nats-server with mutual TLS on a free port, and identities for whoever a test needs."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from continuum.backbone import Backbone, BackboneSettings
 from continuum.security import create_identity
+from continuum.sites import choose_free_ports
 
 START_S = 15.0
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
@@ -19,7 +19,7 @@ class BackboneServer:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = choose_free_ports(1)[0]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -61,10 +61,3 @@ class BackboneServer:
             yield backbone
         finally:
             await backbone.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

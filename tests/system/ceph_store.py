@@ -8,13 +8,14 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
+
+from continuum.sites import choose_free_ports
 
 PACKAGES = "ceph-mon ceph-osd ceph-mgr radosgw ceph-common"
 PROGRAMS = ("ceph-mon", "ceph-osd", "ceph-mgr", "radosgw", "radosgw-admin", "ceph", "ceph-authtool")
@@ -81,7 +82,7 @@ class CephStore:
         """Start it and wait until it serves."""
         for part in ("mon", "mgr", "osd", "rgw", "run", "log"):
             (self._folder / part).mkdir(parents=True)
-        mon, mon_old, rgw = _free_ports(3)
+        mon, mon_old, rgw = choose_free_ports(3)
         fsid = str(uuid.uuid4())
         text = _CONFIGURATION.format(folder=self._folder, fsid=fsid, mon=mon, mon_old=mon_old, rgw=rgw)
         (self._folder / "ceph.conf").write_text(text)
@@ -158,13 +159,3 @@ class CephStore:
         for file in (self._folder / "run").glob("*.pid"):
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(file.read_text()), signal.SIGKILL)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as probes:
-        ports = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-        return ports

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from continuum.sites import choose_free_ports
 
 START_S = 40.0
 DOMAIN = "localhost"  # buckets can be named as `bucket.localhost` too
@@ -28,7 +29,7 @@ class PlainStore:
 
     def start(self) -> None:
         """Start it and wait until it serves."""
-        ports = _free_ports(2 * len(PORTS))
+        ports = choose_free_ports(2 * len(PORTS))
         flags = [f"-{name}.port={ports[i]}" for i, name in enumerate(PORTS)]
         flags += [f"-{name}.port.grpc={ports[len(PORTS) + i]}" for i, name in enumerate(PORTS)]
         identity = {
@@ -82,13 +83,3 @@ class PlainStore:
                 return
             time.sleep(0.1)
         raise AssertionError((self._folder / "weed.log").read_text()[-2000:])
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as probes:
-        ports = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-        return ports

@@ -9,7 +9,6 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from typing import Any
 
 import psycopg
 import pytest
+
+from continuum.sites import choose_free_ports
 
 PACKAGES = "postgresql"
 PASSWORD = "a password for tests"
@@ -74,7 +75,7 @@ class PostgresServer:
             "initdb", "-D", self.folder / "data", "-U", "continuum", f"--pwfile={password}",
             "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        self.port = _free_port()
+        self.port = choose_free_ports(1)[0]
         flags = [flag for name, value in self._settings.items() for flag in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -150,10 +151,3 @@ def _user() -> dict[str, Any]:
 
 def _as_user() -> dict[str, Any]:
     return {**_user(), "extra_groups": []} if _user() else {}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from continuum.backbone import Backbone, BackboneSettings, BackboneUnavailableError, RemoteError
 from continuum.model.errors import ConflictError, ContinuumError
 from continuum.security import create_identity
+from continuum.sites import choose_free_ports
 
 pytestmark = pytest.mark.system
 
@@ -36,9 +36,7 @@ class Server:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.files = create_identity(home, "backbone", "backbone")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = choose_free_ports(1)[0]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -22,6 +22,8 @@ from botocore.config import Config
 from embedding import wait_until
 from plain_store import PlainStore
 
+from continuum.sites import choose_free_ports
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 CENTRAL, WEST = "aws:eu-central-1", "aws:eu-west-1"
@@ -35,7 +37,7 @@ class World:
         self.folder = folder
         self.home = folder / "skystore"
         self.stores = {region: PlainStore(folder / region.replace(":", "-")) for region in (CENTRAL, WEST)}
-        self.server_port, self.api_port, *gateway_ports = free_ports(4)
+        self.server_port, self.api_port, *gateway_ports = choose_free_ports(4)
         self.ports = dict(zip((CENTRAL, WEST), gateway_ports, strict=True))
 
     def start_stores(self) -> None:
@@ -120,18 +122,6 @@ class World:
             store.stop()
 
 
-def free_ports(count: int) -> list[int]:
-    """Return free ports."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("sky"))
@@ -197,7 +187,7 @@ def test_status_shows_the_server_and_both_gateways(world: World) -> None:
 
 
 def test_keys_of_clients_may_differ_from_those_of_the_stores(world: World) -> None:
-    (port,) = free_ports(1)
+    (port,) = choose_free_ports(1)
     home = world.folder / "another-home"
     join = world.folder / "west.join"
     world.run("skystore-server", "--join-file", str(join), "--region", WEST)
@@ -223,7 +213,7 @@ def test_keys_of_clients_may_differ_from_those_of_the_stores(world: World) -> No
 
 
 def test_a_policy_of_a_gateway_is_that_of_the_buckets_created_through_it(world: World) -> None:
-    (port,) = free_ports(1)
+    (port,) = choose_free_ports(1)
     home = world.folder / "pushing-home"
     join = world.folder / "pushing.join"
     world.run("skystore-server", "--join-file", str(join), "--region", WEST)
@@ -251,20 +241,22 @@ def test_a_gateway_without_the_authority_is_told_how_to_join(world: World) -> No
 
 
 def test_a_server_that_does_not_answer_is_named(world: World) -> None:
-    (port,) = free_ports(1)
+    (port,) = choose_free_ports(1)
     config = str(world.configuration(WEST, server_addr=f"127.0.0.1:{port}"))
-    printed = world.run("skystore", "init", "--config", config, "--port", str(free_ports(1)[0]), status=1)
+    printed = world.run(
+        "skystore", "init", "--config", config, "--port", str(choose_free_ports(1)[0]), status=1
+    )
     assert f"no skystore-server answers at 127.0.0.1:{port}" in printed
 
 
 @pytest.mark.parametrize("kind", ["local", "directory"])
 def test_a_gateway_in_the_foreground_with_a_store_of_its_own_ends_on_ctrl_c(world: World, kind: str) -> None:
-    (port,) = free_ports(1)
+    (port,) = choose_free_ports(1)
     home = world.folder / f"{kind}-home"
     folder = world.folder / f"{kind}-files"
     folder.mkdir()
     store = ["--local"] if kind == "local" else ["--directory", str(folder)]
-    server_port, api_port = free_ports(2)
+    server_port, api_port = choose_free_ports(2)
     ports = ("--port", str(server_port), "--api-port", str(api_port))
     world.run("skystore-server", *ports, "--detach", SKYSTORE_HOME=str(home))
     config = world.configuration(CENTRAL, server_addr=f"127.0.0.1:{server_port}")

@@ -94,7 +94,7 @@ def use_rclone(place: Place) -> Told:
     told["size"] = json.loads(rclone("size", "--json", at))
     told["missing"] = rclone("deletefile", f"{at}/missing", status=4)
     rclone("purge", at)
-    told["gone"] = rclone("lsf", "at:")
+    told["gone"] = "rclone-bucket/" not in rclone("lsf", "at:").splitlines()  # others have buckets too
     return told
 
 

@@ -57,7 +57,9 @@ async def test_an_older_version_is_copied_on_read_and_read_when_its_first_store_
         try:
             got = await ask(cloud, "GET", bucket, "key", query=query)
             assert (got.body, got.headers["x-continuum-source-site"]) == (old, "cloud")
-            assert (await ask(cloud, "GET", bucket, "key")).status == 503  # the newest has no copy here
+            assert (got := await ask(cloud, "GET", bucket, "key")).status == 503, dict(
+                got.headers
+            )  # no copy here
         finally:
             await rig.mend()
 
