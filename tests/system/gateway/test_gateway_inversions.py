@@ -40,7 +40,7 @@ async def lists_it(rig: Rig, bucket: str) -> bool:
 
 
 async def is_refused_because_of_it(rig: Rig, bucket: str) -> bool:
-    store = rig.sites["edge"].store(rig.sites["edge"].near.port)
+    store = rig.sites["edge"].store(rig.sites["edge"].far.port)
     session: Session = await rig.ask(OpenSession(site="edge", gateway="another", store=store))
     place = Replica(store=store.name, bucket=store.bucket, key=f"{session.session_id}/1", created_at=0.0)
     version = Version(
@@ -75,7 +75,7 @@ async def test_a_change_is_shown_to_nobody_while_a_gateway_may_serve_what_was_be
     rig: Rig, look: Look
 ) -> None:
     bucket = await rig.make_bucket()
-    store = rig.sites["cloud"].store(rig.sites["cloud"].near.port)
+    store = rig.sites["cloud"].store(rig.sites["cloud"].far.port)
     deaf: Session = await rig.ask(OpenSession(site="cloud", gateway="deaf", store=store))
     with pytest.raises(NotFoundError):
         await rig.ask(LookUp(session_id=deaf.session_id, bucket=bucket, key="key"))
