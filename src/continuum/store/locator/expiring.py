@@ -10,7 +10,6 @@ It does not promise punctuality: something goes at the first run after it is due
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -19,16 +18,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError
+from continuum.store.locator.families import Duty, Family, Handlers, Workings
 from continuum.store.locator.index import expiring as index
 from continuum.store.locator.index import lifecycles
 from continuum.store.locator.index.expiring import Done, Piece, add_counts
 from continuum.store.locator.index.lifecycles import Progress
 from continuum.store.locator.leases import Thing
 from continuum.store.locator.messages import LifecycleCounts, LifecycleLine, LifecycleStep, RunLifecycle
-from continuum.store.locator.peers import Alone, Standing
-from continuum.store.locator.reading import Reader
-from continuum.store.locator.settings import LocatorSettings
-from continuum.store.locator.writing import Writer
 
 log = logging.getLogger(__name__)
 
@@ -52,39 +48,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cursor).decode
 
 
-class Expirer:
-    """Runs lifecycles. `start` it with what makes gateways forget; `stop` it."""
+class Expirer(Family, Duty):
+    """Runs lifecycles. `start` and `stop` it."""
 
-    def __init__(
-        self,
-        settings: LocatorSettings,
-        reader: Reader,
-        writer: Writer,
-        clock: Callable[[], float],
-        standing: Callable[[], Standing] = Alone,
-    ) -> None:
-        self._standing = standing
-        self._settings = settings
-        self._reader = reader
-        self._writer = writer
-        self._clock = clock
+    def __init__(self, workings: Workings) -> None:
+        super().__init__(workings)
         self._working = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-        self._tell: Tell
 
-    def start(self, tell: Tell) -> None:
-        """Start the task that runs what is due."""
-        self._tell = tell
-        self._task = asyncio.ensure_future(self._run())
-
-    async def stop(self) -> None:
-        """End the task; what it was at is gone on with at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers requests."""
         return {RunLifecycle: self._handle}
 
@@ -95,7 +66,7 @@ class Expirer:
         while True:
             try:
                 for progress in await self._reader.scan(lifecycles.list_runs, now=self._clock()):
-                    if self._is_due(progress) and self._standing().is_on_duty:
+                    if self._is_due(progress) and self._peers.is_on_duty:
                         await self.run_bucket(progress)
                 is_failing = False
             except ContinuumError as problem:
@@ -203,7 +174,7 @@ class Expirer:
                 now=self._clock(),
                 grace_s=self._settings.grace_s,
             )
-            await self._tell([(name, key) for key in done.keys])
+            await self._invalidator.tell([(name, key) for key in done.keys])
             counts = add_counts(counts, done.counts)
             lines += done.lines
             pause_s = len(done.lines) / self._settings.lifecycle_actions_per_s

@@ -1,16 +1,10 @@
-"""The locator's answers about stores and the work in them; a family of handlers of its own."""
-
-from collections.abc import Awaitable, Callable
-from typing import Any
+"""The locator's answers about stores and the work in them."""
 
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Connection
+from continuum.store.locator.families import Family, Handlers
 from continuum.store.locator.index import attached, indexed, jobs, stores, verified, writebacks
-from continuum.store.locator.invalidating import Invalidator
 from continuum.store.locator.messages.jobs import SCAN
-from continuum.store.locator.reading import Reader
-from continuum.store.locator.sealing import Sealer
-from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import (
     MAX_CLAIM,
     check_added_store,
@@ -20,30 +14,12 @@ from continuum.store.locator.validating import (
     check_name,
     check_place,
 )
-from continuum.store.locator.writing import Writer
 
 
-class StoreKeeper:
+class StoreKeeper(Family):
     """Answers what people and gateways ask about stores."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        writer: Writer,
-        sealer: Sealer,
-        *,
-        invalidator: Invalidator,
-        settings: LocatorSettings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._sealer = sealer
-        self._invalidator = invalidator
-        self._settings = settings
-        self._clock = clock
-
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers which request."""
         return {
             m.AddStore: self._add_store,

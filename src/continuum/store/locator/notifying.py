@@ -15,8 +15,7 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError
@@ -32,16 +31,12 @@ from continuum.store.locator.events import (
     format_test_event,
     sign_message,
 )
+from continuum.store.locator.families import Family, Handlers, Workings
 from continuum.store.locator.index import outbox, targets
 from continuum.store.locator.index.buckets import require_bucket
 from continuum.store.locator.index.outbox import Waiting
-from continuum.store.locator.peers import Alone, Standing
 from continuum.store.locator.posting import NotTakenError, check_address, send
-from continuum.store.locator.reading import Reader
-from continuum.store.locator.sealing import Sealer
-from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import MAX_PEM_CHARACTERS, check_count
-from continuum.store.locator.writing import Writer
 
 log = logging.getLogger(__name__)
 
@@ -56,33 +51,20 @@ MAX_SECRET_CHARACTERS = 256
 Failure = tuple[Waiting, str]
 
 
-class Notifier:
+class Notifier(Family):
     """Serves the targets. `start` and `stop` it."""
 
-    def __init__(
-        self,
-        settings: LocatorSettings,
-        reader: Reader,
-        writer: Writer,
-        clock: Callable[[], float],
-        standing: Callable[[], Standing] = Alone,
-    ) -> None:
-        self._standing = standing
+    def __init__(self, workings: Workings, backbone: Backbone) -> None:
+        super().__init__(workings)
+        self._backbone = backbone
         self._loaded_at = 0.0
-        self._settings = settings
-        self._reader = reader
-        self._writer = writer
-        self._clock = clock
         self._targets: tuple[m.Target, ...] = ()
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._pauses: dict[str, tuple[int, float]] = {}  # by target: rounds that failed, go on at
         self._task: asyncio.Task[None] | None = None
-        self._backbone: Backbone
-        self._sealer: Sealer
 
-    async def start(self, backbone: Backbone, sealer: Sealer) -> None:
+    async def start(self) -> None:
         """Serve from now on what waits and what comes."""
-        self._backbone, self._sealer = backbone, sealer
         await self._load()
         self._task = asyncio.ensure_future(self._run())
 
@@ -99,7 +81,7 @@ class Notifier:
 
     # ---- what people ask ----
 
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers requests."""
         return {
             m.AddTarget: self._add,
@@ -151,7 +133,7 @@ class Notifier:
         )
 
     async def _try(self, name: str, bucket: str) -> m.ProbedTarget:
-        if not self._standing().is_alone:
+        if not self._peers.is_alone:
             await self._load()
         target = next((target for target in self._targets if target.name == name), None)
         if target is None:
@@ -170,10 +152,10 @@ class Notifier:
         is_failing = False
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            if not self._standing().is_on_duty:
+            if not self._peers.is_on_duty:
                 continue
             try:
-                if not self._standing().is_alone and time.monotonic() > self._loaded_at + RELOAD_S:
+                if not self._peers.is_alone and time.monotonic() > self._loaded_at + RELOAD_S:
                     await self._load()
                 for target in self._targets:
                     if self._is_free(target.name) and await self._has_due(target.name):

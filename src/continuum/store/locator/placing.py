@@ -7,24 +7,17 @@ a capacity is set.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Setting
 from continuum.model.policies.documents import parse_bucket_policy, parse_continuum_policy
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Connection
+from continuum.store.locator.families import Duty, Family, Handlers, Workings
 from continuum.store.locator.index import bringing, buckets, copies, placements
-from continuum.store.locator.invalidating import Invalidator
-from continuum.store.locator.peers import Alone, Standing
-from continuum.store.locator.reading import Reader
-from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import MAX_SETTING_BYTES, check_count
-from continuum.store.locator.writing import Writer
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +27,14 @@ MAX_CLAIM = 100
 MAX_PAGE = 500
 
 
-class Placer:
+class Placer(Family, Duty):
     """Answers what concerns policies; `start` and `stop` its task."""
 
-    def __init__(
-        self,
-        settings: LocatorSettings,
-        reader: Reader,
-        writer: Writer,
-        invalidator: Invalidator,
-        clock: Callable[[], float],
-        *,
-        standing: Callable[[], Standing] = Alone,
-    ) -> None:
-        self._standing = standing
-        self._settings = settings
-        self._reader = reader
-        self._writer = writer
-        self._invalidator = invalidator
-        self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, workings: Workings) -> None:
+        super().__init__(workings)
         self._measured_at = -MEASURE_EVERY_S
 
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers which request."""
         return {
             m.ClaimCopies: self._claim_copies,
@@ -122,22 +100,11 @@ class Placer:
 
     # ---- cached copies ----
 
-    def start(self) -> None:
-        """Start the task."""
-        self._task = asyncio.ensure_future(self._run())
-
-    async def stop(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._settings.evict_every_s)
             try:
-                if self._standing().is_on_duty:
+                if self._peers.is_on_duty:
                     await self.evict()
             except ContinuumError as problem:
                 log.warning("cached copies go later: %s", problem)

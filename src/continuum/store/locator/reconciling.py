@@ -6,16 +6,16 @@ for them. When the index cannot be written, it is said once and tried again unti
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 
 from continuum.model.errors import ContinuumError
 from continuum.store.locator.database import Connection
+from continuum.store.locator.families import Duty
 from continuum.store.locator.index import hubs, sessions, uploads, versions
 from continuum.store.locator.leases import Leases
-from continuum.store.locator.peers import Alone, Standing
+from continuum.store.locator.peers import Standing
 from continuum.store.locator.settings import DAY_S, LocatorSettings
 from continuum.store.locator.writing import Writer
 
@@ -25,7 +25,7 @@ CLEAN_EVERY_S = 60.0
 UPLOADS_AT_ONCE = 500
 
 
-class Reconciler:
+class Reconciler(Duty):
     """A task that reconciles, every second or so; `start` and `stop` it."""
 
     def __init__(
@@ -34,27 +34,15 @@ class Reconciler:
         leases: Leases,
         writer: Writer,
         clock: Callable[[], float],
-        standing: Callable[[], Standing] = Alone,
+        peers: Standing,
     ) -> None:
-        self._standing = standing
+        self._peers = peers
         self._settings = settings
         self._leases = leases
         self._writer = writer
         self._clock = clock
         self._cleaned_at = -CLEAN_EVERY_S
         self._is_failing = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Start the task."""
-        self._task = asyncio.ensure_future(self._run())
-
-    async def stop(self) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         while True:
@@ -65,10 +53,10 @@ class Reconciler:
                 # When this process itself was held up, renewals that arrived meanwhile are yet to be handled.
                 if lateness_s < self._settings.lease_s / 2:
                     await self.end_silent_sessions(time.monotonic())
-                if not self._standing().is_alone and self._standing().is_on_duty:
+                if not self._peers.is_alone and self._peers.is_on_duty:
                     await self.end_bereft_sessions()
                 is_due = time.monotonic() >= self._cleaned_at + CLEAN_EVERY_S
-                if is_due and self._standing().is_on_duty:
+                if is_due and self._peers.is_on_duty:
                     await self.clean()
                     self._cleaned_at = time.monotonic()
             except ContinuumError as problem:
@@ -85,7 +73,7 @@ class Reconciler:
             self._leases.end(session_id)
         for session_id in self._leases.list_ended():
             await self._writer.write(
-                sessions.end_session, session_id, now=self._clock(), hub=self._standing().epoch
+                sessions.end_session, session_id, now=self._clock(), hub=self._peers.epoch
             )
             self._leases.forget(session_id)
 

@@ -2,50 +2,27 @@
 them, and the replay of what was written. The rules are in `index.replaying`."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from continuum.model.objects import Bucket, Setting
 from continuum.model.policies.documents import Disconnected, read_bucket_policy
 from continuum.store.locator import messages as m
-from continuum.store.locator.changing import Changes
 from continuum.store.locator.database import Connection
+from continuum.store.locator.families import Family, Handlers
 from continuum.store.locator.index import journals, known, replaying
 from continuum.store.locator.index.buckets import list_buckets
 from continuum.store.locator.index.sessions import require_session
-from continuum.store.locator.invalidating import Invalidator
 from continuum.store.locator.messages.replaying import MAX_RECORDS
-from continuum.store.locator.reading import Reader
-from continuum.store.locator.settings import LocatorSettings
 from continuum.store.locator.validating import check_count, check_marker, check_name
-from continuum.store.locator.writing import Writer
 
 log = logging.getLogger(__name__)
 
 MAX_PAGE = 500
 
 
-class ReplayKeeper:
+class ReplayKeeper(Family):
     """Answers what concerns gateways that were away."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        writer: Writer,
-        invalidator: Invalidator,
-        *,
-        changes: Changes,
-        settings: LocatorSettings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._invalidator = invalidator
-        self._changes = changes
-        self._settings = settings
-        self._clock = clock
-
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers which request."""
         return {
             m.GetAccepting: self._get_accepting,

@@ -1,30 +1,20 @@
-"""The locator's answers to who wraps data keys anew; a family of handlers of its own."""
-
-from collections.abc import Awaitable, Callable
-from typing import Any
+"""The locator's answers to who wraps data keys anew."""
 
 from continuum.model.errors import InvalidInputError
 from continuum.store.locator import messages as m
+from continuum.store.locator.families import Family, Handlers
 from continuum.store.locator.index import wrapping
-from continuum.store.locator.invalidating import Invalidator
-from continuum.store.locator.reading import Reader
 from continuum.store.locator.validating import check_count, check_marker
-from continuum.store.locator.writing import Writer
 
 MAX_ITEMS = 1000
 MAX_ENCRYPTION_BYTES = 256 * 1024
 _MAX_DIGITS = 18
 
 
-class WrappingKeeper:
+class WrappingKeeper(Family):
     """Lists and replaces descriptions of encryptions."""
 
-    def __init__(self, reader: Reader, writer: Writer, invalidator: Invalidator) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._invalidator = invalidator
-
-    def handlers(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+    def handlers(self) -> Handlers:
         """Return what answers which request."""
         return {m.ListEncrypted: self._list_encrypted, m.ReplaceEncryptions: self._replace_encryptions}
 

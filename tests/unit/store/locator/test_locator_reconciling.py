@@ -10,6 +10,7 @@ from continuum.store.locator.index import garbage, sessions, uploads
 from continuum.store.locator.index.versions import find_by_id
 from continuum.store.locator.leases import Leases
 from continuum.store.locator.messages import DeleteItem, GetUpload, NoSuchUploadError, SessionEndedError
+from continuum.store.locator.peers import Alone
 from continuum.store.locator.reconciling import Reconciler
 from continuum.store.locator.settings import DAY_S, LocatorSettings
 from continuum.store.locator.writing import Writer
@@ -27,7 +28,7 @@ class World:
         self.leases.open("s-edge", "edge", now=0)
         self.leases.open("s-cloud", "cloud", now=0)
         self.writer = Writer(self.index.database.connect, max_waiting=100)
-        self.reconciler = Reconciler(self.settings, self.leases, self.writer, lambda: self.index.now)
+        self.reconciler = Reconciler(self.settings, self.leases, self.writer, lambda: self.index.now, Alone())
 
     def live(self) -> set[str]:
         return {live.session_id for live in sessions.list_live_sessions(self.index.connection)}
