@@ -12,22 +12,31 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
-from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
 from continuum.model.placement import Links, Strategy, parse_strategy
 from continuum.model.tasks import Problem
-from continuum.sites import Home, Sites, list_sites
-from continuum.store import Locate, LocatorClient, ObjectClient
+from continuum.sites import Home, Sites
+from continuum.store import LocatorClient
 from continuum.workflow import journals
 from continuum.workflow.coding import archive_modules
-from continuum.workflow.dispatching import SiteSettings
+from continuum.workflow.connecting import (
+    BUCKET,
+    PATIENCE_S,
+    connection_of,
+    locate_objects,
+    objects_of,
+    patiently,
+    remove_objects,
+    settings_of,
+    sites_of,
+)
 from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
 from continuum.workflow.driver import Driver, Found
 from continuum.workflow.executors import LocalExecutor
@@ -41,18 +50,12 @@ from continuum.workflow.summaries import summarise
 
 log = logging.getLogger(__name__)
 
-BUCKET = "continuum-runs"
 LOCAL = "local"
-IDENTITY = "driver"
 ASK_TIMEOUT_S = 15.0
-PATIENCE_S = 12.0  # a hub that is started again answers within about two
-ASK_AGAIN_S = 0.2
-REPORTING_S = 5.0
 MOST_RECORDS_DRAWN = 200_000
 _SAFE = re.compile(r"[^a-z0-9]+")
 
 Tell = Callable[[str], None]
-Answer = TypeVar("Answer")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +140,7 @@ class Session:
 
     def _connect(self) -> None:
         try:
-            connection = _connection_of(self.home, self.options.site)
+            connection = connection_of(self.home, self.options.site)
             connection.open()
         except NotFoundError as problem:
             if not self.options.is_local or self.options.after:
@@ -182,7 +185,7 @@ class Session:
             home=self._home_site(),
             strategy=Strategy() if self.options.is_local else strategy,
             links=Links(known.links if known else ()),
-            sites=_settings_of(known),
+            sites=settings_of(known),
             locate=self._locate if self._connection is not None else None,
         )
         self._driver.start()
@@ -196,13 +199,13 @@ class Session:
         if self._connection is None:
             return None
         expected = {site.name for site in self.home.continuum().sites}
-        return self._connection.wait(_sites_of(self._connection, expected), 2 * PATIENCE_S)
+        return self._connection.wait(sites_of(self._connection, expected), 2 * PATIENCE_S)
 
     def _executors(self, known: Sites | None) -> list[Executor]:
         if self.options.is_local:
             units = self.options.computing_units or None
             log_file = self.folder / "output.log"
-            objects = _objects_of(self.home, "") if self._connection is not None else None
+            objects = objects_of(self.home, "") if self._connection is not None else None
             return [LocalExecutor(LOCAL, computing_units=units, objects=objects, log_file=log_file)]
         assert known is not None  # noqa: S101 - without a connection there is no way here
         assert self._connection is not None  # noqa: S101
@@ -220,7 +223,7 @@ class Session:
 
     def _locate(self, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]) -> None:
         assert self._connection is not None  # noqa: S101 - given to the driver only then
-        spawn(self._connection.loop, _locate(LocatorClient(self._connection.backbone), names, then))
+        spawn(self._connection.loop, locate_objects(LocatorClient(self._connection.backbone), names, then))
 
     # ---- announcing ----
 
@@ -276,9 +279,9 @@ class Session:
         if self._announcing is not None:
             self._announcing.cancel()
         entry = to_entry(self.summary())
-        last = [_patiently(lambda: announce_run(connection.backbone, entry))]
+        last = [patiently(lambda: announce_run(connection.backbone, entry))]
         if self._driver is not None:
-            last.append(_remove_objects(connection.objects, self.run_id))
+            last.append(remove_objects(connection.objects, self.run_id))
         for work in last:
             try:
                 connection.wait(work, ASK_TIMEOUT_S)
@@ -333,79 +336,3 @@ def new_run_id(name: str) -> str:
     """Return an id that tells the name and the time, and is nobody else's."""
     slug = _SAFE.sub("-", name.lower()).strip("-")[:40] or "run"
     return f"{slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _connection_of(home: Home, site: str) -> DriverConnection:
-    settings = home.backbone_settings(IDENTITY)
-    return DriverConnection(settings, home.identity(IDENTITY), _objects_of(home, site))
-
-
-def _objects_of(home: Home, site: str) -> ObjectClient:
-    sites = home.continuum().sites
-    address = next((each for each in sites if each.name == site), None) if site else sites[0]
-    if address is None:
-        known = ", ".join(each.name for each in sites)
-        raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {known}")
-    access_key, secret_key = home.credentials()
-    ca_file = home.ca_file if address.gateway_url.startswith("https:") else None
-    return ObjectClient(address.gateway_url, access_key, secret_key, ca_file)
-
-
-def _settings_of(known: Sites | None) -> dict[str, SiteSettings]:
-    return {
-        site.name: SiteSettings(
-            memory_bytes=site.report.capacity.memory_bytes,
-            architecture=site.report.capacity.architecture,
-            software=frozenset(site.report.capacity.software),
-        )
-        for site in (known.sites if known else ())
-    }
-
-
-async def _patiently(ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Ask the hub; again while it does not answer: it may be being started again."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_S
-    while True:
-        try:
-            return await ask()
-        except UnavailableError:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(ASK_AGAIN_S)
-
-
-async def _sites_of(connection: DriverConnection, expected: set[str]) -> Sites:
-    """Return the sites; a hub that has just started knows them only after they have reported."""
-    deadline = asyncio.get_running_loop().time() + REPORTING_S
-    while True:
-        known = await _patiently(lambda: list_sites(connection.backbone))
-        reported = {site.name for site in known.sites}
-        if expected <= reported or asyncio.get_running_loop().time() > deadline:
-            return known
-        await asyncio.sleep(ASK_AGAIN_S)
-
-
-async def _locate(
-    locator: LocatorClient, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]
-) -> None:
-    try:
-        objects = tuple((name.bucket, name.key) for name in names)
-        located: Any = await _patiently(lambda: locator.ask(Locate(objects=objects)))
-    except ContinuumError as problem:
-        then([Found(problem=f"s3://{name.bucket}/{name.key}: {problem}") for name in names])
-        return
-    then(
-        [
-            Found(location.size_bytes, location.sites)
-            if location.exists
-            else Found(problem=f"there is no object s3://{name.bucket}/{name.key}")
-            for name, location in zip(names, located.locations, strict=True)
-        ]
-    )
-
-
-async def _remove_objects(objects: ObjectClient, run_id: str) -> None:
-    """Remove what the driver itself put into the store; sites have removed theirs."""
-    with contextlib.suppress(NotFoundError):
-        for info in await objects.list(BUCKET, f"{run_id}/"):
-            await objects.delete(BUCKET, info.key)

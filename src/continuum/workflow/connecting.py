@@ -1,0 +1,102 @@
+"""What a session asks of the continuum: connections, sites, objects; patiently, as hubs are started again."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.sites import Home, Sites, list_sites
+from continuum.store import Locate, LocatorClient, ObjectClient
+from continuum.workflow.dispatching import SiteSettings
+from continuum.workflow.messages import ObjectName
+from continuum.workflow.operations import Found
+from continuum.workflow.remoting import DriverConnection
+
+BUCKET = "continuum-runs"
+IDENTITY = "driver"
+PATIENCE_S = 12.0  # a hub that is started again answers within about two
+ASK_AGAIN_S = 0.2
+REPORTING_S = 5.0
+
+Answer = TypeVar("Answer")
+
+
+def connection_of(home: Home, site: str) -> DriverConnection:
+    """Return a connection that is not open yet, for drivers of this home."""
+    settings = home.backbone_settings(IDENTITY)
+    return DriverConnection(settings, home.identity(IDENTITY), objects_of(home, site))
+
+
+def objects_of(home: Home, site: str) -> ObjectClient:
+    """Return a client of the gateway of a site (empty: the first). Raises `InvalidInputError`."""
+    sites = home.continuum().sites
+    address = next((each for each in sites if each.name == site), None) if site else sites[0]
+    if address is None:
+        known = ", ".join(each.name for each in sites)
+        raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {known}")
+    access_key, secret_key = home.credentials()
+    ca_file = home.ca_file if address.gateway_url.startswith("https:") else None
+    return ObjectClient(address.gateway_url, access_key, secret_key, ca_file)
+
+
+def settings_of(known: Sites | None) -> dict[str, SiteSettings]:
+    """Return what placement has to know of sites beyond their executors."""
+    return {
+        site.name: SiteSettings(
+            memory_bytes=site.report.capacity.memory_bytes,
+            architecture=site.report.capacity.architecture,
+            software=frozenset(site.report.capacity.software),
+        )
+        for site in (known.sites if known else ())
+    }
+
+
+async def patiently(ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Ask the hub; again while it does not answer: it may be being started again."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            return await ask()
+        except UnavailableError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def sites_of(connection: DriverConnection, expected: set[str]) -> Sites:
+    """Return the sites; a hub that has just started knows them only after they have reported."""
+    deadline = asyncio.get_running_loop().time() + REPORTING_S
+    while True:
+        known = await patiently(lambda: list_sites(connection.backbone))
+        reported = {site.name for site in known.sites}
+        if expected <= reported or asyncio.get_running_loop().time() > deadline:
+            return known
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def locate_objects(
+    locator: LocatorClient, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]
+) -> None:
+    """Ask where objects are, and tell `then`."""
+    try:
+        objects = tuple((name.bucket, name.key) for name in names)
+        located: Any = await patiently(lambda: locator.ask(Locate(objects=objects)))
+    except ContinuumError as problem:
+        then([Found(problem=f"s3://{name.bucket}/{name.key}: {problem}") for name in names])
+        return
+    then(
+        [
+            Found(location.size_bytes, location.sites)
+            if location.exists
+            else Found(problem=f"there is no object s3://{name.bucket}/{name.key}")
+            for name, location in zip(names, located.locations, strict=True)
+        ]
+    )
+
+
+async def remove_objects(objects: ObjectClient, run_id: str) -> None:
+    """Remove what the driver itself put into the store; sites have removed theirs."""
+    with contextlib.suppress(NotFoundError):
+        for info in await objects.list(BUCKET, f"{run_id}/"):
+            await objects.delete(BUCKET, info.key)

@@ -1,0 +1,107 @@
+"""What sites say, taken to heart: events of a run's sites become events of its graph. The driver's thread."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from continuum.model import stories
+from continuum.model.graph import Graph
+from continuum.workflow.dispatching import Dispatcher
+from continuum.workflow.journals import Journal
+from continuum.workflow.messages import (
+    DatumPublished,
+    Event,
+    SiteGone,
+    SiteReturned,
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+)
+from continuum.workflow.queues import SiteQueue
+from continuum.workflow.tracing import with_source_lines
+
+log = logging.getLogger(__name__)
+
+
+class Hearing:
+    """Takes what sites say. `on_lost` is told of a lost site before the graph is."""
+
+    def __init__(
+        self, graph: Graph, dispatcher: Dispatcher, journal: Journal, on_lost: Callable[[str], None]
+    ) -> None:
+        self.moved_bytes = 0
+        self._graph = graph
+        self._dispatcher = dispatcher
+        self._journal = journal
+        self._on_lost = on_lost
+
+    def take(self, site: str, events: Sequence[Event], at: float) -> None:
+        """A site says what happened there."""
+        queue = self._dispatcher.sites[site]
+        for event in events:
+            if type(event) is TaskFinished:
+                self._finished(queue, event, at)
+            elif type(event) is TaskStarted:
+                self._graph.started(event.task_id, event.attempt, event.at)
+            elif type(event) is TaskFailed:
+                self._failed(queue, event, at)
+            elif type(event) is DatumPublished:
+                self._published(site, event, at)
+            elif type(event) is SiteGone:
+                self._site_gone(queue, event.reason, at)
+            elif type(event) is SiteReturned:
+                self._site_returned(queue, at)
+
+    def _finished(self, queue: SiteQueue, event: TaskFinished, at: float) -> None:
+        task = self._graph.finished(
+            event.task_id,
+            event.attempt,
+            event.outputs,
+            at,
+            run_s=event.run_s,
+            move_s=event.move_s,
+            moved_bytes=event.moved_bytes,
+            worker=event.worker,
+        )
+        if task is None:
+            return
+        self._dispatcher.history.add(task.function, queue.name, event.run_s)
+        self.moved_bytes += event.moved_bytes
+        queue.leave(task)
+        queue.learn(event.run_s, event.move_s, event.moved_bytes)
+
+    def _failed(self, queue: SiteQueue, event: TaskFailed, at: float) -> None:
+        task = self._graph.failed(
+            event.task_id,
+            event.attempt,
+            event.kind.value,
+            event.message,
+            at,
+            traceback=with_source_lines(event.traceback),
+            exception=event.exception,
+            lost_datum=event.lost_datum,
+            worker=event.worker,
+        )
+        if task is not None:
+            queue.leave(task)
+
+    def _published(self, site: str, event: DatumPublished, at: float) -> None:
+        if event.problem:
+            log.warning("%s could not be published from %s: %s", event.datum, site, event.problem)
+            self._graph.unpublished(event.datum, site, event.problem, at)
+        else:
+            self._graph.published(event.datum, site, event.published, at)
+
+    def _site_gone(self, queue: SiteQueue, reason: str, at: float) -> None:
+        if queue.load.is_lost:
+            return
+        log.warning("site %s was lost: %s", queue.name, reason)
+        self._dispatcher.lose(queue, at)
+        self._on_lost(queue.name)
+        self._graph.site_lost(queue.name, reason, at)
+
+    def _site_returned(self, queue: SiteQueue, at: float) -> None:
+        if not queue.load.is_lost:
+            return
+        log.warning("site %s takes part again", queue.name)
+        self._dispatcher.rejoin(queue)
+        self._journal.add([stories.SiteJoined(at=at, site=queue.name, computing_units=queue.units)])
