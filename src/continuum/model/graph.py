@@ -58,7 +58,7 @@ class ProducedDatum(Protocol):
 class Graph(Recovery):
     """The events of a run. `at` is always now, in seconds since the epoch."""
 
-    def submit(self, task: Task, at: float, *, call: str = "") -> None:
+    def submit(self, task: Task, at: float, *, call: str = "", group: str = "") -> None:
         """The program called a task."""
         self.tasks[task.id] = task
         counts = self.counts.get(task.function)
@@ -69,13 +69,13 @@ class Graph(Recovery):
             datum.producer = task
         for datum in task.reads:
             datum.readers += 1
-        self._record_submission(task, at, call)
+        self._record_submission(task, at, call, group)
         if self.fatal is not None:
             self._cancel(task, self.fatal, "the run is being stopped", at)
         else:
             self._await_inputs(task, at)
 
-    def _record_submission(self, task: Task, at: float, call: str) -> None:
+    def _record_submission(self, task: Task, at: float, call: str, group: str) -> None:
         waits_for = [
             datum.producer.id
             for datum in task.reads
@@ -91,6 +91,8 @@ class Graph(Recovery):
                 writes=tuple([datum.id for datum in task.writes]),
                 waits_for=tuple(sorted(set(waits_for))) if waits_for else (),
                 call=call,
+                group=group,
+                units=task.needs.computing_units,
             )
         )
 
@@ -138,6 +140,7 @@ class Graph(Recovery):
         outputs: Sequence[ProducedDatum],
         at: float,
         *,
+        started_at: float = 0.0,
         run_s: float = 0.0,
         move_s: float = 0.0,
         moved_bytes: int = 0,
@@ -158,6 +161,7 @@ class Graph(Recovery):
             task=task_id,
             attempt=attempt,
             site=task.site,
+            started_at=started_at,
             run_s=run_s,
             move_s=move_s,
             moved_bytes=moved_bytes,

@@ -192,6 +192,7 @@ class Settlement:
             message=problem.message,
             decision=decision,
             traceback=problem.traceback,
+            worker=problem.worker,
         )
         self.commands.records.append(record)
 

@@ -17,7 +17,10 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Submitted(_Record, frozen=True, kw_only=True, tag="submitted"):
-    """The program called a task. `reads` and `writes` are data (`d3v2`: value 3, version 2)."""
+    """The program called a task. `reads` and `writes` are data (`d3v2`: value 3, version 2).
+
+    `group` are the groups around the call, the outermost first, with slashes; `units` as its constraint says.
+    """
 
     task: int
     function: str
@@ -25,6 +28,8 @@ class Submitted(_Record, frozen=True, kw_only=True, tag="submitted"):
     writes: tuple[str, ...] = ()
     waits_for: tuple[int, ...] = ()
     call: str = ""
+    group: str = ""
+    units: int = 1
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,11 +71,12 @@ class Started(_Record, frozen=True, kw_only=True, tag="started"):
 
 
 class Finished(_Record, frozen=True, kw_only=True, tag="finished"):
-    """The outputs are there."""
+    """The outputs are there. `started_at` is the clock of the site, `run_s` the function alone."""
 
     task: int
     attempt: int
     site: str
+    started_at: float = 0.0
     run_s: float = 0.0
     move_s: float = 0.0
     moved_bytes: int = 0
@@ -88,6 +94,7 @@ class Failed(_Record, frozen=True, kw_only=True, tag="failed"):
     message: str
     decision: str
     traceback: str = ""
+    worker: str = ""
 
 
 class Cancelled(_Record, frozen=True, kw_only=True, tag="cancelled"):

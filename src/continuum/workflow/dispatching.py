@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Payload:
     """What is needed to make a `TaskSpec` of a task."""
 
-    __slots__ = ("call", "code", "outputs", "return_count", "time_out_s", "title")
+    __slots__ = ("call", "code", "group", "outputs", "return_count", "time_out_s", "title")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Payload:
         *,
         time_out_s: float = 0.0,
         title: str = "",
+        group: str = "",
     ) -> None:
         self.code = code
         self.call = call
@@ -45,6 +46,7 @@ class Payload:
         self.return_count = return_count
         self.time_out_s = time_out_s
         self.title = title
+        self.group = group
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):

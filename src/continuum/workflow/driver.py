@@ -193,7 +193,8 @@ class Driver:
 
     def _handle(self, op: Op, argument: Any, at: float) -> bool:
         if op is Op.SUBMIT:
-            self.graph.submit(argument, at, call=argument.payload.title)
+            payload = argument.payload
+            self.graph.submit(argument, at, call=payload.title, group=payload.group)
         elif op is Op.EVENTS:
             self._hearing.take(argument[0], argument[1], at)
         elif op is Op.RELEASE:

@@ -57,6 +57,7 @@ class Hearing:
             event.attempt,
             event.outputs,
             at,
+            started_at=event.started_at,
             run_s=event.run_s,
             move_s=event.move_s,
             moved_bytes=event.moved_bytes,
