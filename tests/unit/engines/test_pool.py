@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conformance import Bench, EngineConformance, call, code_of, is_alive, kill
 
+from continuum.testing import EngineBench, EngineConformance, call, code_of, is_alive, kill
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.pool import PoolEngine
 from continuum.workflow.folders import RunFolder
@@ -28,7 +28,7 @@ def make_bench(tmp_path):
         folder = RunFolder("run-1", disk=tmp_path / "disk")
         budget = budget or Budget(computing_units, memory_bytes)
         engine = PoolEngine(folder, budget, log_file=tmp_path / "output.log")
-        bench = Bench(engine, folder, **run)
+        bench = EngineBench(engine, folder, **run)
         opened.append(bench)
         return bench
 
@@ -104,10 +104,10 @@ def test_two_runs_share_the_units_of_a_site_fairly(make_bench):
     specs = {bench: [bench.spec(work, code=code)[1] for _ in range(60)] for bench in (first, second)}
     first.engine.submit([code], specs[first])
     second.engine.submit([code], specs[second])
-    second.wait(*[spec.task_id for spec in specs[second][:30]])
+    second.wait_all(*[spec.task_id for spec in specs[second][:30]])
     assert 15 <= first.count <= 45  # both had half of the site
     for bench in (first, second):
-        bench.wait(*[spec.task_id for spec in specs[bench]])
+        bench.wait_all(*[spec.task_id for spec in specs[bench]])
     assert budget.free_units == 2
 
 
@@ -122,9 +122,9 @@ def test_two_runs_of_tiny_tasks_on_one_unit_take_turns(make_bench):
     specs = {bench: [bench.spec(tiny, code=code)[1] for _ in range(5000)] for bench in (first, second)}
     first.engine.submit([code], specs[first])
     second.engine.submit([code], specs[second][:10])
-    second.wait(*[spec.task_id for spec in specs[second][:10]])
+    second.wait_all(*[spec.task_id for spec in specs[second][:10]])
     assert first.count < 5000
-    first.wait(*[spec.task_id for spec in specs[first]])
+    first.wait_all(*[spec.task_id for spec in specs[first]])
 
 
 def test_workers_that_die_at_once_fail_the_tasks_with_the_reason(make_bench, tmp_path):
@@ -185,7 +185,7 @@ def test_killing_workers_again_and_again_loses_no_task(make_bench, tmp_path):
         note = tmp_path / f"victim-{i}"
         bench.wait_for_file(note)
         kill(int(note.read_text()))
-    answers = bench.wait(*[spec.task_id for spec in specs])
+    answers = bench.wait_all(*[spec.task_id for spec in specs])
     assert bench.count == 600
     lost = [answer for answer in answers if isinstance(answer, TaskFailed)]
     assert len(victims) <= len(lost) <= 3 * len(victims)
@@ -213,15 +213,14 @@ def _children(pid: int) -> list[int]:
 
 OWNER = """
     import sys, time
-    sys.path.insert(0, {tests!r})
     from pathlib import Path
-    from conformance import Bench
+    from continuum.testing import EngineBench
     from continuum.workflow.engines.budgets import Budget
     from continuum.workflow.engines.pool import PoolEngine
     from continuum.workflow.folders import RunFolder
 
     folder = RunFolder("run-1", disk=Path({disk!r}))
-    bench = Bench(PoolEngine(folder, Budget(2), log_file=Path({disk!r}) / "log"), folder)
+    bench = EngineBench(PoolEngine(folder, Budget(2), log_file=Path({disk!r}) / "log"), folder)
 
     def busy():
         import os, subprocess
@@ -238,9 +237,7 @@ OWNER = """
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_is_left_when_the_owner_is_killed(tmp_path, with_signal):
     pids_file = tmp_path / "pids"
-    program = textwrap.dedent(OWNER).format(
-        tests=str(Path(__file__).parent), disk=str(tmp_path / "disk"), pids=str(pids_file)
-    )
+    program = textwrap.dedent(OWNER).format(disk=str(tmp_path / "disk"), pids=str(pids_file))
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
         places = [Path(owner.stdout.readline().strip())]
         _poll(lambda: pids_file.exists() and len(pids_file.read_text().split()) == 3)

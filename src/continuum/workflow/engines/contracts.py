@@ -4,7 +4,7 @@ An engine knows nothing of other sites. Every input of a task that it gets is in
 data folder; outputs come back inline if they are small, else they lie there when the task is reported
 finished. Fetching and publishing is done around it (see `executors` and `serving`).
 
-tests/unit/engines/conformance.py is the other half of this contract: every engine passes it.
+`continuum.testing.EngineConformance` is the other half of this contract: every engine passes it.
 """
 
 from collections.abc import Callable, Sequence
