@@ -13,21 +13,19 @@ read the whole object left before one had all of it.
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 
-from continuum.model.encryption import stored_etag, stored_size
+from continuum.model.encryption import stored_size
 from continuum.model.errors import ContinuumError
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import Version
+from continuum.store.gateway.adding import Adder
 from continuum.store.gateway.blocks import BlockReader
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.locations import Locations, PhysicalKey
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
-from continuum.store.gateway.piping import pipe
-from continuum.store.locator.messages import AddReplica
-from continuum.store.stores.exchanges import Exchange, StoreProtocolError
+from continuum.store.stores.exchanges import Exchange
 from continuum.store.stores.s3 import raise_reply
 
 log = logging.getLogger(__name__)
@@ -86,6 +84,7 @@ class Copier:
         self._peers = peers
         self._locations = locations
         self._discarding = discarding
+        self._adder = Adder(peers, locations, discarding)
         self._counts = counts
         self._running: dict[str, asyncio.Task[None]] = {}
         self._companions: dict[str, Companions] = {}
@@ -119,7 +118,9 @@ class Copier:
             log.info("no copy of %s/%s is made: %s", version.bucket, version.key, problem.message)
             return
         try:
-            await self._write_blocks(version, physical, make_body(), expires_at)
+            body = make_body()
+            await body.open()
+            await self._adder.write(version, physical, body, expires_at)
         except ContinuumError as problem:
             log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
             self._drop(physical)
@@ -136,18 +137,6 @@ class Copier:
     def _note_kept(self, version: Version) -> None:
         self._counts.count_copy("kept")
         self._counts.copied_bytes += version.size_bytes
-
-    async def _write_blocks(
-        self, version: Version, physical: PhysicalKey, body: BlockReader, expires_at: float
-    ) -> None:
-        await body.open()
-        try:
-            exchange = await self._peers.own.begin("PUT", physical.key, length=stored_size(version))
-        except BaseException:
-            body.abort()
-            raise
-        headers = await pipe(body, exchange)
-        await self._add(version, physical, headers.get("etag", "").strip('"'), expires_at)
 
     def begin(self, version: Version, expires_at: float = 0.0) -> "Copy | None":
         """Return a sink for the version's bytes; None if this version is being copied already or too much
@@ -170,8 +159,7 @@ class Copier:
             await self._write(version, physical, copy, expires_at)
         except ContinuumError as problem:
             log.info("no copy of %s/%s was kept: %s", version.bucket, version.key, problem.message)
-            self._counts.count_copy("dropped")
-            self._discarding.begin(physical)
+            self._drop(physical)
         except asyncio.CancelledError:
             copy.drop("the gateway stops")
             raise
@@ -187,32 +175,8 @@ class Copier:
         await exchange.reply()
         if exchange.status != _OK:
             await raise_reply(exchange)
-        etag = exchange.headers.get("etag", "").strip('"')
         await exchange.read()
-        await self._add(version, physical, etag, expires_at)
-
-    async def _add(self, version: Version, physical: PhysicalKey, etag: str, expires_at: float) -> None:
-        """Make the copy a replica, if it is what it should be."""
-        own, expected = self._peers.own, stored_etag(version)
-        if "-" not in expected and etag != expected:
-            raise StoreProtocolError("the copy's ETag differs from the object's")
-        replica = Replica(
-            store=own.store.name,
-            bucket=own.store.bucket,
-            key=physical.key,
-            created_at=time.time(),
-            expires_at=expires_at,
-        )
-        request = AddReplica(
-            session_id=physical.session_id,
-            bucket=version.bucket,
-            key=version.key,
-            version_id=version.version_id,
-            etag=version.etag,
-            replica=replica,
-        )
-        with self._discarding.doubting(physical.key):
-            await self._locations.change(request, (version.bucket, version.key))
+        await self._adder.add(version, physical, exchange.headers.get("etag", ""), expires_at)
 
     async def close(self) -> None:
         """Drop the copies that are under way."""

@@ -62,11 +62,6 @@ class Discarding:
         except ContinuumError:
             await self._hand_over(physical, store_upload_id)
 
-    def leave(self, physical: PhysicalKey) -> None:
-        """Nobody knows whether these bytes were committed: the locator does, and has them removed if they
-        were not."""
-        self._own(self._hand_over(physical))
-
     def _own(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._running.add(task)

@@ -21,7 +21,7 @@ from continuum.store.gateway.calls import Context
 from continuum.store.gateway.encrypting import HEADER, Protection, rewrap
 from continuum.store.gateway.opening import Unlocked, open_range
 from continuum.store.gateway.piping import pipe
-from continuum.store.gateway.reading import ReadStream, ReplicaSource
+from continuum.store.gateway.reading import ReadStream, StreamOpener
 from continuum.store.gateway.sealing import Sealing
 
 
@@ -73,13 +73,8 @@ async def _copy_stored(context: Context, version: Version, key: str) -> str:
     for replica in version.replicas:
         if replica.store == own.store.name and not replica.etag:
             return await own.copy(key, source_bucket=replica.bucket, source_key=replica.key)
-    length = stored_size(version)
-    body: ReplyBody | None = None
-    if length:
-        source = ReplicaSource(version, context.peers, context.locations, start=0, length=length)
-        exchange, replica = await source.open()
-        body = ReadStream(source, exchange, replica, context.peers, context.counts)
-    headers = await pipe(body, await own.begin("PUT", key, length=length))
+    body = await StreamOpener(context.peers, context.locations, context.counts).open_whole(version)
+    headers = await pipe(body, await own.begin("PUT", key, length=stored_size(version)))
     return headers.get("etag", "").strip('"')
 
 

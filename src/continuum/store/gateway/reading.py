@@ -259,7 +259,7 @@ class ReadStream:
 
 
 class StreamOpener:
-    """Opens bodies for the block cache."""
+    """Opens bodies of versions, as they are stored."""
 
     def __init__(self, peers: Peers, locations: Locations, counts: Counts) -> None:
         self._peers = peers
@@ -273,3 +273,8 @@ class StreamOpener:
         exchange, replica = await source.open()
         stream = ReadStream(source, exchange, replica, self._peers, self._counts)
         return stream, self._peers.site_of(replica.store)
+
+    async def open_whole(self, version: Version) -> ReadStream | None:
+        """Return all stored bytes of a version; None if there are none. Raises `ContinuumError`."""
+        length = stored_size(version)
+        return (await self.open(version, 0, length))[0] if length else None

@@ -7,20 +7,17 @@ reported and tried again after a growing pause. The same loop tells the locator 
 
 import asyncio
 import logging
-import time
 
-from continuum.model.encryption import stored_etag, stored_size
 from continuum.model.errors import ConflictError, ContinuumError
-from continuum.model.objects import Replica, Version
+from continuum.model.objects import Version
+from continuum.store.gateway.adding import Adder
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.keeping import Keeper
-from continuum.store.gateway.locations import Locations, PhysicalKey
+from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
-from continuum.store.gateway.piping import pipe
-from continuum.store.gateway.reading import ReadStream, ReplicaSource
+from continuum.store.gateway.reading import StreamOpener
 from continuum.store.locator.messages import (
-    AddReplica,
     ClaimCopies,
     Copies,
     CopyFailure,
@@ -28,7 +25,6 @@ from continuum.store.locator.messages import (
     NoSuchKeyError,
     ReportCopies,
 )
-from continuum.store.stores.exchanges import StoreProtocolError
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +49,8 @@ class Replicator:
         self._peers = peers
         self._locations = locations
         self._discarding = discarding
+        self._opener = StreamOpener(peers, locations, counts)
+        self._adder = Adder(peers, locations, discarding)
         self._keeper = keeper
         self._counts = counts
         self._every_s = every_s
@@ -108,38 +106,7 @@ class Replicator:
     async def _copy(self, version: Version) -> None:
         physical = self._locations.make_physical_key()
         try:
-            await self._write(version, physical)
+            await self._adder.write(version, physical, await self._opener.open_whole(version))
         except BaseException:
             self._discarding.begin(physical)
             raise
-
-    async def _write(self, version: Version, physical: PhysicalKey) -> None:
-        own, length = self._peers.own, stored_size(version)
-        stream = await self._open(version, length) if length else None
-        try:
-            exchange = await own.begin("PUT", physical.key, length=length)
-        except BaseException:
-            if stream is not None:
-                stream.abort()
-            raise
-        headers = await pipe(stream, exchange)
-        expected = stored_etag(version)
-        if "-" not in expected and headers.get("etag", "").strip('"') != expected:
-            raise StoreProtocolError("the copy's ETag differs from the object's")
-        request = AddReplica(
-            session_id=physical.session_id,
-            bucket=version.bucket,
-            key=version.key,
-            version_id=version.version_id,
-            etag=version.etag,
-            replica=Replica(
-                store=own.store.name, bucket=own.store.bucket, key=physical.key, created_at=time.time()
-            ),
-        )
-        with self._discarding.doubting(physical.key):
-            await self._locations.change(request, (version.bucket, version.key))
-
-    async def _open(self, version: Version, length: int) -> ReadStream:
-        source = ReplicaSource(version, self._peers, self._locations, start=0, length=length)
-        exchange, replica = await source.open()
-        return ReadStream(source, exchange, replica, self._peers, self._counts)
