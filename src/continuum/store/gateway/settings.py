@@ -86,8 +86,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     holds the keys that wrap those of encrypted objects, the same for all gateways of a continuum (None: the
     environment variable `CONTINUUM_STORE_MASTER_KEYS`; without either nothing can be encrypted but with
     customers' keys). `state_folder`, on a disk of this machine, is for what buckets with `disconnected:
-    accept` need while the hub is away (None: nothing is accepted then).
-    customers' keys). `blocks` (None: there is none) is the cache of what lies at other sites.
+    accept` need while the hub is away (None: nothing is accepted then). `blocks` (None: there is none) is the
+    cache of what lies at other sites.
     """
 
     site: str

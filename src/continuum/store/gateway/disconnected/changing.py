@@ -2,6 +2,8 @@
 journal in the same transaction. What the gateway took for the newest version is noted with each, so that
 the locator can tell later what it did not know of."""
 
+from typing import Any
+
 import msgspec
 
 from continuum.model.objects import Bucket, Version
@@ -30,19 +32,19 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     max_records: int
 
-    def record(self, bucket: Bucket, base: str = "", at: float = 0.0) -> JournalRecord:
-        """Return a record that says all but what changed."""
-        return JournalRecord(
+    def note(
+        self, connection: Connection, bucket: Bucket, base: str = "", at: float = 0.0, **change: Any
+    ) -> None:
+        """Note a change: the field of `JournalRecord` that says what changed."""
+        record = JournalRecord(
             number=0,
             at=at or self.clock.now(),
             connected_until=self.clock.connected_until,
             bucket_owner=bucket.owner,
             bucket_created_at=bucket.created_at,
             base=base,
+            **change,
         )
-
-    def append(self, connection: Connection, record: JournalRecord) -> None:
-        """Note a change."""
         journals.append(connection, self.journal_id, record, max_records=self.max_records)
 
 
@@ -54,8 +56,7 @@ def commit(connection: Connection, writing: Writing, request: Commit, upload: Up
         uploads.note_upload(connection, upload)
     base = _find_base(connection, *place)
     published = objects.commit(connection, request, now=writing.clock.now(), grace_s=0.0)
-    record = writing.record(bucket, base, published.modified_at)
-    writing.append(connection, msgspec.structs.replace(record, commit=request))
+    writing.note(connection, bucket, base, published.modified_at, commit=request)
     clean(connection)
     return published
 
@@ -70,8 +71,7 @@ def delete(connection: Connection, writing: Writing, request: Delete) -> Deleted
         result = objects.delete_objects(connection, one, now=writing.clock.now(), grace_s=0.0).results[0]
         results.append(result)
         if not result.error_code:
-            record = writing.record(bucket, base)
-            writing.append(connection, msgspec.structs.replace(record, deletion=one))
+            writing.note(connection, bucket, base, deletion=one)
     clean(connection)
     return Deleted(results=tuple(results))
 
@@ -80,8 +80,7 @@ def change(connection: Connection, writing: Writing, request: ChangeObject) -> V
     """Change a version's attributes here."""
     bucket = require_bucket(connection, request.bucket)
     changed = objects.change_object(connection, request, now=writing.clock.now())
-    record = writing.record(bucket, changed.version_id)
-    writing.append(connection, msgspec.structs.replace(record, change=request))
+    writing.note(connection, bucket, changed.version_id, change=request)
     clean(connection)
     return changed
 
@@ -90,8 +89,7 @@ def create_upload(connection: Connection, writing: Writing, request: CreateUploa
     """Note an upload here."""
     bucket = require_bucket(connection, request.upload.bucket)
     noted = uploads.create_upload(connection, request, now=writing.clock.now())
-    begun = msgspec.structs.replace(request, upload=noted)
-    writing.append(connection, msgspec.structs.replace(writing.record(bucket), upload=begun))
+    writing.note(connection, bucket, upload=msgspec.structs.replace(request, upload=noted))
     return noted
 
 
@@ -103,7 +101,7 @@ def abort_upload(
     if upload is not None:
         uploads.note_upload(connection, upload)
     uploads.abort_upload(connection, request, now=writing.clock.now(), grace_s=0.0)
-    writing.append(connection, msgspec.structs.replace(writing.record(bucket), abort=request))
+    writing.note(connection, bucket, abort=request)
     clean(connection)
 
 

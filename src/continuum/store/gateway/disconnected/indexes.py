@@ -26,8 +26,13 @@ from continuum.model.objects import Bucket, Store, User, Version
 from continuum.store.gateway.disconnected import journals
 from continuum.store.locator.database import Connection, Database, Statement
 from continuum.store.locator.index.buckets import CHANGE_BUCKET, INSERT_BUCKET, find_bucket, list_buckets
+from continuum.store.locator.index.documents import (
+    drop_document,
+    find_document,
+    list_documents,
+    put_document,
+)
 from continuum.store.locator.index.objects import DELETE_OBJECT, INSERT_OBJECT
-from continuum.store.locator.index.placements import DELETE_DOCUMENT, FIND_DOCUMENT, INSERT_DOCUMENT
 from continuum.store.locator.index.sessions import list_stores, put_store
 from continuum.store.locator.index.versions import (
     DELETE_REPLICAS,
@@ -39,7 +44,6 @@ from continuum.store.locator.reading import Reader
 from continuum.store.locator.schema import (
     buckets,
     copies,
-    documents,
     garbage,
     objects,
     outbox,
@@ -60,7 +64,6 @@ KEY_FILE = "known.key"
 CLOCK = "disconnected/clock"
 USER = "disconnected/user/"
 MAX_WAITING = 10_000
-_AFTER_USERS = "disconnected/user0"  # "0" follows "/"
 _NEWER = "a newer version"  # of this program made the file; that is for the newer one to read
 _DAMAGED = (
     "malformed",
@@ -72,11 +75,6 @@ _DAMAGED = (
 )
 _encode = msgspec.msgpack.Encoder().encode
 
-LIST_DOCUMENTS = Statement(
-    select(documents.c.name, documents.c.document).where(
-        documents.c.name >= bindparam("start"), documents.c.name < bindparam("end")
-    )
-)
 LIST_KEYS = Statement(
     select(objects.c.key).where(
         objects.c.bucket == bindparam("bucket"),
@@ -352,33 +350,31 @@ def put_stores(connection: Connection, sealer: Sealer, stores: tuple[Store, ...]
 
 def put_user(connection: Connection, sealer: Sealer, user: User) -> None:
     """Keep a user by one of their keys, sealed."""
-    drop_user(connection, user.access_key)
     name = USER + user.access_key
-    connection.run(INSERT_DOCUMENT, name=name, document=sealer.seal(msgspec.json.encode(user).decode(), name))
+    put_document(connection, name, sealer.seal(msgspec.json.encode(user).decode(), name))
 
 
 def drop_user(connection: Connection, access_key: str) -> None:
     """Forget a user's key."""
-    connection.run(DELETE_DOCUMENT, of_name=USER + access_key)
+    drop_document(connection, USER + access_key)
 
 
 def list_users(connection: Connection, sealer: Sealer) -> dict[str, User]:
     """Return the users who are kept, by access key."""
-    rows = connection.rows(LIST_DOCUMENTS, start=USER, end=_AFTER_USERS)
-    users = [msgspec.json.decode(sealer.unseal(sealed, name), type=User) for name, sealed in rows]
+    sealed_users = list_documents(connection, USER)
+    users = [msgspec.json.decode(sealer.unseal(sealed, name), type=User) for name, sealed in sealed_users]
     return {user.access_key: user for user in users}
 
 
 def put_clock(connection: Connection, clock: Clock) -> None:
     """Keep what is known of the locator's clock."""
-    connection.run(DELETE_DOCUMENT, of_name=CLOCK)
-    connection.run(INSERT_DOCUMENT, name=CLOCK, document=_encode(clock))
+    put_document(connection, CLOCK, _encode(clock))
 
 
 def find_clock(connection: Connection) -> Clock:
     """Return what is known of the locator's clock."""
-    row = connection.row(FIND_DOCUMENT, name=CLOCK)
-    return msgspec.msgpack.decode(row[0], type=Clock) if row else Clock()
+    document = find_document(connection, CLOCK)
+    return msgspec.msgpack.decode(document, type=Clock) if document is not None else Clock()
 
 
 def clean(connection: Connection) -> None:

@@ -33,16 +33,19 @@ from sqlalchemy.schema import CreateTable
 from continuum.model.errors import UnavailableError
 from continuum.model.objects import Store
 from continuum.store.locator.database import Connection, Statement
-from continuum.store.locator.index.placements import DELETE_DOCUMENT, FIND_DOCUMENT, INSERT_DOCUMENT
+from continuum.store.locator.index.documents import (
+    drop_document,
+    find_document,
+    list_documents,
+    put_document,
+)
 from continuum.store.locator.index.sessions import end_session, open_session
 from continuum.store.locator.messages import JournalRecord
-from continuum.store.locator.schema import documents
 from continuum.store.locator.sealing import Sealer
 
 DIGEST_BYTES = 16
 CURRENT = "disconnected/journal"
 CLOSED = "disconnected/closed/"
-_AFTER_CLOSED = "disconnected/closed0"  # "0" follows "/"
 _metadata = MetaData()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(JournalRecord).decode
@@ -78,11 +81,6 @@ FIRST_NUMBER = Statement(select(func.min(journal.c.number)))
 LAST_NUMBER = Statement(select(func.max(journal.c.number)))
 COUNT_RECORDS = Statement(select(func.count()).select_from(journal))
 COUNT_REFUSED = Statement(select(func.count()).select_from(refused))
-LIST_CLOSED = Statement(
-    select(documents.c.name).where(
-        documents.c.name >= bindparam("start"), documents.c.name < bindparam("end")
-    )
-)
 DELETE_RECORD = Statement(delete(journal).where(journal.c.number == bindparam("of_number")))
 INSERT_REFUSED = Statement(insert(refused))
 FIND_RECORD = Statement(
@@ -131,12 +129,6 @@ def open_current(connection: Connection, sealer: Sealer, store: Store, gateway: 
     return journal_id
 
 
-def is_used(connection: Connection) -> bool:
-    """Whether anything was written under the open journal's id."""
-    found = _find_current(connection)
-    return found is not None and found[1]
-
-
 def close_current(connection: Connection, journal_id: str, *, now: float) -> bool:
     """End a journal if nothing of it waits or was refused; what comes late for it is refused from now on."""
     found = _find_current(connection)
@@ -146,20 +138,19 @@ def close_current(connection: Connection, journal_id: str, *, now: float) -> boo
     if standing.waiting or standing.refused:
         return False
     end_session(connection, journal_id, now=now)
-    connection.run(DELETE_DOCUMENT, of_name=CURRENT)
-    connection.run(INSERT_DOCUMENT, name=CLOSED + journal_id, document=b"")
+    drop_document(connection, CURRENT)
+    put_document(connection, CLOSED + journal_id, b"")
     return True
 
 
 def list_closed(connection: Connection) -> list[str]:
     """Return the journals that ended here and that the locator was not told of yet."""
-    rows = connection.rows(LIST_CLOSED, start=CLOSED, end=_AFTER_CLOSED)
-    return [row[0].removeprefix(CLOSED) for row in rows]
+    return [name.removeprefix(CLOSED) for name, _ in list_documents(connection, CLOSED)]
 
 
 def forget_closed(connection: Connection, journal_id: str) -> None:
     """The locator knows that a journal is finished."""
-    connection.run(DELETE_DOCUMENT, of_name=CLOSED + journal_id)
+    drop_document(connection, CLOSED + journal_id)
 
 
 def append(connection: Connection, journal_id: str, record: JournalRecord, *, max_records: int) -> None:
@@ -223,11 +214,10 @@ def _digest(journal_id: str, encoded: bytes) -> bytes:
 
 
 def _find_current(connection: Connection) -> tuple[str, bool] | None:
-    row = connection.row(FIND_DOCUMENT, name=CURRENT)
-    return _decode_current(row[0]) if row else None
+    document = find_document(connection, CURRENT)
+    return _decode_current(document) if document is not None else None
 
 
 def _set_current(connection: Connection, journal_id: str, *, is_used: bool) -> None:
     if _find_current(connection) != (journal_id, is_used):
-        connection.run(DELETE_DOCUMENT, of_name=CURRENT)
-        connection.run(INSERT_DOCUMENT, name=CURRENT, document=_encode((journal_id, is_used)))
+        put_document(connection, CURRENT, _encode((journal_id, is_used)))

@@ -8,9 +8,10 @@ records: then the local index knows more than the hub.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -69,6 +70,7 @@ class Learner:
         self.users: dict[str, User] = {}
         self.stores: tuple[Store, ...] = ()
         self._noted: dict[Key, Version | Doubt] = {}
+        self._certain: set[Key] = set()  # those of the noted keys of which the hub need not be asked
         self._new_users: dict[str, User | None] = {}  # None: to be looked up
         self._touched: set[str] = set()  # keys of the bucket that is being scanned
         self._scan_at: dict[str, float] = {}
@@ -95,11 +97,15 @@ class Learner:
             if access_key in self.users:
                 self._new_users[access_key] = None
 
-    def _note(self, place: Key, version: "Version | Doubt") -> None:
+    def _note(self, place: Key, version: Version | Doubt) -> None:
         if len(self._noted) >= MAX_NOTED and place not in self._noted:
             self._scan_at.clear()  # the next scans find it
             return
         self._noted[place] = version
+        if version == _IN_DOUBT:
+            self._certain.discard(place)
+        else:
+            self._certain.add(place)
         self._touched.add(place[1])
 
     # ---- writing it ----
@@ -109,41 +115,52 @@ class Learner:
         if not self._noted and not self._new_users:
             return
         async with self._flushing:
-            noted, self._noted = self._noted, {}
-            users, self._new_users = self._new_users, {}
-            try:
+            with self._taking(tuple(self._noted)) as (noted, users):
                 doubted = [place for place, doubt in noted.items() if isinstance(doubt, Doubt)]
                 found = {place: await self._look_up(place) for place in doubted}
                 lost = [name for name, user in users.items() if user is None]
-                users = users | {name: await self._find_user(name) for name in lost}
-                await self._write({**noted, **found}, users)
-            except BaseException:
-                self._noted = noted | self._noted
-                self._new_users = users | self._new_users
-                raise
+                looked_up = {name: await self._find_user(name) for name in lost}
+                await self._write({**noted, **found}, users | looked_up)
 
     async def flush_alone(self, written: Collection[Key]) -> None:
         """Write what was noted before the hub went away, but of keys that were `written` without it since.
         What is in doubt stays as it was known; what was deleted here goes."""
-        certain = {place: noted for place, noted in self._noted.items() if noted != _IN_DOUBT}
-        if not certain and not self._new_users:
+        if not self._certain and not self._new_users:
             return
         async with self._flushing:
-            users, self._new_users = self._new_users, {}
-            for place in certain:
-                self._noted.pop(place, None)
-            put = {place: noted for place, noted in certain.items() if place not in written}
-            await self._write(
-                {place: noted if isinstance(noted, Version) else None for place, noted in put.items()}, users
-            )
+            with self._taking(tuple(self._certain)) as (certain, users):
+                put = {
+                    place: noted if isinstance(noted, Version) else None
+                    for place, noted in certain.items()
+                    if place not in written
+                }
+                await self._write(put, users)
+
+    @contextlib.contextmanager
+    def _taking(
+        self, places: Collection[Key]
+    ) -> Iterator[tuple[dict[Key, Version | Doubt], dict[str, User | None]]]:
+        """Take what was noted of these keys, and of all users. What cannot be written is noted again, but for
+        what is known better since."""
+        noted = {place: self._noted.pop(place) for place in places}
+        self._certain.difference_update(places)
+        users, self._new_users = self._new_users, {}
+        try:
+            yield noted, users
+        except BaseException:
+            self._noted = noted | self._noted
+            self._certain = {place for place, each in self._noted.items() if each != _IN_DOUBT}
+            self._new_users = users | self._new_users
+            raise
 
     async def _write(
-        self, noted: Mapping[Key, "Version | Doubt | None"], users: dict[str, User | None]
+        self, noted: Mapping[Key, Version | Doubt | None], users: dict[str, User | None]
     ) -> None:
         known = [version for version in noted.values() if isinstance(version, Version)]
         gone = [place for place, version in noted.items() if version is None]
-        await self._index.write(_put_versions, known, gone, self._names())
-        await self._index.write(_put_users, self._index.sealer, users)
+        await self._index.write(
+            _put_learned, known, gone, users, stores=self._names(), sealer=self._index.sealer
+        )
         for access_key, user in users.items():
             if user is None:
                 self.users.pop(access_key, None)
@@ -167,20 +184,22 @@ class Learner:
     async def refresh(self, accepting: Accepting, clock: Clock) -> None:
         """Bring buckets up to date, and what is due of the rest."""
         wanted = {bucket.name: bucket for bucket in accepting.buckets}
-        is_new = not self.stores
-        if wanted != self.buckets or is_new:
+        is_new = wanted != self.buckets or not self.stores
+        now = time.monotonic()
+        due = [name for name in wanted if now >= self._scan_at.get(name, 0.0)]
+        if is_new or due:
             await self._refresh_stores()
+        if is_new:
             await self._index.write(_put_buckets, self.buckets, wanted)
             self.buckets = wanted
         await self._index.write(indexes.put_clock, clock)
-        now = time.monotonic()
-        for name in wanted:
-            if now >= self._scan_at.get(name, 0.0):
-                await self._refresh_stores()
-                await self._scan(name)
-                took_s = time.monotonic() - now
-                await self._index.write(purge_versions, before=clock.now() - REMEMBER_S)
-                self._scan_at[name] = now + max(self._scan_every_s, took_s * SCAN_SHARE)
+        for name in due:
+            begun_at = time.monotonic()
+            await self._scan(name)
+            took_s = time.monotonic() - begun_at
+            self._scan_at[name] = begun_at + max(self._scan_every_s, took_s * SCAN_SHARE)
+        if due:
+            await self._index.write(purge_versions, before=clock.now() - REMEMBER_S)
         await self.flush()
 
     async def _refresh_stores(self) -> None:
@@ -237,16 +256,19 @@ def _load(
     return found, users, list_stores(connection, sealer), indexes.find_clock(connection)
 
 
-def _put_versions(
-    connection: Connection, known: list[Version], gone: list[Key], stores: frozenset[str]
+def _put_learned(
+    connection: Connection,
+    known: list[Version],
+    gone: list[Key],
+    users: dict[str, User | None],
+    *,
+    stores: frozenset[str],
+    sealer: Sealer,
 ) -> None:
     for place in gone:
         indexes.drop_key(connection, *place)
     for version in known:
         indexes.put_version(connection, version, stores)
-
-
-def _put_users(connection: Connection, sealer: Sealer, users: dict[str, User | None]) -> None:
     for access_key, user in users.items():
         if user is None:
             indexes.drop_user(connection, access_key)

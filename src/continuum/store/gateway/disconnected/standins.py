@@ -55,7 +55,7 @@ Take = Callable[[Request, Connection], bool]
 
 
 class Standin:
-    """Stands in for the hub. `start` it, give it the two ways to `answer`, `handle` requests, `stop` it."""
+    """Stands in for the hub. `start` it, give it the two ways to `answer`, `handle` requests, `close` it."""
 
     def __init__(self, settings: GatewaySettings, folder: Path, locations: Locations) -> None:
         self._settings = settings
@@ -115,7 +115,7 @@ class Standin:
         self._locations.standin = self
         self._task = asyncio.create_task(self._run())
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Write what was learned, and end."""
         self._locations.standin = None
         if self._task is not None:
@@ -126,10 +126,6 @@ class Standin:
                 await self._learner.flush_alone(self._written)
         self._replayer.close()
         await self._index.close()
-
-    async def close(self) -> None:
-        """The same as `stop`."""
-        await self.stop()
 
     # ---- requests ----
 

@@ -22,19 +22,17 @@ from continuum.model.policies.placing import Placement, find_reason_to_keep, pla
 from continuum.model.policies.prices import SiteFacts, select_attributes
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import find_bucket
+from continuum.store.locator.index.documents import drop_document, find_document, put_document
 from continuum.store.locator.index.garbage import insert_garbage
 from continuum.store.locator.index.versions import Row, find_by_number
 from continuum.store.locator.messages import StorePlace
-from continuum.store.locator.schema import copies, documents, replicas, stores, versions
+from continuum.store.locator.schema import copies, replicas, stores, versions
 
 CONTINUUM = "placement"
 LATER_S = 3.0  # a copy that must stay because others are missing is looked at again after this
 _ONE = literal(1)
 _AT = (replicas.c.version == bindparam("of_version"), replicas.c.store == bindparam("of_store"))
 
-FIND_DOCUMENT = Statement(select(documents.c.document).where(documents.c.name == bindparam("name")))
-INSERT_DOCUMENT = Statement(insert(documents))
-DELETE_DOCUMENT = Statement(delete(documents).where(documents.c.name == bindparam("of_name")))
 LIST_PLACES = Statement(
     select(
         stores.c.name,
@@ -135,15 +133,15 @@ class Places(msgspec.Struct, frozen=True):
 
 def find_continuum_policy(connection: Connection) -> bytes:
     """Return the continuum's document; empty if none is set."""
-    row = connection.row(FIND_DOCUMENT, name=CONTINUUM)
-    return row[0] if row else b""
+    return find_document(connection, CONTINUUM) or b""
 
 
 def set_continuum_policy(connection: Connection, document: bytes) -> None:
     """Set the continuum's document, or take it away."""
-    connection.run(DELETE_DOCUMENT, of_name=CONTINUUM)
     if document:
-        connection.run(INSERT_DOCUMENT, name=CONTINUUM, document=document)
+        put_document(connection, CONTINUUM, document)
+    else:
+        drop_document(connection, CONTINUUM)
 
 
 def read_places(connection: Connection, document: bytes) -> Places:
