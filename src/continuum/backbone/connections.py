@@ -260,7 +260,7 @@ class Backbone:
         """
         if not self._client.is_connected:
             raise BackboneUnavailableError(f"not connected to the backbone, needed for {subject}")
-        asking = asyncio.ensure_future(self._client.request(subject, data, timeout=timeout_s))
+        asking = asyncio.ensure_future(self._questions.ask(self._client, subject, data, timeout_s))
         try:
             if not is_acknowledged:
                 await asyncio.sleep(0)  # it is written before the pings whose answers follow a refusal

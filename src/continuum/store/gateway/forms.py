@@ -120,10 +120,11 @@ class FormBody(HeldBody):
         piece, rest = data[: self._file_left], data[self._file_left :]
         self._file_left -= len(piece)
         delimiter = self._tail[:-4]
-        if delimiter in self._overlap + piece:  # a further field, which must not pass for bytes of the file
+        seen = self._overlap + piece
+        if delimiter in seen:  # a further field, which must not pass for bytes of the file
             self.fail(_not_last())
             return
-        self._overlap = (self._overlap + piece)[-len(delimiter) + 1 :]
+        self._overlap = seen[-len(delimiter) + 1 :]
         if piece:
             if self._sink is None:
                 self._pieces.append(piece)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from re import compile as regex
 
 from continuum.store.errors import S3Error
+from continuum.store.gateway.texts import format_header
 
 PREFIX = "x-amz-"
 _NAME = regex(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
-_CONTROL = regex(r"[\x00-\x1f\x7f]")
 _OF_THE_SIGNATURE = frozenset(
     f"{PREFIX}{name}"
     for name in (
@@ -34,10 +34,10 @@ def hoist_headers(query: Mapping[str, str], headers: dict[str, str]) -> dict[str
         name = parameter.lower()
         if not name.startswith(PREFIX) or name in _OF_THE_SIGNATURE or _is_checksum(name):
             continue
-        value = text.encode().decode("latin-1")  # as it would be on the wire
         if name.startswith(_COPY_SOURCE):
             raise S3Error("NotImplemented", f"{name} must be sent as a header.")
-        if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        value = format_header(text)
+        if not _NAME.fullmatch(name) or value is None:
             raise _invalid(name, "cannot be a header")
         if hoisted.get(name, value) != value or headers.get(name, value) != value:
             raise _invalid(name, "is given twice")

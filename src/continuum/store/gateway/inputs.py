@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from re import compile as regex
 from typing import Any
 
 import msgspec
@@ -22,9 +21,9 @@ from continuum.store.errors import S3Error
 from continuum.store.gateway.documents import Element, parse_document
 from continuum.store.gateway.routes import Routed
 from continuum.store.gateway.shapes import Reference, Shape, input_shape, is_flattened, s3_model, shape_of
+from continuum.store.gateway.texts import format_header
 
 METADATA_PREFIX = "x-amz-meta-"
-_CONTROL = regex(r"[\x00-\x1f\x7f]")
 _REGIONS = "BucketLocationConstraint"  # AWS's own list; here a region may have any name
 _MAX_INTEGER = 2**31 - 1
 _MAX_LONG = 2**63 - 1
@@ -173,9 +172,10 @@ def _parse_string(text: str, _name: str) -> str:
 
 def parse_reply_header(text: str, name: str) -> str:
     """Return text for a header of the reply, its bytes as Latin-1. Refuses what could end the header."""
-    if _CONTROL.search(text):
+    value = format_header(text)
+    if value is None:
         raise _invalid(name, text, f"{name} has characters that no header can have")
-    return text.encode().decode("latin-1")
+    return value
 
 
 def _parse_comma_list(text: str, _name: str) -> list[str]:

@@ -8,6 +8,7 @@ locator in batches every few seconds. What was learnt of reads is this process's
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import islice
 
 from continuum.model.objects import Bucket, Replica, Setting, Version
 from continuum.model.policies import Policy, decide_to_keep_copy
@@ -29,6 +30,7 @@ from continuum.store.gateway.peers import Peers
 from continuum.store.locator.messages import KeepCopies, KeptCopy
 
 MAX_BUCKETS = 1000
+TOLD_AT_ONCE = 1_000
 MAX_TOUCHED = 100_000
 LONGEST_S = 100 * 365 * 86_400.0  # "for ever", as a number that every database holds
 SHORTEST_S = 30.0  # a copy that would go sooner than this is not made
@@ -148,10 +150,8 @@ class Keeper:
         """Return what the locator is to be told of reads since the last time; None if nothing."""
         if not self._touched:
             return None
-        some = dict(list(self._touched.items())[:1000])
-        for version_id in some:
-            del self._touched[version_id]
-        copies = tuple(KeptCopy(version_id, expires_at) for version_id, expires_at in some.items())
+        some = tuple(islice(self._touched, TOLD_AT_ONCE))
+        copies = tuple(KeptCopy(version_id, self._touched.pop(version_id)) for version_id in some)
         return KeepCopies(session_id=session_id, store=self._own.name, copies=copies)
 
     # ---- which replica first ----

@@ -111,34 +111,22 @@ def format_metrics(counts: Counts, *, site: str) -> str:
         operation, status = key.split(" ")
         requests[f',operation="{operation}",status="{status}"'] = value
     add("continuum_gateway_requests_total", "counter", requests)
-    add(
-        "continuum_gateway_read_bytes_total",
-        "counter",
-        {f',source_site="{name}"': value for name, value in counts.read_bytes.items()},
-    )
+    add("continuum_gateway_read_bytes_total", "counter", _label("source_site", counts.read_bytes))
     add("continuum_gateway_written_bytes_total", "counter", {"": counts.written_bytes})
-    add(
-        "continuum_gateway_copies_total",
-        "counter",
-        {f',outcome="{name}"': value for name, value in counts.copies.items()},
-    )
+    add("continuum_gateway_copies_total", "counter", _label("outcome", counts.copies))
     add("continuum_gateway_copied_bytes_total", "counter", {"": counts.copied_bytes})
-    add(
-        "continuum_gateway_placed_total",
-        "counter",
-        {f',outcome="{name}"': value for name, value in counts.placed.items()},
-    )
+    add("continuum_gateway_placed_total", "counter", _label("outcome", counts.placed))
     add("continuum_gateway_collected_total", "counter", {"": counts.collected})
     add("continuum_gateway_failovers_total", "counter", {"": counts.failovers})
     add("continuum_gateway_corrupt_segments_total", "counter", {"": counts.corrupt_segments})
-    add(
-        "continuum_gateway_blocks_total",
-        "counter",
-        {f',outcome="{name}"': value for name, value in counts.blocks.items()},
-    )
+    add("continuum_gateway_blocks_total", "counter", _label("outcome", counts.blocks))
     add("continuum_gateway_block_fetches_total", "counter", {"": counts.block_fetches})
     add("continuum_gateway_block_cache_bytes", "gauge", {"": counts.block_cache_bytes})
     add("continuum_gateway_locator_requests_total", "counter", {"": counts.locator_requests})
     add("continuum_gateway_journal_records", "gauge", {"": counts.journal_records})
     add("continuum_gateway_connections", "gauge", {"": counts.connections})
     return "".join(lines)
+
+
+def _label(label: str, values: Mapping[str, int]) -> dict[str, int]:
+    return {f',{label}="{name}"': value for name, value in values.items()}

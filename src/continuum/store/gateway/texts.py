@@ -8,6 +8,12 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f\ufffe\uffff]')
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NOT_IN_HEADERS = re.compile("[\x00-\x1f\x7f]")
+
+
+def format_header(text: str) -> str | None:
+    """Return text as it is in a header, its bytes as Latin-1; None if it could end the header."""
+    return None if _NOT_IN_HEADERS.search(text) else text.encode().decode("latin-1")
 
 
 def escape_text(text: str) -> str:

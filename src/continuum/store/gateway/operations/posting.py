@@ -11,11 +11,13 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from continuum.model.objects import ANONYMOUS, MAX_KEY_BYTES, User
 from continuum.store.authorizations import ALGORITHM, UNSIGNED_PAYLOAD, parse_timestamp
+from continuum.store.canonical import encode_path
 from continuum.store.errors import S3Error
+from continuum.store.gateway.attributes import CONTENT_HEADERS
 from continuum.store.gateway.authenticating import find_user
 from continuum.store.gateway.authorizing import authorize
 from continuum.store.gateway.calls import Call, Context
@@ -25,25 +27,14 @@ from continuum.store.gateway.forms import Form, FormBody, parse_boundary
 from continuum.store.gateway.operations.writing import put_object
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import Routed
-from continuum.store.gateway.texts import escape_text
+from continuum.store.gateway.texts import escape_text, format_header
 from continuum.store.gateway.tokens import HEADER, check_token
 from continuum.store.gateway.wire import parse_input
 from continuum.store.signing import VerifiedRequest, signing_key
 
 _CREDENTIAL = re.compile(r"(.+)/([0-9]{8})/([^/]*)/s3/aws4_request")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _KEPT = ("host", "referer", "user-agent")
-_CONTENT = frozenset(
-    {
-        "content-type",
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "expires",
-    }
-)
 _SIGNING = frozenset({"x-amz-signature", "x-amz-credential", "x-amz-algorithm", "x-amz-date", HEADER})
 _STATUSES = {"200": 200, "201": 201, "204": 204}
 
@@ -138,7 +129,7 @@ def _make_request(request: Request, body: FormBody, form: Form) -> Request:
     if form.file_type:
         headers["content-type"] = _header(form.file_type, "content-type")
     for name, text in form.fields.items():
-        if name in _CONTENT or (name.startswith("x-amz-") and name not in _SIGNING):
+        if name in CONTENT_HEADERS or (name.startswith("x-amz-") and name not in _SIGNING):
             if not _NAME.fullmatch(name):
                 raise S3Error("InvalidArgument", "A field's name cannot be that of a header.")
             headers[name] = _header(text, name)
@@ -150,9 +141,10 @@ def _make_request(request: Request, body: FormBody, form: Form) -> Request:
 
 
 def _header(text: str, name: str) -> str:
-    if _CONTROL.search(text):
+    value = format_header(text)
+    if value is None:
         raise S3Error("InvalidArgument", f"The field {name[:60]} has characters that no header can have.")
-    return text.encode().decode("latin-1")
+    return value
 
 
 def _tagging_header(document: str) -> str:
@@ -174,7 +166,7 @@ def _tell(call: Call, done: Reply, fields: Mapping[str, str]) -> Reply:
         target = f"{redirect}{'&' if '?' in redirect else '?'}{told}"
         return Reply(status=303, headers={**done.headers, "Location": target})
     scheme = "https" if call.request.is_secure else "http"
-    location = f"{scheme}://{call.headers.get('host', '')}/{call.bucket}/{quote(call.key, safe='/~')}"
+    location = f"{scheme}://{call.headers.get('host', '')}/{call.bucket}/{encode_path(call.key)}"
     status = _STATUSES.get(fields.get("success_action_status", ""), 204)
     headers = {**done.headers, "Location": location}
     if status != _STATUSES["201"]:
