@@ -96,6 +96,34 @@ def test_the_survey_finds_the_planted_sources_and_moves_less_with_data_gravity(e
     assert moved["data"] < moved["load"]
 
 
+def test_a_measurement_set_is_imaged_over_two_sites_as_on_one_machine(embedded, tmp_path):
+    embedded.boto3_client("edge").create_bucket(Bucket="taska")
+    folder, shape = EXAMPLES / "taska_c", ("2", "2", "20", "4")
+    archive = tmp_path / "observation.ms.tar"
+    run_program(embedded, str(folder / "observe.py"), "s3://taska/observation.ms.tar", *shape)
+    printed = run_program(
+        embedded, "--name", "taska", str(folder / "taska_c.py"), "s3://taska/observation.ms.tar", "s3://taska"
+    )
+    sites = json.loads(embedded.continuum("run", "show", "taska", "--json").stdout)["sites"]
+    assert sorted(site["name"] for site in sites if site["tasks"]) == ["cloud", "edge"]
+    run_program(embedded, "--local", str(folder / "observe.py"), str(archive), *shape)
+    alone = run_program(embedded, "--local", str(folder / "taska_c.py"), str(archive), str(tmp_path))
+    cloud = embedded.boto3_client("cloud")
+    found = json.loads(read(cloud, "sources.json", bucket="taska"))["sources"]
+    here = json.loads((tmp_path / "sources.json").read_text())["sources"]
+    assert [source["east_rad"] for source in found] == [source["east_rad"] for source in here]
+    assert [source["flux_jy"] for source in found] == pytest.approx([source["flux_jy"] for source in here])
+    assert printed.splitlines()[1:] == alone.splitlines()[1:]
+    catalogued = [(0.0005, 0.0003), (-0.0052, 0.0041), (0.0061, -0.0034)]
+    places = [(source["east_rad"], source["north_rad"]) for source in found[:3]]
+    for place, true in zip(places, catalogued, strict=True):
+        assert place == pytest.approx(true, abs=1e-4)
+    fits = cloud.get_object(Bucket="taska", Key="image.fits")["Body"].read()
+    assert b"RA---SIN" in fits[:5760]
+    assert len(fits) % 2880 == 0
+    assert cloud.get_object(Bucket="taska", Key="picture.png")["Body"].read(8) == b"\x89PNG\r\n\x1a\n"
+
+
 def read(client: Any, key: str, bucket: str = "mvp") -> str:
     """Return an object as text."""
     return client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
