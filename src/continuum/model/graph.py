@@ -10,14 +10,15 @@ is nobody's fault: its tasks run again without counting a try, and data that lay
 running their producers again, as far back as needed (`DROPPED` data can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
-The three layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), here the events.
+The four layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks
+that are waited for and cancelled together), here the events.
 """
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from continuum.model import stories
-from continuum.model.recovering import Recovery
+from continuum.model.grouping import Grouping
 from continuum.model.settling import AT_SITE, Commands
 from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
 
@@ -55,7 +56,7 @@ class ProducedDatum(Protocol):
         """The name of the object that it is, or None."""
 
 
-class Graph(Recovery):
+class Graph(Grouping):
     """The events of a run. `at` is always now, in seconds since the epoch."""
 
     def submit(self, task: Task, at: float, *, call: str = "", group: str = "") -> None:
@@ -70,6 +71,10 @@ class Graph(Recovery):
         for datum in task.reads:
             datum.readers += 1
         self._record_submission(task, at, call, group)
+        if task.groups:
+            self._join_groups(task, at)
+            if task.id not in self.tasks:
+                return
         if self.fatal is not None:
             self._cancel(task, self.fatal, "the run is being stopped", at)
         else:
@@ -228,6 +233,9 @@ class Graph(Recovery):
         return task
 
     def _after_failure(self, task: Task, problem: Problem, at: float) -> None:
+        if self._concerns_group(task, problem):
+            self._fail_group(task, problem, at)
+            return
         decision = self._decide(task, problem)
         self._record_failure(task, problem, decision, at)
         if decision is _TRY_AGAIN:

@@ -148,7 +148,8 @@ class Task:
     """One call of a decorated function.
 
     `defaults` maps the index of a write to the bytes that stand for it when a failure is ignored. `after` are
-    tasks that must be settled first although no datum says so. `payload` belongs to the driver.
+    tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
+    outermost first (`grouping.Group`). `payload` belongs to the driver.
     """
 
     __slots__ = (
@@ -158,6 +159,7 @@ class Task:
         "failures",
         "followers",
         "function",
+        "groups",
         "id",
         "input_losses",
         "is_priority",
@@ -205,6 +207,7 @@ class Task:
         self.missing = 0
         self.tried: tuple[str, ...] = ()
         self.followers: list[Task] | None = None
+        self.groups: tuple[Any, ...] = ()
         self.defaults: dict[int, bytes] | None = None
         self.problem: Problem | None = None
 

@@ -219,6 +219,8 @@ class Driver:
                 self._provisions.located(argument[0], argument[1], at)
             case Op.HOLD:
                 argument.holders += 1
+            case Op.DO:
+                argument(self.graph, at)
             case Op.LOST:
                 self.graph.datum_lost(argument[0], argument[1], at)
             case Op.CANCEL:
@@ -247,7 +249,9 @@ class Driver:
             self._carry_out(commands, at)
             self.dispatcher.dispatch(at)
             commands = self.graph.take_commands()
-            if not (commands.place or commands.records or commands.publish or commands.settled):
+            if not any(
+                (commands.place, commands.records, commands.publish, commands.settled, commands.watched)
+            ):
                 break
         self.dispatcher.flush()
         if self._barriers and not self.graph.tasks:

@@ -108,6 +108,7 @@ class FailureKind(StrEnum):
     """Why a task did not finish."""
 
     RAISED = "raised"  # the function raised
+    RAISED_FOR_GROUP = "raised_for_group"  # it raised what cancels its group (`grouping.TaskGroupError`)
     WORKER_LOST = "worker_lost"  # its process died
     INPUT_LOST = "input_lost"  # an input could not be got
     OUTPUT_LOST = "output_lost"  # an output could not be stored

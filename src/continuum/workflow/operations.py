@@ -26,6 +26,7 @@ class Op(IntEnum):
     STOP = 10
     EVENTS = 11
     HOLD = 12
+    DO = 13  # call the argument with the graph and the time
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import msgspec
 
 from continuum.model import stories
 from continuum.model.errors import InvalidInputError
+from continuum.model.grouping import Group
 from continuum.model.tasks import Datum, Needs, OnFailure, Problem, Task
 from continuum.workflow.capturing import Capture, Captured
 from continuum.workflow.coding import encode_function
@@ -26,6 +27,7 @@ from continuum.workflow.driver import Driver, Op
 from continuum.workflow.failures import TaskFailedError
 from continuum.workflow.filing import Files
 from continuum.workflow.futures import Future, Variable
+from continuum.workflow.groups import OPEN
 from continuum.workflow.holdings import Holdings
 from continuum.workflow.messages import DatumKind, FunctionCode, Output
 from continuum.workflow.parameters import Parameters, Writing
@@ -48,6 +50,7 @@ class Run:
         self._codes: dict[TaskFunction, FunctionCode] = {}
         self._told: set[tuple[int, str]] = set()
         self.files = Files(self)
+        self.groups: dict[str, Group] = {}
 
     # ---- calls ----
 
@@ -101,6 +104,9 @@ class Run:
             is_priority=function.priority,
             payload=payload,
         )
+        if groups := OPEN.get():
+            task.groups = groups
+            payload.group = "/".join(group.name for group in groups)
         if failing.policy is OnFailure.IGNORE:
             task.defaults = _defaults(failing.defaults, writings, returns.count)
         return task, futures
@@ -192,8 +198,12 @@ class Run:
         self.driver.post(Op.RECORD, stories.Synchronised(at=time.time()))
         self.driver.wait_for_all()
         for problem in self.untold_failures():
-            self._told.add(_key(problem))
-            raise TaskFailedError.of(problem)
+            raise self.tell(problem)
+
+    def tell(self, problem: Problem) -> TaskFailedError:
+        """Return the error for a failure; from now on the program knows of it."""
+        self._told.add(_key(problem))
+        return TaskFailedError.of(problem)
 
     def untold_failures(self) -> list[Problem]:
         """Return the failures that no wait has raised so far."""

@@ -266,7 +266,7 @@ def test_a_module_that_is_not_supported_is_refused_when_it_is_imported(module):
         importlib.import_module(module)
 
 
-def test_task_groups_are_refused_by_their_name():
-    api = importlib.import_module("pycompss.api.api")
-    with pytest.raises(InvalidInputError, match="TaskGroup"):
-        api.TaskGroup("a")
+def test_functions_that_are_not_there_are_refused_by_their_name():
+    refusing = importlib.import_module("continuum.workflow.pycompss.refusing")
+    with pytest.raises(InvalidInputError, match="compss_something"):
+        refusing.refuse("compss_something")("a")

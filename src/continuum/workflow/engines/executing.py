@@ -135,7 +135,7 @@ class TaskRunner:
         return TaskFailed(
             task_id=task.task_id,
             attempt=task.attempt,
-            kind=FailureKind.RAISED,
+            kind=_kind_of(problem),
             message=_say(problem),
             traceback=_traceback(problem, skip=1),
             exception=_pickled(problem),
@@ -192,6 +192,12 @@ def _split(result: object, count: int, name: str) -> Sequence[object]:
         found = type(result).__name__ if values is None else f"{len(values)} values"
         raise Refusal(FailureKind.RAISED, f"{name} returned {found}, but {count} values were declared")
     return values
+
+
+def _kind_of(problem: BaseException) -> FailureKind:
+    """Tell by a mark of its class whether a problem concerns the task's group: nothing need be imported."""
+    concerns_group = getattr(type(problem), "__continuum_cancels_group__", False) is True
+    return FailureKind.RAISED_FOR_GROUP if concerns_group else FailureKind.RAISED
 
 
 def _say(problem: BaseException) -> str:

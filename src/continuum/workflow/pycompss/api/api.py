@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from continuum.model.errors import InvalidInputError
+from continuum.workflow.groups import barrier_group, cancel_group, group
+from continuum.workflow.pycompss.api.exceptions import COMPSsException
 from continuum.workflow.pycompss.refusing import refuse
 from continuum.workflow.synchronising import (
     barrier,
@@ -40,6 +42,30 @@ def compss_barrier(no_more_tasks: bool = False) -> None:  # noqa: ARG001 - PyCOM
     barrier()
 
 
+class TaskGroup(group):
+    """The tasks called inside this `with`; its end waits for them unless `implicit_barrier` is False.
+
+    `COMPSsException` raised by a task comes out of it.
+    """
+
+    error = COMPSsException
+
+    def __init__(self, group_name: str, implicit_barrier: bool = True) -> None:
+        super().__init__(str(group_name), waits=implicit_barrier, cancels=False)
+        self.group_name = group_name
+        self.implicit_barrier = implicit_barrier
+
+
+def compss_barrier_group(group_name: str) -> None:
+    """Wait for the tasks of a group; raises `COMPSsException` if one of them did."""
+    barrier_group(str(group_name), error=COMPSsException)
+
+
+def compss_cancel_group(group_name: str) -> None:
+    """Cancel the tasks of a group that have not finished."""
+    cancel_group(str(group_name))
+
+
 def compss_open(file_name: str | os.PathLike[str], mode: str = "r") -> IO[Any]:
     """Open a file as tasks have left it."""
     return open_file(file_name, mode)
@@ -72,8 +98,6 @@ def compss_stop(*_: Any, **__: Any) -> None:
     """Nothing: the run ends with the program."""
 
 
-compss_barrier_group = refuse("compss_barrier_group")
-compss_cancel_group = refuse("compss_cancel_group")
 compss_wait_on_directory = refuse("compss_wait_on_directory")
 compss_snapshot = refuse("compss_snapshot")
 compss_get_number_of_resources = refuse("compss_get_number_of_resources")
@@ -81,7 +105,6 @@ compss_request_resources = refuse("compss_request_resources")
 compss_free_resources = refuse("compss_free_resources")
 compss_set_wall_clock = refuse("compss_set_wall_clock")
 compss_add_logger = refuse("compss_add_logger")
-TaskGroup = refuse("TaskGroup")
 
 __all__ = [
     "TaskGroup",
