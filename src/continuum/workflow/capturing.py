@@ -20,7 +20,7 @@ from continuum.workflow.futures import Future, UnresolvedFutureError, Variable
 from continuum.workflow.serialising import dump, dump_call
 
 ATOMIC = frozenset((int, float, str, bytes, bool, complex, type(None), type(Ellipsis), range))
-_CONTAINERS = frozenset((list, tuple, dict, set, frozenset))
+CONTAINERS = frozenset((list, tuple, dict, set, frozenset))
 _REMEMBERED = 64
 
 
@@ -155,7 +155,7 @@ class Capture:
         kind = type(value)
         if kind is Future or kind is Slot:
             return True
-        if kind in _CONTAINERS:
+        if kind in CONTAINERS:
             return self._look_inside(value, kind)
         if self._tracked:
             return True  # something known may be this, or lie anywhere inside

@@ -1,8 +1,7 @@
 """How a task uses its parameters: directions and types, in the spellings of the PyCOMPSs programming model.
 
-`COMMUTATIVE` and `CONCURRENT` parameters are run in the order of the calls, which both allow: correct, but
-less parallel than they could be. What is not supported has a name too, so that it can be refused by that
-name.
+Every direction is one frozen value. `{Type: FILE, Direction: INOUT, Prefix: "--in="}`, the long form, gives
+the same values. What is not supported has a name too, so that it can be refused by that name.
 """
 
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from enum import StrEnum
 import msgspec
 
 from continuum.model.errors import InvalidInputError
+
+MAX_DEPTH = 100
 
 
 class Access(StrEnum):
@@ -22,7 +23,13 @@ class Access(StrEnum):
 
 
 class Direction(msgspec.Struct, frozen=True):
-    """How one parameter is used. `depth` is how deep a collection of files nests."""
+    """How one parameter is used.
+
+    `depth` is how deep a collection or dictionary nests: what lies there are its elements. `is_deleted`: the
+    task is the last that uses it. `is_commutative`: tasks that update it exclude each other, in any order;
+    `is_concurrent`: it is the task's own business that they do. `stream` ("", "stdin", "stdout", "stderr"),
+    `prefix` and `keep_rename` concern tasks that are programs; `weight` and `cache` are hints.
+    """
 
     name: str
     access: Access = Access.READ
@@ -30,66 +37,97 @@ class Direction(msgspec.Struct, frozen=True):
     is_collection: bool = False
     depth: int = 1
     is_supported: bool = True
+    is_directory: bool = False
+    is_deleted: bool = False
+    is_commutative: bool = False
+    is_concurrent: bool = False
+    stream: str = ""
+    prefix: str = ""
+    weight: float = 0.0
+    keep_rename: bool = False
+    cache: bool = False
 
     def __repr__(self) -> str:
         return self.name
 
 
+READ, WRITE, UPDATE = Access.READ, Access.WRITE, Access.UPDATE
+
 IN = Direction("IN")
-OUT = Direction("OUT", Access.WRITE)
-INOUT = Direction("INOUT", Access.UPDATE)
-IN_DELETE = Direction("IN_DELETE")
-CONCURRENT = Direction("CONCURRENT", Access.UPDATE)
-COMMUTATIVE = Direction("COMMUTATIVE", Access.UPDATE)
+OUT = Direction("OUT", WRITE)
+INOUT = Direction("INOUT", UPDATE)
+IN_DELETE = Direction("IN_DELETE", is_deleted=True)
+CONCURRENT = Direction("CONCURRENT", UPDATE, is_concurrent=True)
+COMMUTATIVE = Direction("COMMUTATIVE", UPDATE, is_commutative=True)
+
 FILE = Direction("FILE", is_file=True)
 FILE_IN = Direction("FILE_IN", is_file=True)
-FILE_OUT = Direction("FILE_OUT", Access.WRITE, is_file=True)
-FILE_INOUT = Direction("FILE_INOUT", Access.UPDATE, is_file=True)
-FILE_CONCURRENT = Direction("FILE_CONCURRENT", Access.UPDATE, is_file=True)
-FILE_COMMUTATIVE = Direction("FILE_COMMUTATIVE", Access.UPDATE, is_file=True)
+FILE_IN_DELETE = Direction("FILE_IN_DELETE", is_file=True, is_deleted=True)
+FILE_OUT = Direction("FILE_OUT", WRITE, is_file=True)
+FILE_INOUT = Direction("FILE_INOUT", UPDATE, is_file=True)
+FILE_CONCURRENT = Direction("FILE_CONCURRENT", UPDATE, is_file=True, is_concurrent=True)
+FILE_COMMUTATIVE = Direction("FILE_COMMUTATIVE", UPDATE, is_file=True, is_commutative=True)
+
 COLLECTION = Direction("COLLECTION", is_collection=True)
 COLLECTION_IN = Direction("COLLECTION_IN", is_collection=True)
+COLLECTION_IN_DELETE = Direction("COLLECTION_IN_DELETE", is_collection=True, is_deleted=True)
+COLLECTION_OUT = Direction("COLLECTION_OUT", WRITE, is_collection=True)
+COLLECTION_INOUT = Direction("COLLECTION_INOUT", UPDATE, is_collection=True)
 COLLECTION_FILE = Direction("COLLECTION_FILE", is_file=True, is_collection=True)
 COLLECTION_FILE_IN = Direction("COLLECTION_FILE_IN", is_file=True, is_collection=True)
+COLLECTION_FILE_OUT = Direction("COLLECTION_FILE_OUT", WRITE, is_file=True, is_collection=True)
+COLLECTION_FILE_INOUT = Direction("COLLECTION_FILE_INOUT", UPDATE, is_file=True, is_collection=True)
+
 DICTIONARY = Direction("DICTIONARY", is_collection=True)
 DICTIONARY_IN = Direction("DICTIONARY_IN", is_collection=True)
+DICTIONARY_IN_DELETE = Direction("DICTIONARY_IN_DELETE", is_collection=True, is_deleted=True)
+DICTIONARY_OUT = Direction("DICTIONARY_OUT", WRITE, is_collection=True)
+DICTIONARY_INOUT = Direction("DICTIONARY_INOUT", UPDATE, is_collection=True)
+
+STREAM_NAMES = {"STDIN": "stdin", "STDOUT": "stdout", "STDERR": "stderr"}
+_STREAMED = {
+    "FILE": {"STDIN": READ, "STDOUT": WRITE, "STDERR": WRITE},
+    "FILE_IN": dict.fromkeys(STREAM_NAMES, READ),
+    "FILE_OUT": dict.fromkeys(STREAM_NAMES, WRITE),
+    "FILE_INOUT": dict.fromkeys(STREAM_NAMES, UPDATE),
+    "FILE_CONCURRENT": dict.fromkeys(STREAM_NAMES, UPDATE),
+    "FILE_COMMUTATIVE": dict.fromkeys(STREAM_NAMES, UPDATE),
+}
+STREAMED = {
+    f"{base}_{stream}": Direction(
+        f"{base}_{stream}",
+        access,
+        is_file=True,
+        is_concurrent=base == "FILE_CONCURRENT",
+        is_commutative=base == "FILE_COMMUTATIVE",
+        stream=STREAM_NAMES[stream],
+    )
+    for base, streams in _STREAMED.items()
+    for stream, access in streams.items()
+}
+"""A file that is a standard stream of a task that is a program, by name: `FILE_OUT_STDERR`, …"""
 
 UNSUPPORTED = {
     name: Direction(name, is_supported=False)
     for name in (
-        "COLLECTION_INOUT",
-        "COLLECTION_OUT",
-        "COLLECTION_IN_DELETE",
-        "COLLECTION_FILE_INOUT",
-        "COLLECTION_FILE_OUT",
-        "DICTIONARY_INOUT",
-        "DICTIONARY_OUT",
-        "DICTIONARY_IN_DELETE",
         "DIRECTORY",
         "DIRECTORY_IN",
         "DIRECTORY_OUT",
         "DIRECTORY_INOUT",
         "STREAM_IN",
         "STREAM_OUT",
-        "FILE_STDIN",
-        "FILE_STDOUT",
-        "FILE_STDERR",
-        "FILE_IN_STDIN",
-        "FILE_OUT_STDOUT",
-        "FILE_OUT_STDERR",
-        "FILE_INOUT_STDOUT",
-        "FILE_INOUT_STDERR",
-        "FILE_CONCURRENT_STDOUT",
-        "FILE_CONCURRENT_STDERR",
     )
 }
 
-TYPE, DIRECTION, DEPTH = "type", "direction", "depth"
-_BY_ACCESS = {Access.READ: "IN", Access.WRITE: "OUT", Access.UPDATE: "INOUT"}
-_KNOWN = {
-    value.name: value for value in list(globals().values()) if isinstance(value, Direction)
-} | UNSUPPORTED
-_FALSE_BY_DEFAULT = {"keep_rename", "cache"}
+TYPE, DIRECTION, DEPTH, STREAM, PREFIX = "type", "direction", "depth", "stdiostream", "prefix"
+WEIGHT, KEEP_RENAME, CACHE = "weight", "keep_rename", "cache"
+
+_BY_ACCESS = {READ: "IN", WRITE: "OUT", UPDATE: "INOUT"}
+_KNOWN = (
+    {value.name: value for value in list(globals().values()) if isinstance(value, Direction)}
+    | STREAMED
+    | UNSUPPORTED
+)
 
 
 def parse_direction(parameter: str, given: object) -> Direction:
@@ -115,24 +153,54 @@ def parse_direction(parameter: str, given: object) -> Direction:
 def _from_mapping(parameter: str, given: Mapping[object, object]) -> Direction:
     options = {str(key).lower(): value for key, value in given.items()}
     kind, access = options.pop(TYPE, IN), options.pop(DIRECTION, None)
-    depth = options.pop(DEPTH, 1)
-    for name, value in options.items():
-        if not (name in _FALSE_BY_DEFAULT and not value):
-            raise InvalidInputError(f"{name} = {value!r} (parameter {parameter}) is not supported yet")
     if not isinstance(kind, Direction) or not isinstance(access, Direction | None):
         raise InvalidInputError(f"{given!r} is no direction for the parameter {parameter}")
-    if not isinstance(depth, int) or depth < 1:
-        raise InvalidInputError(f"Depth of the parameter {parameter} must be a positive number")
     direction = _combine(kind, access)
-    return msgspec.structs.replace(direction, depth=depth) if direction.is_supported else direction
+    if not direction.is_supported:
+        return direction
+    changes = {
+        "depth": _depth(parameter, options.pop(DEPTH, direction.depth)),
+        "stream": _stream(parameter, options.pop(STREAM, direction.stream)),
+        "prefix": str(options.pop(PREFIX, direction.prefix)),
+        "weight": _weight(parameter, options.pop(WEIGHT, 0.0)),
+        "keep_rename": bool(options.pop(KEEP_RENAME, False)),
+        "cache": bool(options.pop(CACHE, False)),
+    }
+    for name, value in options.items():
+        raise InvalidInputError(f"{name} = {value!r} (parameter {parameter}) is not known")
+    return msgspec.structs.replace(direction, **changes)
+
+
+def _depth(parameter: str, value: object) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_DEPTH:
+        raise InvalidInputError(f"Depth of the parameter {parameter} must be a number from 1 to {MAX_DEPTH}")
+    return value
+
+
+def _weight(parameter: str, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # whatever else it is, is told
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"Weight of the parameter {parameter} must be a number") from None
+
+
+def _stream(parameter: str, value: object) -> str:
+    name = str(getattr(value, "name", value)).lower()
+    if name not in {"", *STREAM_NAMES.values()}:
+        raise InvalidInputError(
+            f"StdIOStream = {value!r} (parameter {parameter}) is not known",
+            hint="use STDIN, STDOUT or STDERR",
+        )
+    return name
 
 
 def _combine(kind: Direction, access: Direction | None) -> Direction:
     if access is None or not kind.is_supported:
         return kind
-    base = kind.name.removesuffix("_INOUT").removesuffix("_IN").removesuffix("_OUT")
-    if base in {"IN", "OUT", "INOUT"}:
+    base = kind.name
+    for suffix in ("_INOUT", "_IN_DELETE", "_IN", "_OUT", "_CONCURRENT", "_COMMUTATIVE"):
+        base = base.removesuffix(suffix)
+    if base in {"IN", "OUT", "INOUT", "IN_DELETE", "CONCURRENT", "COMMUTATIVE"}:
         return access
-    return _KNOWN.get(
-        f"{base}_{_BY_ACCESS[access.access]}", Direction(f"{base} {access.name}", is_supported=False)
-    )
+    exact = _KNOWN.get(f"{base}_{access.name}") or _KNOWN.get(f"{base}_{_BY_ACCESS[access.access]}")
+    return exact or Direction(f"{base} {access.name}", is_supported=False)

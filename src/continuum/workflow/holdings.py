@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from continuum.model.tasks import Datum, DatumState
-from continuum.workflow.capturing import Constants, Tracked, digest_of
+from continuum.workflow.capturing import ATOMIC, CONTAINERS, Constants, Tracked, digest_of
 from continuum.workflow.driver import Driver, Op
 from continuum.workflow.futures import Future, Variable
-from continuum.workflow.serialising import dump
+from continuum.workflow.serialising import dump, dump_call
 
 
 class Holdings:
@@ -33,6 +33,27 @@ class Holdings:
     def find_variable(self, value: Any) -> Variable | None:
         """Return the variable that a future or an object is, if it is one."""
         return value._variable if type(value) is Future else self.tracked.find(value)  # noqa: SLF001
+
+    def is_mixed(self, value: Any) -> bool:
+        """Tell whether futures, or objects that are variables, are somewhere inside `value`."""
+        kind = type(value)
+        if kind in ATOMIC or hasattr(value, "nbytes"):
+            return False
+        if kind in CONTAINERS:
+            items = [*value, *value.values()] if kind is dict else list(value)
+            if set(map(type, items)) <= ATOMIC:
+                return False
+            return any(self.find_variable(item) is not None or self.is_mixed(item) for item in items)
+        found = False
+
+        def probe(item: object) -> int | None:
+            nonlocal found
+            is_variable = item is not value and self.find_variable(item) is not None
+            found = found or is_variable
+            return 0 if is_variable else None
+
+        dump_call((value,), {}, probe)
+        return found
 
     def adopt(self, value: Any) -> Variable:
         """Make an object of the program a variable, known by its identity from now on."""

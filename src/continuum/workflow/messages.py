@@ -46,8 +46,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A datum that a task writes: a return value or a parameter as it is after the call.
 
-    `parameter` names the parameter; empty: the `index`-th return value. `publish_as` is where the site must
-    put it in the global store before it reports the task finished; None: only when asked.
+    `parameter` names the parameter; empty: the `index`-th return value. `element` not empty: not the
+    parameter itself but that element of it (see `engines.elements`). `publish_as` is where the site must put
+    it in the global store before it reports the task finished; None: only when asked.
     """
 
     datum: str
@@ -56,6 +57,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parameter: str = ""
     file_name: str = ""
     publish_as: ObjectName | None = None
+    element: tuple[int, ...] = ()
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

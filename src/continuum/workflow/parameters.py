@@ -2,10 +2,16 @@
 
 Decided at the time of the call, in the order of the calls: a parameter that is only read becomes the slot of
 its newest version; one that is written is noted as a `Writing`, and gets its new version when the call is
-frozen.
+frozen. Elements of collections and dictionaries are parameters of their own, named by their path.
+
+An element that nothing else can stand for (a number, `None`, a tuple, a fresh `object()`) has no identity of
+its own: in the program's list or dict a future takes its place when a task writes it, as if the task had
+returned it.
 """
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from continuum.model.tasks import Datum
 from continuum.workflow.capturing import ATOMIC, Capture, Slot, newest
@@ -17,16 +23,32 @@ from continuum.workflow.programming import TaskFunction
 from continuum.workflow.serialising import dumps
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Path = tuple[int, ...]
+
+_VALUES = frozenset((tuple, frozenset))
+_CONTAINERS = (list, tuple, dict)
+_REFERENCES_OF_EXCLUSIVE = 3  # its container, the variable that looks at it, and the call that counts
 
 
 class Writing:
     """A write of a call, to be given its version once the call is frozen.
 
-    `before` is the version that it updates, `default` what stands for it if a failure is ignored, `vessel`
-    the copy of the program's object that an OUT parameter fills.
+    `element` is the path of the element that is written, if it is not the whole parameter. `before` is the
+    version that it updates, `default` what stands for it if a failure is ignored, `vessel` the copy of the
+    program's object that an OUT parameter fills.
     """
 
-    __slots__ = ("before", "default", "direction", "name", "parameter", "superseded", "variable", "vessel")
+    __slots__ = (
+        "before",
+        "default",
+        "direction",
+        "element",
+        "name",
+        "parameter",
+        "superseded",
+        "variable",
+        "vessel",
+    )
 
     def __init__(
         self,
@@ -34,6 +56,7 @@ class Writing:
         parameter: str,
         direction: Direction,
         *,
+        element: Path = (),
         name: str = "",
         before: Datum | None = None,
         default: bytes | None = None,
@@ -44,69 +67,162 @@ class Writing:
         self.variable = variable
         self.parameter = parameter
         self.direction = direction
+        self.element = element
         self.name = name
         self.before = before
         self.default = default
 
 
-class Parameters:
-    """Looks at the parameters of one call. `writings` are what it will write."""
+class Use(NamedTuple):
+    """A parameter, or the element of it at `path`, and how it is used."""
 
-    __slots__ = ("_capture", "_files", "_holdings", "writings")
+    parameter: str
+    direction: Direction
+    path: Path = ()
+
+    def element(self, position: int) -> "Use":
+        """Return the use of one element."""
+        return Use(self.parameter, self.direction, (*self.path, position))
+
+
+class Parameters:
+    """Looks at the parameters of one call. `writings` are what it will write; `settle` ends it."""
+
+    __slots__ = ("_after", "_capture", "_files", "_holdings", "writings")
 
     def __init__(self, holdings: Holdings, files: Files, capture: Capture) -> None:
         self._holdings = holdings
         self._files = files
         self._capture = capture
+        self._after: list[Callable[[], object]] = []
         self.writings: list[Writing] = []
 
     def direct(self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
         """Return the arguments with slots where the versions that the call takes belong."""
         given, named = list(args), dict(kwargs)
         for parameter, direction in function.directions.items():
-            position = (
-                function.parameters.index(parameter) if parameter in function.parameters else len(given)
-            )
-            if position < len(given):
-                given[position] = self._use(parameter, direction, given[position])
-            elif parameter in named or parameter in function.defaults:
-                value = named.get(parameter, function.defaults.get(parameter))
-                named[parameter] = self._use(parameter, direction, value)
+            use = Use(parameter, direction)
+            if parameter == function.varargs:
+                first = len(function.parameters)
+                for position in range(first, len(given)):
+                    given[position] = self._use(use.element(position - first), given[position])
+            elif parameter == function.keywords:
+                for name in sorted(named.keys() - function.directions.keys() - function.names):
+                    named[name] = self._use(Use(name, direction), named[name])
+            else:
+                self._use_named(function, use, given, named)
         return tuple(given), named
 
-    def _use(self, parameter: str, direction: Direction, value: Any) -> Any:
-        if direction.is_file:
-            return self._use_file(parameter, direction, value)
+    def _use_named(self, function: TaskFunction, use: Use, given: list[Any], named: dict[str, Any]) -> None:
+        name = use.parameter
+        position = function.parameters.index(name) if name in function.parameters else len(given)
+        if position < len(given):
+            given[position] = self._use(use, given[position])
+        elif name in named or name in function.defaults:
+            named[name] = self._use(use, named.get(name, function.defaults.get(name)))
+
+    def settle(self) -> None:
+        """The call has become a task: do what follows for the program's own things."""
+        for act in self._after:
+            act()
+
+    def _use(self, use: Use, value: Any) -> Any:
+        if use.direction.is_collection:
+            return self._use_collection(use, value, use.direction.depth)
+        return self._use_one(use, value)
+
+    def _use_one(self, use: Use, value: Any) -> Any:
+        return self._use_file(use, value) if use.direction.is_file else self._use_object(use, value)
+
+    # ---- collections ----
+
+    def _use_collection(self, use: Use, value: Any, depth: int) -> Any:
+        is_whole = not isinstance(value, _CONTAINERS) or self._holdings.find_variable(value) is not None
+        if is_whole or (depth <= 0 and not use.direction.is_file):  # lists of paths may nest as they like
+            return self._use_one(use, value)
+        keys = list(value) if isinstance(value, dict) else range(len(value))
+        items = [
+            self._use_item(use.element(position), value, key, depth) for position, key in enumerate(keys)
+        ]
+        if isinstance(value, dict):
+            return dict(zip(keys, items, strict=True))
+        if hasattr(value, "_fields"):
+            return type(value)(*items)
+        return tuple(items) if isinstance(value, tuple) else items
+
+    def _use_item(self, use: Use, container: Any, key: Any, depth: int) -> Any:
+        value = container[key]
+        if (
+            use.direction.access is not Access.READ
+            and not use.direction.is_file
+            and isinstance(container, list | dict)
+            and (depth == 1 or not isinstance(value, _CONTAINERS))
+            and self._has_no_identity(value)
+            and (type(value) is not object or sys.getrefcount(value) <= _REFERENCES_OF_EXCLUSIVE)
+        ):
+            return self._replace_by_future(use, container, key)
+        return self._use_collection(use, value, depth - 1)
+
+    def _has_no_identity(self, value: Any) -> bool:
+        kind = type(value)
+        if kind in ATOMIC or isinstance(value, type) or kind in _VALUES:
+            return True
+        return kind is object and self._holdings.find_variable(value) is None
+
+    def _replace_by_future(self, use: Use, container: Any, key: Any) -> Any:
+        value = container[key]
+        variable = self._holdings.new_variable()
+        future = Future(variable, self._holdings.release)
+        self._after.append(lambda: container.__setitem__(key, future))
+        default = dumps(None if self._holdings.is_mixed(value) else value)
+        self._note(use, variable, default=default)
+        return value
+
+    def _note(self, use: Use, variable: Variable, **options: Any) -> None:
+        self.writings.append(Writing(variable, use.parameter, use.direction, element=use.path, **options))
+
+    # ---- objects ----
+
+    def _use_object(self, use: Use, value: Any) -> Any:
         if type(value) in ATOMIC or isinstance(value, type):
             return value  # nothing that a task could change for the program
-        variable = self._holdings.find_variable(value) or self._holdings.adopt(value)
+        if use.direction.is_deleted:
+            self._after.append(lambda: self._holdings.delete(value))
+            return value
+        variable = self._holdings.find_variable(value)
+        if variable is None and self._holdings.is_mixed(value):
+            return self._use_mixed(use, value)
+        variable = variable or self._holdings.adopt(value)
         before = newest(variable)
-        if direction.access is Access.WRITE and type(value) is not Future:
+        if use.direction.access is Access.WRITE and type(value) is not Future:
             # What the program has in its hands is only the vessel.
             before = self._holdings.make_base(value)
-            writing = Writing(variable, parameter, direction, vessel=before, default=dumps(value))
+            self._note(use, variable, vessel=before, default=dumps(value))
         else:
-            writing = Writing(variable, parameter, direction, before=before)
-        self.writings.append(writing)
+            self._note(use, variable, before=before)
         return Slot(self._capture.slot(before))
 
-    def _use_file(self, parameter: str, direction: Direction, value: Any) -> Any:
+    def _use_mixed(self, use: Use, value: Any) -> Any:
+        """Write as a whole what has variables inside: the version before is only made where the task runs."""
+        variable = self._holdings.new_variable()
+        self._note(use, variable)
+        self._after.append(lambda: self._holdings.tracked.add(value, variable))
+        return value
+
+    # ---- files ----
+
+    def _use_file(self, use: Use, value: Any) -> Any:
         if value is None:
             return None
-        if direction.is_collection:
-            return self._each_file(parameter, value)
-        variable = self._files.variable_of(parameter, value)
+        variable = self._files.variable_of(use.parameter, value)
         name = self._files.base_name(variable)
-        if direction.access is Access.WRITE:
-            self.writings.append(Writing(variable, parameter, direction, name=name, default=b""))
-            return str(value)
-        before = self._files.current(parameter, variable)
-        if direction.access is Access.UPDATE:
-            self.writings.append(Writing(variable, parameter, direction, name=name, before=before))
+        if use.direction.access is Access.WRITE:
+            position = len(self.writings)
+            self._note(use, variable, name=name, default=b"")
+            return Slot(-1 - position) if use.path else str(value)
+        before = self._files.current(use.parameter, variable)
+        if use.direction.access is Access.UPDATE:
+            self._note(use, variable, name=name, before=before)
+        if use.direction.is_deleted:
+            self._after.append(lambda: self._files.delete(value))
         return Slot(self._capture.slot(before))
-
-    def _each_file(self, parameter: str, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return type(value)(self._each_file(parameter, item) for item in value)
-        variable = self._files.variable_of(parameter, value)
-        return Slot(self._capture.slot(self._files.current(parameter, variable)))

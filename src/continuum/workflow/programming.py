@@ -15,15 +15,7 @@ from typing import Any, Protocol, TypeVar, overload
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Needs, OnFailure
 from continuum.workflow.constraints import ATTRIBUTE, resolve_needs
-from continuum.workflow.directions import (
-    COMMUTATIVE,
-    CONCURRENT,
-    IN,
-    INOUT,
-    Access,
-    Direction,
-    parse_direction,
-)
+from continuum.workflow.declaring import OPTIONS, POSITIONAL, Declared
 from continuum.workflow.returning import Returns, parse_returns
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -94,7 +86,12 @@ def find_run() -> Any:
 
 
 class TaskFunction:
-    """A function whose calls are tasks. `function` is the plain one."""
+    """A function whose calls are tasks. `function` is the plain one.
+
+    `has_streams`: it stands for a program, whose standard streams parameters can be.
+    """
+
+    has_streams = False
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self.function = function
@@ -103,15 +100,17 @@ class TaskFunction:
         self._given = options
         self.priority = bool(options.get("priority", False))
         self.time_out_s = _time_out(options.get("time_out", 0))
-        self.directions = _directions(function, options)
+        declared = Declared(function, options)
+        for name, value in declared.rest.items():
+            _refuse(function, name, value)
+        self.directions = declared.directions
+        self.parameters = declared.parameters
+        self.names = declared.names
+        self.varargs = declared.varargs
+        self.keywords = declared.keywords
+        self.streams = tuple(name for name, each in declared.directions.items() if each.stream)
         signature = inspect.signature(function)
-        self.parameters = tuple(
-            name for name, kind in signature.parameters.items() if kind.kind in _POSITIONAL
-        )
         self.has_target = bool(self.parameters) and self.parameters[0] in _TARGETS
-        self.varargs = next(
-            (name for name, kind in signature.parameters.items() if kind.kind is kind.VAR_POSITIONAL), ""
-        )
         self.defaults = {
             name: kind.default
             for name, kind in signature.parameters.items()
@@ -163,6 +162,16 @@ class TaskFunction:
             self._signature.bind(*args, **kwargs)
         except TypeError as problem:
             raise TypeError(f"{self.name}(): {problem}") from None
+
+    def check_streams(self) -> None:
+        """Raise `InvalidInputError` if a parameter is a standard stream of a task that is no program."""
+        if self.streams and not self.has_streams:
+            name = self.streams[0]
+            raise InvalidInputError(
+                f"{self.directions[name]} (parameter {name} of {self.name}): a Python task has no standard"
+                " streams of its own",
+                hint="use FILE_IN or FILE_OUT and open the file, or @binary for a program",
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make a task of this call; without a run, call the function."""
@@ -278,7 +287,7 @@ def _arity(signature: inspect.Signature) -> tuple[int, float]:
     """Return how many positional arguments without keywords are right for sure."""
     fewest, most = 0, 0.0
     for parameter in signature.parameters.values():
-        if parameter.kind in _POSITIONAL:
+        if parameter.kind in POSITIONAL:
             most += 1
             fewest += parameter.default is parameter.empty
         elif parameter.kind is parameter.VAR_POSITIONAL:
@@ -288,52 +297,6 @@ def _arity(signature: inspect.Signature) -> tuple[int, float]:
     return fewest, most
 
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_OPTIONS = frozenset(("returns", "priority", "on_failure", "time_out", "target_direction", "varargs_type"))
-
-
-def _directions(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Direction]:
-    """Return the parameters that are used otherwise than plainly read."""
-    parameters = inspect.signature(function).parameters
-    given = {}
-    for name, value in options.items():
-        if name in parameters:
-            given[name] = parse_direction(name, value)
-        elif name not in _OPTIONS:
-            _refuse(function, name, value)
-    _add_target(function, parameters, options, given)
-    if "varargs_type" in options:
-        _check_varargs(parse_direction("varargs_type", options["varargs_type"]))
-    for name, direction in given.items():
-        kind = parameters[name].kind
-        if kind in {kind.VAR_POSITIONAL, kind.VAR_KEYWORD}:
-            _check_varargs(direction)
-    return {
-        name: direction
-        for name, direction in given.items()
-        if direction.is_file or direction.access is not Access.READ
-    }
-
-
-def _add_target(
-    function: Callable[..., Any],
-    parameters: Mapping[str, Any],
-    options: Mapping[str, Any],
-    given: dict[str, Direction],
-) -> None:
-    target = parse_direction("self", options.get("target_direction", INOUT))
-    if target not in {IN, INOUT, CONCURRENT, COMMUTATIVE}:
-        raise InvalidInputError(f"target_direction={target} is not possible", hint="use IN or INOUT")
-    first = next(iter(parameters), "")
-    if first == "self" and "." in function.__qualname__:
-        given.setdefault("self", target)
-
-
-def _check_varargs(direction: Direction) -> None:
-    if direction.is_file or direction.access is not Access.READ:
-        raise InvalidInputError(f"{direction} for a variable number of parameters is not supported yet")
-
-
 def _refuse(function: Callable[..., Any], name: str, value: Any) -> None:
     if name in _ONLY_FALSE:
         if value:
@@ -341,7 +304,7 @@ def _refuse(function: Callable[..., Any], name: str, value: Any) -> None:
                 f"@task({name}={value!r}) of {function.__qualname__} is not supported yet"
             )
         return
-    hint = "options: " + ", ".join(sorted(_OPTIONS))
+    hint = "options: " + ", ".join(sorted(OPTIONS))
     raise InvalidInputError(
         f"@task({name}=…): {function.__qualname__} has no parameter and @task no option {name}", hint=hint
     )

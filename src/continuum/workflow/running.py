@@ -24,6 +24,7 @@ from continuum.workflow.coding import encode_function
 from continuum.workflow.constraints import HOME
 from continuum.workflow.dispatching import Payload
 from continuum.workflow.driver import Driver, Op
+from continuum.workflow.engines.elements import element_of
 from continuum.workflow.failures import TaskFailedError
 from continuum.workflow.filing import Files
 from continuum.workflow.futures import Future, Variable
@@ -64,14 +65,17 @@ class Run:
             self._raise_fatal()
             function.check_call(args, kwargs)
             capture = Capture(self._holdings.tracked, self._holdings.store, self._holdings.limit_bytes)
+            parameters: Parameters | None = None
             writings: Sequence[Writing] = ()
-            given, named = args, kwargs
-            if function.directions:
-                parameters = Parameters(self._holdings, self.files, capture)
-                given, named = parameters.direct(function, args, kwargs)
-                writings = parameters.writings
             try:
-                captured = capture.freeze(given, named)
+                if function.directions:
+                    function.check_streams()
+                    parameters = Parameters(self._holdings, self.files, capture)
+                    given, named = parameters.direct(function, args, kwargs)
+                    writings = parameters.writings
+                    captured = capture.freeze(given, named)
+                else:
+                    captured = capture.freeze(args, kwargs)
             except (pickle.PicklingError, TypeError, AttributeError) as problem:
                 raise InvalidInputError(
                     f"an argument of the task {function.name} cannot be serialised: {problem}"
@@ -81,6 +85,8 @@ class Run:
             task.needs = needs if needs.site != HOME else _at(needs, self.driver.home)
             task.payload.title = title_of(function.name, args, kwargs)
             self._post(task, writings)
+            if parameters is not None:
+                parameters.settle()
         return futures[0] if len(futures) == 1 else futures or None
 
     def _make(
@@ -150,6 +156,7 @@ class Run:
             parameter=writing.parameter,
             file_name=writing.name,
             publish_as=published,
+            element=writing.element,
         )
         outputs.append(output)
 
@@ -245,6 +252,7 @@ def _defaults(given: Mapping[str, Any], writings: Sequence[Writing], return_coun
     for index, writing in enumerate(writings):
         value = given.get(writing.parameter)
         if value is not None:
+            value = element_of(value, writing.element)
             defaults[index] = Path(value).read_bytes() if writing.direction.is_file else dumps(value)
         elif writing.default is not None:
             defaults[index] = writing.default

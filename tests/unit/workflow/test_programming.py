@@ -19,7 +19,21 @@ from continuum.workflow import (
     on_failure,
     task,
 )
-from continuum.workflow.directions import DEPTH, DIRECTION, FILE, TYPE, UNSUPPORTED, parse_direction
+from continuum.workflow.directions import (
+    COLLECTION_FILE,
+    COMMUTATIVE,
+    DEPTH,
+    DICTIONARY,
+    DIRECTION,
+    FILE,
+    IN_DELETE,
+    OUT,
+    STREAM,
+    STREAMED,
+    TYPE,
+    UNSUPPORTED,
+    parse_direction,
+)
 from continuum.workflow.returning import parse_returns
 
 TWO = 2
@@ -124,11 +138,37 @@ def test_without_returns_the_function_itself_tells(function, count):
         ({"Type": COLLECTION_IN, "Depth": 2}, "COLLECTION_IN", False),
         ({TYPE: COLLECTION_FILE_IN, DEPTH: 2}, "COLLECTION_FILE_IN", True),
         ({TYPE: FILE_OUT, "keep_rename": False}, "FILE_OUT", True),
+        ({TYPE: COLLECTION_IN, DIRECTION: INOUT}, "COLLECTION_INOUT", False),
+        ({TYPE: COLLECTION_FILE, DIRECTION: OUT}, "COLLECTION_FILE_OUT", True),
+        ({TYPE: DICTIONARY, DIRECTION: IN_DELETE}, "DICTIONARY_IN_DELETE", False),
+        ({TYPE: FILE, DIRECTION: COMMUTATIVE}, "FILE_COMMUTATIVE", True),
+        ({TYPE: FILE_IN, DIRECTION: IN_DELETE}, "FILE_IN_DELETE", True),
     ],
 )
 def test_directions_are_understood_in_the_long_form_too(given, name, is_file):
     direction = parse_direction("x", given)
     assert (direction.name, direction.is_file) == (name, is_file)
+
+
+def test_the_long_form_says_what_programs_need():
+    given = {TYPE: FILE_OUT, STREAM: "STDOUT", "Prefix": "--out=", "Weight": "2.5", "Keep_rename": True}
+    direction = parse_direction("x", given)
+    assert (direction.stream, direction.prefix, direction.weight) == ("stdout", "--out=", 2.5)
+    assert direction.keep_rename
+
+
+@pytest.mark.parametrize(
+    ("name", "access", "stream"),
+    [
+        ("FILE_STDIN", "read", "stdin"),
+        ("FILE_STDERR", "write", "stderr"),
+        ("FILE_INOUT_STDOUT", "update", "stdout"),
+        ("FILE_CONCURRENT_STDERR", "update", "stderr"),
+    ],
+)
+def test_a_file_may_be_a_standard_stream(name, access, stream):
+    direction = parse_direction("x", STREAMED[name])
+    assert (direction.name, direction.access, direction.stream) == (name, access, stream)
 
 
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED))
@@ -138,7 +178,17 @@ def test_a_direction_that_is_not_supported_is_refused_by_its_name(name):
 
 
 @pytest.mark.parametrize(
-    "given", [{TYPE: FILE, "prefix": "-f"}, {TYPE: COLLECTION_IN, DIRECTION: INOUT}, 3, {DEPTH: 0}]
+    "given",
+    [
+        {TYPE: FILE, "color": "-f"},
+        {TYPE: FILE, STREAM: "STDLOG"},
+        {TYPE: FILE, "weight": "heavy"},
+        {TYPE: 3},
+        3,
+        {DEPTH: 0},
+        {DEPTH: True},
+        {DEPTH: 101},
+    ],
 )
 def test_a_direction_that_means_nothing_is_refused(given):
     with pytest.raises(InvalidInputError):

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from continuum.workflow.engines.elements import Elements
 from continuum.workflow.engines.functions import Function, Refusal
 from continuum.workflow.engines.taskfiles import TaskFiles, has_files, lost_input, not_kept
 from continuum.workflow.folders import DataFolder
@@ -31,7 +32,7 @@ MAX_MESSAGE_CHARACTERS = 2_000
 MAX_TRACEBACK_CHARACTERS = 64_000
 MAX_EXCEPTION_BYTES = 256 * 1024
 
-_Arguments = tuple[Sequence[Any], dict[str, Any]]
+_Arguments = tuple[Sequence[Any], dict[str, Any], Elements | None]
 _now = time.time
 _tick = time.perf_counter
 
@@ -72,6 +73,7 @@ class TaskRunner:
     def _run(self, task: TaskSpec, files: TaskFiles | None) -> TaskFinished | TaskFailed:
         function = self._functions[task.function]
         call, args, kwargs = self._prepare(task, function, files)
+        elements = _elements(task, function, args, kwargs) if task.outputs else None
         started_at, begin = _now(), _tick()
         try:
             result = call(*args, **kwargs)
@@ -79,7 +81,7 @@ class TaskRunner:
             return self._raised(task, problem)
         run_s = _tick() - begin
         outputs = task.outputs
-        produced = self._keep(task, function, (args, kwargs), result, files) if outputs else ()
+        produced = self._keep(task, function, (args, kwargs, elements), result, files) if outputs else ()
         return TaskFinished(
             task_id=task.task_id,
             attempt=task.attempt,
@@ -150,13 +152,17 @@ class TaskRunner:
         result: object,
         files: TaskFiles | None,
     ) -> tuple[Produced, ...]:
+        args, kwargs, elements = arguments
         results = _split(result, task.return_count, function.name)
         produced = []
         for position, output in enumerate(task.outputs):
             if output.kind is DatumKind.FILE and files is not None:
                 produced.append(files.keep_output(position, output, self._inline_limit_bytes))
+            elif output.element and elements is not None:
+                value = elements.value_of(output)
+                produced.append(self._keep_object(output, value, function.name))
             elif output.parameter:
-                value = function.argument(*arguments, output.parameter)
+                value = function.argument(args, kwargs, output.parameter)
                 produced.append(self._keep_object(output, value, function.name))
             else:
                 produced.append(self._keep_object(output, results[output.index], function.name))
@@ -179,6 +185,17 @@ class TaskRunner:
             except OSError as problem:
                 raise not_kept(output, size_bytes, problem) from problem
         return Produced(datum=output.datum, size_bytes=size_bytes, inline=inline)
+
+
+def _elements(
+    task: TaskSpec, function: Function, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Elements | None:
+    """Return the collections of which the task writes elements, or None."""
+    for output in task.outputs:
+        if output.element:
+            objects = [each for each in task.outputs if each.kind is DatumKind.OBJECT]
+            return Elements(function, args, kwargs, objects)
+    return None
 
 
 def _split(result: object, count: int, name: str) -> Sequence[object]:

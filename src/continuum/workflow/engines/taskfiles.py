@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from continuum.workflow.engines.elements import element_of
 from continuum.workflow.engines.functions import Function, Refusal
 from continuum.workflow.folders import DataFolder, file_name_of, remove_tree
 from continuum.workflow.messages import DatumKind, FailureKind, Input, Output, Produced, TaskSpec
@@ -41,11 +42,16 @@ class TaskFiles:
         return path
 
     def output_paths(self) -> list[str | None]:
-        """Return a path for every output that is a file: slots after those of the inputs."""
-        return [
+        """Return a path for every output that is a file: slots after those of the inputs.
+
+        They come twice, forth and back: slot -1 is the path of the first output, for calls that are frozen
+        before it is known how many inputs there are.
+        """
+        paths = [
             self._output_path(position, output) if output.kind is DatumKind.FILE else None
             for position, output in enumerate(self._outputs)
         ]
+        return paths + paths[::-1]
 
     def settle(self, function: Function, args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Put every input where the task expects it and every output's path where its parameter is."""
@@ -53,11 +59,11 @@ class TaskFiles:
         for position, output in enumerate(self._outputs):
             if output.kind is not DatumKind.FILE or not output.parameter:
                 continue
-            given = function.argument(args, kwargs, output.parameter)
+            given = element_of(function.argument(args, kwargs, output.parameter), output.element)
             if isinstance(given, str) and given in self._inputs:
                 changed.add(given)
                 self._paths[position] = given
-            else:
+            elif not output.element:  # an element of a collection is a slot: its path is there already
                 path = self._output_path(position, output)
                 function.set_argument(args, kwargs, output.parameter, path)
         for path, given in self._inputs.items():

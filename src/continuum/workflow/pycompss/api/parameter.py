@@ -8,11 +8,19 @@ from continuum.workflow.directions import (
     COLLECTION,
     COLLECTION_FILE,
     COLLECTION_FILE_IN,
+    COLLECTION_FILE_INOUT,
+    COLLECTION_FILE_OUT,
     COLLECTION_IN,
+    COLLECTION_IN_DELETE,
+    COLLECTION_INOUT,
+    COLLECTION_OUT,
     COMMUTATIVE,
     CONCURRENT,
     DICTIONARY,
     DICTIONARY_IN,
+    DICTIONARY_IN_DELETE,
+    DICTIONARY_INOUT,
+    DICTIONARY_OUT,
     FILE,
     FILE_COMMUTATIVE,
     FILE_CONCURRENT,
@@ -29,23 +37,33 @@ from continuum.workflow.directions import (
 Type = directions.TYPE
 Direction = directions.DIRECTION
 Depth = directions.DEPTH
-StdIOStream = "stdiostream"
-Prefix = "prefix"
-Weight = "weight"
-Keep_rename = "keep_rename"
-Cache = "cache"
+StdIOStream = directions.STREAM
+Prefix = directions.PREFIX
+Weight = directions.WEIGHT
+Keep_rename = directions.KEEP_RENAME
+Cache = directions.CACHE
+STDIN, STDOUT, STDERR = directions.STREAM_NAMES.values()
 
+globals().update(directions.STREAMED)
 globals().update(directions.UNSUPPORTED)
 
-__all__ = [  # noqa: PLE0604 - and the unsupported ones, for `import *`
+__all__ = [  # noqa: PLE0604 - and those made from tables, for `import *`
     "COLLECTION",
     "COLLECTION_FILE",
     "COLLECTION_FILE_IN",
+    "COLLECTION_FILE_INOUT",
+    "COLLECTION_FILE_OUT",
     "COLLECTION_IN",
+    "COLLECTION_INOUT",
+    "COLLECTION_IN_DELETE",
+    "COLLECTION_OUT",
     "COMMUTATIVE",
     "CONCURRENT",
     "DICTIONARY",
     "DICTIONARY_IN",
+    "DICTIONARY_INOUT",
+    "DICTIONARY_IN_DELETE",
+    "DICTIONARY_OUT",
     "FILE",
     "FILE_COMMUTATIVE",
     "FILE_CONCURRENT",
@@ -56,6 +74,9 @@ __all__ = [  # noqa: PLE0604 - and the unsupported ones, for `import *`
     "INOUT",
     "IN_DELETE",
     "OUT",
+    "STDERR",
+    "STDIN",
+    "STDOUT",
     "Cache",
     "Depth",
     "Direction",
@@ -64,5 +85,6 @@ __all__ = [  # noqa: PLE0604 - and the unsupported ones, for `import *`
     "StdIOStream",
     "Type",
     "Weight",
+    *directions.STREAMED,
     *directions.UNSUPPORTED,
 ]

@@ -1,0 +1,192 @@
+"""Tasks with parameters of every direction; in a module of their own, as workers import them by name."""
+
+from pathlib import Path
+
+from continuum.workflow import (
+    COLLECTION_FILE_INOUT,
+    COLLECTION_FILE_OUT,
+    COLLECTION_IN,
+    COLLECTION_INOUT,
+    COLLECTION_OUT,
+    DICTIONARY_IN,
+    DICTIONARY_INOUT,
+    DICTIONARY_OUT,
+    FILE_IN,
+    FILE_INOUT,
+    FILE_OUT,
+    IN_DELETE,
+    INOUT,
+    task,
+)
+from continuum.workflow.directions import COLLECTION_IN_DELETE, FILE_IN_DELETE, STREAMED
+
+
+@task(returns=1)
+def make(value):
+    return value
+
+
+@task(values=INOUT)
+def append(values, value):
+    values.append(value)
+
+
+@task(values=COLLECTION_INOUT)
+def double_each(values):
+    for position, value in enumerate(values):
+        values[position] = value * 2
+
+
+@task(values=COLLECTION_INOUT)
+def append_to_each(values, value):
+    for each in values:
+        each.append(value)
+
+
+@task(rows={"Type": COLLECTION_INOUT, "Depth": 2})
+def increase_matrix(rows, amount):
+    for row in rows:
+        for position in range(len(row)):
+            row[position] += amount
+
+
+@task(values=COLLECTION_OUT)
+def fill_each(values, start):
+    for position in range(len(values)):
+        values[position] = start + position
+
+
+@task(rows={"Type": COLLECTION_OUT, "Depth": 2}, returns=1)
+def fill_matrix(rows):
+    for number, row in enumerate(rows):
+        for position in range(len(row)):
+            row[position] = [number, position]
+    return len(rows)
+
+
+@task(values=COLLECTION_IN, returns=1)
+def total(values):
+    return sum(values)
+
+
+@task(values={"Type": COLLECTION_IN, "Depth": 2}, returns=1)
+def flat(values):
+    return [value for row in values for value in row]
+
+
+@task(values=COLLECTION_INOUT)
+def grow(values):
+    values.append(0)
+
+
+@task(table=DICTIONARY_INOUT)
+def upper(table):
+    for key in table:
+        table[key] = table[key].upper()
+
+
+@task(table={"Type": DICTIONARY_INOUT, "Depth": 2})
+def append_in_table(table, value):
+    for row in table.values():
+        for each in row:
+            each.append(value)
+
+
+@task(table=DICTIONARY_OUT)
+def fill_table(table):
+    for number, key in enumerate(table):
+        table[key] = number
+
+
+@task(table=DICTIONARY_IN, returns=1)
+def keys_and_values(table):
+    return sorted(table.items())
+
+
+@task(values=IN_DELETE, returns=1)
+def last_total(values):
+    return sum(values)
+
+
+@task(values=COLLECTION_IN_DELETE, returns=1)
+def last_totals(values):
+    return sum(map(sum, values))
+
+
+@task(path=FILE_IN_DELETE, returns=1)
+def read_last(path):
+    return Path(path).read_text()
+
+
+@task(path=FILE_OUT)
+def write(path, text):
+    Path(path).write_text(text)
+
+
+@task(path=FILE_INOUT)
+def extend(path, text):
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+@task(path=FILE_IN, returns=str)
+def read(path):
+    return Path(path).read_text()
+
+
+@task(paths=COLLECTION_FILE_OUT)
+def write_each(paths, text):
+    for number, path in enumerate(paths):
+        Path(path).write_text(f"{text}{number}")
+
+
+@task(paths={"Type": COLLECTION_FILE_INOUT, "Depth": 2})
+def extend_each(paths, text):
+    for row in paths:
+        for path in row:
+            with Path(path).open("a") as file:
+                file.write(text)
+
+
+@task(varargs_type=FILE_IN, returns=1)
+def join(*paths):
+    return "".join(Path(path).read_text() for path in paths)
+
+
+@task(values=INOUT)
+def append_to_all(value, *values):
+    for each in values:
+        each.append(value)
+
+
+@task(paths=FILE_OUT)
+def write_all(text, *paths):
+    for path in paths:
+        Path(path).write_text(text)
+
+
+@task(values=INOUT, source=FILE_IN, returns=1)
+def use_keywords(number, **values):
+    text = Path(values.pop("source")).read_text()
+    for each in values.values():
+        each.append(number)
+    return text
+
+
+@task(returns=1, path=FILE_IN)
+def keyword_only(first, /, second=2, *, path, last=4):
+    return first, second, Path(path).read_text(), last
+
+
+@task(out=STREAMED["FILE_STDOUT"])
+def no_program(out):
+    raise AssertionError
+
+
+class Box:
+    def __init__(self):
+        self.items = []
+
+    @task()
+    def add(self, value):
+        self.items.append(value)
