@@ -53,6 +53,12 @@ class Grouping(Recovery):
             group.cause = Problem(task_id=0, function=group.name, kind="cancelled", message=reason)
         self._cancel_rest(group, reason, at)
 
+    def cancel_producer(self, datum: Datum, reason: str, at: float) -> None:
+        """Stop the task that makes a datum, if it is not settled."""
+        producer = datum.producer
+        if producer is not None and producer.id in self.tasks and datum.state is DatumState.PENDING:
+            self._withdraw(producer, reason, at)
+
     def _join_groups(self, task: Task, at: float) -> None:
         """Count a new task in; withdraw it if a group that it belongs to is cancelled."""
         for group in task.groups:

@@ -14,7 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from continuum.workflow.awaiting import as_completed, gather, map_calls
     from continuum.workflow.constraints import constraint
+    from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
         COLLECTION_FILE_IN,
         COLLECTION_FILE_INOUT,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
         read_records,
         read_summary,
     )
-    from continuum.workflow.programming import on_failure, task, use_run
+    from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.recounting import with_counts
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
@@ -101,9 +103,11 @@ _HOMES = {
     "RunSummary": "journals",
     "ServiceLoad": "serving",
     "Session": "sessions",
+    "Task": "decorating",
     "TaskFailedError": "failures",
     "TaskGroupError": "groups",
     "TaskService": "serving",
+    "as_completed": "awaiting",
     "barrier": "synchronising",
     "barrier_group": "groups",
     "cancel_group": "groups",
@@ -113,16 +117,18 @@ _HOMES = {
     "draw_dot": "drawing",
     "draw_svg": "drawing",
     "find_folder": "journals",
+    "gather": "awaiting",
     "group": "groups",
     "install_pycompss": "pycompss",
     "list_runs": "runs",
     "list_summaries": "journals",
+    "map_calls": "awaiting",
     "on_failure": "programming",
     "open_file": "synchronising",
     "picture_of": "drawing",
     "read_records": "journals",
     "read_summary": "journals",
-    "task": "programming",
+    "task": "decorating",
     "use_run": "programming",
     "wait_on": "synchronising",
     "wait_on_file": "synchronising",
@@ -162,9 +168,11 @@ __all__ = [
     "RunSummary",
     "ServiceLoad",
     "Session",
+    "Task",
     "TaskFailedError",
     "TaskGroupError",
     "TaskService",
+    "as_completed",
     "barrier",
     "barrier_group",
     "cancel_group",
@@ -174,10 +182,12 @@ __all__ = [
     "draw_dot",
     "draw_svg",
     "find_folder",
+    "gather",
     "group",
     "install_pycompss",
     "list_runs",
     "list_summaries",
+    "map_calls",
     "on_failure",
     "open_file",
     "picture_of",

@@ -1,10 +1,12 @@
 """What stands for a result that is not there yet, and the values of a run with their versions."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Datum, Task
+
+T = TypeVar("T")
 
 
 class Variable:
@@ -35,8 +37,9 @@ class Variable:
         return datum
 
 
-class Future:
-    """The result of a task call. Give it to other tasks as it is; `wait_on` makes the value of it.
+class Future(Generic[T]):
+    """The result of a task call. Give it to other tasks as it is; `wait_on`, `result()` and `await` make the
+    value of it.
 
     It stands for the value itself nowhere else: there is nothing to compute with before it was waited for.
     If the task said which class it returns, tasks that are methods of that class can be called on it.
@@ -57,6 +60,30 @@ class Future:
         if datum is not None:
             self._release(datum)
 
+    def result(self, timeout_s: float | None = None) -> T:
+        """Return the value, waiting for it. Raises `TaskFailedError`; `TimeoutError` after `timeout_s`."""
+        value: T = _awaiting().result_of(self, timeout_s)
+        return value
+
+    def exception(self, timeout_s: float | None = None) -> Exception | None:
+        """Return the `TaskFailedError` that says why there is no value, or None if there is one."""
+        problem: Exception | None = _awaiting().problem_of(self, timeout_s)
+        return problem
+
+    def done(self) -> bool:
+        """Whether the task has ended, with a value or without."""
+        is_done: bool = _awaiting().is_done(self)
+        return is_done
+
+    def cancel(self) -> bool:
+        """Cancel the task that makes it; return False if that has ended already."""
+        is_cancelled: bool = _awaiting().cancel(self)
+        return is_cancelled
+
+    def __await__(self) -> Generator[Any, None, T]:
+        value: Generator[Any, None, T] = _awaiting().value_of(self).__await__()
+        return value
+
     def __getattr__(self, name: str) -> Any:
         found = None if name[:1] == "_" or self._kind is None else getattr(self._kind, name, None)
         bind = getattr(found, "bind_to_future", None)
@@ -75,6 +102,55 @@ class Future:
     def __repr__(self) -> str:
         datum = self._variable.datum
         return f"<future {datum.id if datum else '?'}: wait_on gives its value>"
+
+
+class Finished(Future[T]):
+    """The result of a call without a run, where every call is over when it returns. Travels as its value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T, kind: type | None = None) -> None:
+        self.value = value
+        self._kind = kind
+
+    def __del__(self) -> None:
+        """There is nothing to release."""
+
+    def result(self, timeout_s: float | None = None) -> T:  # noqa: ARG002 - as the other futures
+        """Return the value."""
+        return self.value
+
+    def exception(self, timeout_s: float | None = None) -> Exception | None:  # noqa: ARG002
+        """Return None: the call itself would have raised."""
+        return None
+
+    def done(self) -> bool:
+        """Return True."""
+        return True
+
+    def cancel(self) -> bool:
+        """Return False: it is too late."""
+        return False
+
+    def __await__(self) -> Generator[Any, None, T]:
+        yield from ()
+        return self.value
+
+    def __reduce__(self) -> Any:
+        return _the_value, (self.value,)
+
+    def __repr__(self) -> str:
+        return f"<finished future: {self.value!r}>"
+
+
+def _the_value(value: T) -> T:
+    return value
+
+
+def _awaiting() -> Any:
+    from continuum.workflow import awaiting  # noqa: PLC0415 - it imports this module, and few need it
+
+    return awaiting
 
 
 class UnresolvedFutureError(InvalidInputError):

@@ -79,6 +79,19 @@ class group:  # noqa: N801 - read as a statement: with group("name"):
         if found.failure is not None:
             raise told(run, found.failure, self.error) from problem
 
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if problem is None and self._waits and self._token is not None:
+            from continuum.workflow.awaiting import arrival_of_group  # noqa: PLC0415 - imports this module
+
+            run = find_run()
+            await arrival_of_group(run, find_group(run, self.name))
+        self.__exit__(kind, problem, trace)
+
 
 def barrier_group(name: str, *, error: type[TaskGroupError] = TaskGroupError) -> None:
     """Wait for the tasks of a group. Raises what a task of it raised to cancel it, else the first failure

@@ -122,6 +122,7 @@ class TaskFunction:
         self._needs: Needs | None = None
         self._failing: Failing | None = None
         self.code: Any = None
+        self.gives_futures = False
 
     # What other decorators above or below @task may still change is looked at on the first call.
 
@@ -177,8 +178,16 @@ class TaskFunction:
         """Make a task of this call; without a run, call the function."""
         run = _run
         if run is None:
-            return self.call_here(args, kwargs)
+            return self.call_alone(args, kwargs)
         return run.call(self, args, kwargs)
+
+    def call_alone(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function where there is no run; a task of our own words still gives futures then."""
+        if self.gives_futures:
+            from continuum.workflow.alone import call  # noqa: PLC0415 - needs this module
+
+            return call(self, args, kwargs)
+        return self.call_here(args, kwargs)
 
     def call_here(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function itself, now; a failure is ignored if its policy says so."""

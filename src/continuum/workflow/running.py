@@ -91,7 +91,7 @@ class Run:
 
     def _make(
         self, function: TaskFunction, captured: Captured, writings: Sequence[Writing]
-    ) -> tuple[Task, list[Future]]:
+    ) -> tuple[Task, list[Future[Any]]]:
         returns = function.returns
         writes: list[Datum] = []
         outputs: list[Output] = []
@@ -129,8 +129,8 @@ class Run:
 
     def _futures(
         self, kinds: Sequence[type | None], writes: list[Datum], outputs: list[Output]
-    ) -> list[Future]:
-        futures = []
+    ) -> list[Future[Any]]:
+        futures: list[Future[Any]] = []
         for index, kind in enumerate(kinds):
             variable = self._holdings.new_variable()
             datum = variable.renew()
@@ -180,6 +180,11 @@ class Run:
         with self._lock:
             data = self._waiting.find_all(value)
         return self._waiting.wait_on(value, data, is_read_only=is_read_only)
+
+    def find_all(self, value: Any) -> list[Datum]:
+        """Return the newest versions of all futures and tracked objects in `value`."""
+        with self._lock:
+            return self._waiting.find_all(value)
 
     def fetch(self, datum: Datum) -> bytes:
         """Return the bytes of a datum, waiting for it. Raises `TaskFailedError`."""

@@ -5,16 +5,25 @@ Each works without a run too (plain `python app.py`, or inside a task): then eve
 
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar, overload
 
 from continuum.model.errors import InvalidInputError
+from continuum.workflow.alone import resolve
 from continuum.workflow.filing import SCHEME
+from continuum.workflow.futures import Future
 from continuum.workflow.programming import find_run
 
 READ_ONLY = frozenset(("r", "IN", "in"))
+T = TypeVar("T")
 READ_WRITE = frozenset(("rw", "w", "INOUT", "inout"))
 
 
+@overload
+def wait_on(value: Future[T], /, *, mode: str = "rw") -> T: ...
+@overload
+def wait_on(value: list[Future[T]], /, *, mode: str = "rw") -> list[T]: ...
+@overload
+def wait_on(value: Any, /, *values: Any, mode: str = "rw") -> Any: ...
 def wait_on(*values: Any, mode: str = "rw") -> Any:
     """Return the value of a future or of an object that tasks have changed; in lists, tuples and dicts too.
 
@@ -24,9 +33,9 @@ def wait_on(*values: Any, mode: str = "rw") -> Any:
     if mode not in READ_ONLY | READ_WRITE:
         raise InvalidInputError(f"mode={mode!r} is not known", hint='use "r" or "rw"')
     run = find_run()
-    if run is None:
-        return values[0] if len(values) == 1 else list(values)
     wanted = values[0] if len(values) == 1 else list(values)
+    if run is None:
+        return resolve(wanted)
     return run.wait_on(wanted, is_read_only=mode in READ_ONLY)
 
 

@@ -78,3 +78,6 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"continuum.workflow.{home}"), name)
+
+
+is_worker = False  # True in a process that is there to execute tasks

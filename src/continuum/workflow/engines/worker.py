@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from continuum.workflow import engines
 from continuum.workflow.engines.executing import TaskRunner
 from continuum.workflow.engines.frames import (
     LENGTH,
@@ -151,6 +152,7 @@ def run_worker(
     connection: socket.socket, page: Page, name: int, computing_units: int, settings: WorkerSettings
 ) -> None:
     """Be a worker, in a process that was made for it."""
+    engines.is_worker = True
     _set_threads(computing_units)
     sys.argv = [settings.application, *settings.arguments]
     if settings.code:
