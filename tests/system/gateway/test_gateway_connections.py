@@ -140,6 +140,20 @@ async def test_pipelined_requests_are_answered_in_their_order(rig: Rig) -> None:
         ]
 
 
+async def test_a_reply_that_has_no_body_leaves_the_next_one_whole(rig: Rig) -> None:
+    bucket = await rig.make_bucket()
+    async with rig.client("edge") as client, line(rig) as wire:
+        await client.put(bucket, "key", b"value")
+        unchanged = wire.head("GET", f"/{bucket}/key", {"if-none-match": "*"})
+        wire.send(unchanged + wire.head("GET", f"/{bucket}/key"))
+        status, headers, _ = await wire.reply()
+        assert status == 304
+        assert "etag" in headers
+        assert "content-type" not in headers  # a cache would take it for the object's
+        status, _, body = await wire.reply()
+        assert (status, body) == (200, b"value")
+
+
 async def test_requests_that_come_byte_by_byte_are_understood(rig: Rig) -> None:
     bucket = await rig.make_bucket()
     async with line(rig) as wire:

@@ -15,17 +15,13 @@ from continuum.store.directories.settings import DirectoryKeys, DirectorySetting
 from continuum.store.errors import S3Error
 from continuum.store.gateway.bodies import ClientGoneError
 from continuum.store.gateway.connections import Request
-from continuum.store.gateway.framing import FramingError
-from continuum.store.gateway.handling import translate
 from continuum.store.gateway.replies import Reply
-from continuum.store.gateway.wire import format_error, route
+from continuum.store.gateway.translating import tell_error, translate
+from continuum.store.gateway.wire import route
 from continuum.store.signing import VerifiedRequest, parse_authorization, verify
 
 log = logging.getLogger(__name__)
 
-_XML = {"Content-Type": "application/xml"}
-_SERVER_FAULT = 500
-_NOT_MODIFIED = 304
 _MANAGING = frozenset({"CreateBucket", "DeleteBucket", "ListBuckets"})
 OPERATIONS: Mapping[str, Callable[[DirectoryCall], Awaitable[Reply]]] = {
     **objects.OPERATIONS,
@@ -48,14 +44,14 @@ class DirectoryHandler:
             with telling_full(self._shared.tree.path):
                 return await self._answer(request)
         except S3Error as problem:
-            return self._error(request, problem)
+            return tell_error(request, problem)
         except ClientGoneError:
-            return self._error(request, S3Error("IncompleteBody"))
+            return tell_error(request, S3Error("IncompleteBody"))
         except ContinuumError as problem:
-            return self._error(request, translate(problem))
+            return tell_error(request, translate(problem))
         except Exception:
             log.exception("request %s failed: %s %r", request.request_id, request.method, request.raw_path)
-            return self._error(request, S3Error("InternalError"))
+            return tell_error(request, S3Error("InternalError"))
 
     async def _answer(self, request: Request) -> Reply:
         keys, verified = self._authenticate(request)
@@ -90,22 +86,6 @@ class DirectoryHandler:
             now=time.time(),
         )
         return found, verified
-
-    def refuse(self, problem: FramingError, request_id: str) -> Reply:
-        """Answer what is no request."""
-        status, body = format_error("BadRequest", problem.message, "", request_id)
-        return Reply(status=status, headers=_XML, body=body)
-
-    @staticmethod
-    def _error(request: Request, problem: S3Error) -> Reply:
-        if problem.status == _NOT_MODIFIED:  # never has a body
-            return Reply(status=_NOT_MODIFIED, headers=problem.headers)
-        if problem.status >= _SERVER_FAULT and problem.code != "NotImplemented":
-            log.warning("request %s: %s %s", request.request_id, problem.code, problem.message)
-        message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
-        resource = request.raw_path.decode("latin-1")
-        status, body = format_error(problem.code, message, resource, request.request_id, problem.extra)
-        return Reply(status=status, headers=_XML | problem.headers, body=body)
 
 
 def _health() -> Reply:

@@ -18,6 +18,7 @@ from continuum.store.errors import S3Error
 from continuum.store.gateway.connections import Connection, Request
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.serving import GatewayServer
+from continuum.store.gateway.translating import refuse
 
 
 class DirectoryStore:
@@ -73,9 +74,7 @@ class DirectoryStore:
         return await server.listen(settings.listen_host, port, tls=tls, shared=False)
 
     def _make_server(self, handler: DirectoryHandler) -> GatewayServer:
-        server = GatewayServer(
-            handler.handle, _go_the_long_way, handler.refuse, self.settings.limits, Counts()
-        )
+        server = GatewayServer(handler.handle, _go_the_long_way, refuse, self.settings.limits, Counts())
         self._servers.append(server)
         return server
 

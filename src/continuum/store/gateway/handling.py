@@ -1,9 +1,8 @@
-"""From a request to a reply: route, authenticate, run the operation, and turn whatever goes wrong into an
-S3 error.
+"""From a request to a reply: route, authenticate, run the operation, and tell whatever goes wrong as an S3
+error (`translating`).
 
-Errors of the locator and of stores have their own classes; here is the one place where they become S3's
-codes. What nobody foresaw is logged with its traceback and answered as `InternalError`; it never ends the
-process, nor another request.
+What nobody foresaw is logged with its traceback and answered as `InternalError`; it never ends the process,
+nor another request.
 """
 
 import logging
@@ -12,15 +11,8 @@ from typing import Any
 
 import msgspec
 
-from continuum.model.errors import (
-    AccessDeniedError,
-    ConflictError,
-    ContinuumError,
-    InvalidInputError,
-    NotFoundError,
-    UnavailableError,
-)
-from continuum.store.errors import ERRORS, S3Error
+from continuum.model.errors import ContinuumError, NotFoundError
+from continuum.store.errors import S3Error
 from continuum.store.gateway.authenticating import authenticate
 from continuum.store.gateway.authorizing import authorize, conceal
 from continuum.store.gateway.bodies import ClientGoneError
@@ -36,14 +28,12 @@ from continuum.store.gateway.origins import PREFLIGHT, answer_preflight, tell_or
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.routes import Routed
 from continuum.store.gateway.sts import answer_sts, is_for_sts
-from continuum.store.gateway.wire import format_error, route
-from continuum.store.locator.messages import SessionEndedError
+from continuum.store.gateway.translating import refuse, tell_error, translate
+from continuum.store.gateway.wire import route
 
 log = logging.getLogger(__name__)
 
 OWN_PAGES = b"/-/"
-_XML = {"Content-Type": "application/xml"}
-_SERVER_FAULT = 500
 _PRESIGNED = b"X-Amz-Signature="
 
 
@@ -71,14 +61,14 @@ class Handler:
             operation, bucket = routed.operation, routed.bucket
             reply = await self._answer(request, routed)
         except S3Error as problem:
-            reply = self._error(request, problem)
+            reply = tell_error(request, problem)
         except ClientGoneError:
-            reply = self._error(request, S3Error("IncompleteBody"))
+            reply = tell_error(request, S3Error("IncompleteBody"))
         except ContinuumError as problem:
-            reply = self._error(request, translate(problem))
+            reply = tell_error(request, translate(problem))
         except Exception:
             log.exception("request %s (%s) failed", request.request_id, operation)
-            reply = self._error(request, S3Error("InternalError"))
+            reply = tell_error(request, S3Error("InternalError"))
         self._context.counts.count_request(operation, reply.status)
         if "origin" in request.headers:
             await tell_origin(request, reply, self._context, bucket)
@@ -110,16 +100,7 @@ class Handler:
     def refuse(self, problem: FramingError, request_id: str) -> Reply:
         """Answer what is no request."""
         self._context.counts.count_request("-", 400)
-        status, body = format_error("BadRequest", problem.message, "", request_id)
-        return Reply(status=status, headers=_XML, body=body)
-
-    def _error(self, request: Request, problem: S3Error) -> Reply:
-        if problem.status >= _SERVER_FAULT and problem.code != "NotImplemented":
-            log.warning("request %s: %s %s", request.request_id, problem.code, problem.message)
-        resource = request.raw_path.decode("latin-1")
-        message = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
-        status, body = format_error(problem.code, message, resource, request.request_id, problem.extra)
-        return Reply(status=status, headers=_XML | problem.headers, body=body)
+        return refuse(problem, request_id)
 
     # ---- pages of the gateway's own: "-" cannot name a bucket ----
 
@@ -158,25 +139,3 @@ class Handler:
             headers={"Content-Type": "application/json"},
             body=msgspec.json.encode({"site": self._context.site, **page}),
         )
-
-
-def translate(problem: ContinuumError) -> S3Error:
-    """Return the S3 error that says the same."""
-    if problem.code in ERRORS:
-        return S3Error(problem.code, "" if isinstance(problem, NotFoundError) else problem.message)
-    if isinstance(problem, SessionEndedError):
-        return S3Error("ServiceUnavailable", "The gateway lost its session with the locator. Try again.")
-    for kind, code in _CODES:
-        if isinstance(problem, kind):
-            return S3Error(code, problem.message)
-    log.error("an error without a code of S3: %r", problem)
-    return S3Error("InternalError")
-
-
-_CODES: tuple[tuple[type[ContinuumError], str], ...] = (
-    (UnavailableError, "ServiceUnavailable"),
-    (AccessDeniedError, "AccessDenied"),
-    (InvalidInputError, "InvalidRequest"),
-    (NotFoundError, "NoSuchKey"),
-    (ConflictError, "OperationAborted"),
-)
