@@ -18,9 +18,9 @@ from continuum.cli.asking import IDENTITY
 from continuum.cli.bucket.places import Named, Surroundings, look_around, open_source
 from continuum.cli.bucket.progress import LINE_EVERY_S
 from continuum.cli.options import print_json
-from continuum.cli.store.keeping import format_size
 from continuum.model.errors import InvalidInputError
 from continuum.model.paths import choose_path, find_paths
+from continuum.model.policies.amounts import format_size
 from continuum.model.transfers import Filters, Place, PlaceKind
 from continuum.sites import Home
 from continuum.store import BringObjects, Brought, GetLag, Lag, LocatorClient

@@ -9,7 +9,8 @@ from rich.table import Table
 from continuum.backbone import Backbone
 from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.cli.store.keeping import format_size
+from continuum.model.objects import Bucket
+from continuum.model.policies.amounts import format_size
 from continuum.store import BucketCount, Buckets, CountObjects, Counts, ListBuckets, LocatorClient
 
 
@@ -37,20 +38,7 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     found, counted = ask(open_home(home), ask_both)
     counts = {count.bucket: count for count in counted.counts}
     nothing = BucketCount("", 0, 0, 0, 0)
-    listed = [
-        ListedBucket(
-            name=each.name,
-            owner=each.owner,
-            home=each.home,
-            created_at=each.created_at,
-            versioning=each.versioning.value,
-            objects=counts.get(each.name, nothing).objects,
-            object_bytes=counts.get(each.name, nothing).object_bytes,
-            versions=counts.get(each.name, nothing).versions,
-            version_bytes=counts.get(each.name, nothing).version_bytes,
-        )
-        for each in found.buckets
-    ]
+    listed = [_list(each, counts.get(each.name, nothing)) for each in found.buckets]
     if as_json:
         print_json(listed)
         return
@@ -62,6 +50,20 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         created = f"{dt.datetime.fromtimestamp(each.created_at, dt.UTC):%Y-%m-%d %H:%M} UTC"
         table.add_row(each.name, each.owner, each.home, each.versioning or "-", created, *_sizes(each))
     open_console().print(table)
+
+
+def _list(bucket: Bucket, count: BucketCount) -> ListedBucket:
+    return ListedBucket(
+        name=bucket.name,
+        owner=bucket.owner,
+        home=bucket.home,
+        created_at=bucket.created_at,
+        versioning=bucket.versioning.value,
+        objects=count.objects,
+        object_bytes=count.object_bytes,
+        versions=count.versions,
+        version_bytes=count.version_bytes,
+    )
 
 
 def _sizes(bucket: ListedBucket) -> tuple[str, str, str]:

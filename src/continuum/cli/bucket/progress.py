@@ -18,8 +18,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from continuum.cli.store.keeping import format_size
 from continuum.model.paths import Path as SitePath
+from continuum.model.policies.amounts import format_size
 from continuum.store import HistoryMover, Mover, Tally
 
 LIVE_EVERY_S = 0.2

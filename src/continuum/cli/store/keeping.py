@@ -12,6 +12,7 @@ from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.objects import Store
+from continuum.model.policies.amounts import format_size
 from continuum.sites import Home, add_directory, remove_directory
 from continuum.store import (
     AddStore,
@@ -29,8 +30,6 @@ from continuum.store import (
     survey,
 )
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_STEP = 1000.0
 SURVEY_S = 5.0
 
 
@@ -160,15 +159,6 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
     app.command()(add)
     app.command()(remove)
-
-
-def format_size(size_bytes: float) -> str:
-    """Return a size for a person."""
-    for unit in _UNITS[:-1]:
-        if size_bytes < _STEP:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= _STEP
-    return f"{size_bytes:.1f} {_UNITS[-1]}"
 
 
 def _describe(home: Home, *, measured: str = "") -> tuple[StoreDescription, ...]:

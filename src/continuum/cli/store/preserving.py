@@ -6,15 +6,17 @@ the hub.
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.cli.store.keeping import format_size
+from continuum.model.policies.amounts import format_size
 from continuum.sites import find_database_urls, read_hub_settings, resolve_url
-from continuum.store import IndexBackup, back_up_index, restore_index
+
+if TYPE_CHECKING:
+    from continuum.store import IndexBackup
 
 SettingsOption = Annotated[
     Path | None,
@@ -43,6 +45,8 @@ def backup(
 
     * `continuum store backup hourly.sqlite --settings /etc/continuum/hub.json`
     """
+    from continuum.store import back_up_index  # noqa: PLC0415 -- it loads the database's drivers
+
     chosen = open_home(home)
     hub = read_hub_settings(settings or chosen.hub_settings_file)
     with Display(is_quiet=as_json) as display:
@@ -84,6 +88,8 @@ def restore(  # noqa: PLR0917 -- typer takes options from parameters
 
     * `continuum store restore monday.sqlite --database file:/etc/continuum/database.url`
     """
+    from continuum.store import restore_index  # noqa: PLC0415 -- it loads the database's drivers
+
     chosen = open_home(home)
     hub = read_hub_settings(settings or chosen.hub_settings_file)
     url = resolve_url(database) if database else find_database_urls(hub)[0]
@@ -132,7 +138,7 @@ class Display:
         self._progress.update(self._task, description=what, completed=done, total=max(total, 1))
 
 
-def _tell(file: Path, taken: IndexBackup) -> None:
+def _tell(file: Path, taken: "IndexBackup") -> None:
     open_console().print(
         f"{file}: {taken.objects:,} objects in {taken.buckets:,} buckets as of "
         f"{_format(taken.created_at)}, {format_size(taken.size_bytes)}"

@@ -10,8 +10,8 @@ from continuum.backbone import Backbone
 from continuum.cli.asking import ask
 from continuum.cli.jobs import watch
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.cli.store.keeping import format_size
 from continuum.model.errors import ContinuumError
+from continuum.model.policies.amounts import format_size
 from continuum.store import (
     Attachments,
     CancelJob,

@@ -10,6 +10,8 @@ MONTH_S = 30 * DAY_S  # what stores bill as a month
 GB = 1e9
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
+_STEP = 1000.0
+_SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdw])")
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
@@ -44,7 +46,10 @@ def format_duration(seconds: float) -> str:
 
 def format_size(size_bytes: float) -> str:
     """Write a size in the unit that fits it, such as `1.5 GB`."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= size:
-            return f"{size_bytes / size:.3g} {unit}"
-    return f"{size_bytes:.0f} B"
+    if size_bytes < _STEP:
+        return f"{size_bytes:.0f} B"
+    for unit in _SIZE_UNITS[:-1]:
+        size_bytes /= _STEP
+        if size_bytes < _STEP:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / _STEP:.1f} {_SIZE_UNITS[-1]}"
