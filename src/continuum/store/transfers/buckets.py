@@ -112,9 +112,7 @@ class BucketEnd:
 
     async def describe(self, key: str) -> Described | None:
         """Ask for what is known of one object."""
-        exchange = await patiently(
-            lambda: self.client.exchange("HEAD", self._full(key), bucket=self.bucket, headers=_CHECKSUMS)
-        )
+        exchange = await self._ask(key)
         if exchange.status == _NOT_FOUND:
             return None
         await self._check(exchange, key)
@@ -122,21 +120,30 @@ class BucketEnd:
 
     async def describe_version(self, key: str, version_id: str) -> Described:
         """Ask for what is known of one version, its tags too. Raises `SourceChangedError` if it is gone."""
-        full, query = self._full(key), [("versionId", version_id)]
-        exchange = await patiently(
-            lambda: self.client.exchange("HEAD", full, bucket=self.bucket, query=query, headers=_CHECKSUMS)
-        )
+        exchange = await self._ask(key, version_id)
         await self._check(exchange, key)
         return await self.take_tags(_described(key, exchange.headers), version_id)
 
+    async def _ask(self, key: str, version_id: str = "") -> Exchange:
+        full, query = self._full(key), _query(version_id)
+        return await patiently(
+            lambda: self.client.exchange("HEAD", full, bucket=self.bucket, query=query, headers=_CHECKSUMS)
+        )
+
     async def open_version(self, key: str, version_id: str, size_bytes: int, part: Part | None) -> Exchange:
         """Begin to read a version or a part of it."""
-        headers = {"range": f"bytes={part.start}-{part.start + part.length - 1}"} if part is not None else {}
+        headers = {"range": _range(part)} if part is not None else {}
+        length = size_bytes if part is None else part.length
+        return await self._begin_read(key, length, headers, version_id)
+
+    async def _begin_read(
+        self, key: str, length: int, headers: dict[str, str], version_id: str = ""
+    ) -> Exchange:
         exchange = await self.client.exchange(
-            "GET", self._full(key), bucket=self.bucket, query=[("versionId", version_id)], headers=headers
+            "GET", self._full(key), bucket=self.bucket, query=_query(version_id), headers=headers
         )
         await self._check(exchange, key)
-        if exchange.length != (size_bytes if part is None else part.length):
+        if exchange.length != length:
             exchange.abort()
             raise StoreProtocolError("the source announced another length than it had listed")
         return exchange
@@ -189,14 +196,9 @@ class BucketEnd:
         if part is None:
             headers |= _CHECKSUMS
         elif line.size_bytes:
-            headers["range"] = f"bytes={part.start}-{part.start + part.length - 1}"
-        exchange = await self.client.exchange(
-            "GET", self._full(line.key), bucket=self.bucket, headers=headers
-        )
-        await self._check(exchange, line.key)
-        if exchange.length != (line.size_bytes if part is None else part.length):
-            exchange.abort()
-            raise StoreProtocolError("the source announced another length than it had listed")
+            headers["range"] = _range(part)
+        length = line.size_bytes if part is None else part.length
+        exchange = await self._begin_read(line.key, length, headers)
         if part is not None:
             return exchange, described
         found = msgspec.structs.replace(_described(line.key, exchange.headers), line=line)
@@ -321,7 +323,7 @@ class BucketEnd:
         }
         query = []
         if part is not None:
-            headers["x-amz-copy-source-range"] = f"bytes={part.start}-{part.start + part.length - 1}"
+            headers["x-amz-copy-source-range"] = _range(part)
             query = [("partNumber", str(part.number)), ("uploadId", upload_id)]
         exchange = await self.client.exchange(
             "PUT", self._full(line.key), bucket=self.bucket, query=query, headers=headers
@@ -332,6 +334,14 @@ class BucketEnd:
             raise StoreReplyError(500, failed[1].decode("latin-1"), "", exchange.headers)
         found = _COPY_ETAG.search(body)
         return found[1].decode("latin-1") if found else ""
+
+
+def _query(version_id: str) -> list[tuple[str, str]]:
+    return [("versionId", version_id)] if version_id else []
+
+
+def _range(part: Part) -> str:
+    return f"bytes={part.start}-{part.start + part.length - 1}"
 
 
 def _described(key: str, headers: Mapping[str, str]) -> Described:

@@ -28,7 +28,7 @@ from continuum.store.stores.s3 import StoredVersion
 from continuum.store.transfers.buckets import BucketEnd
 from continuum.store.transfers.ends import Described, patiently
 from continuum.store.transfers.planning import Step, TransferRequest
-from continuum.store.transfers.streaming import Carried, CorruptedError, Expected, Meter, carry
+from continuum.store.transfers.streaming import Carried, CorruptedError, Expected, Meter, carry_to
 from continuum.store.transfers.tallies import Tally
 
 History = Sequence[StoredVersion]
@@ -102,8 +102,9 @@ class HistoryMover:
             if missing is None:
                 self.tally.fail(key, "the target has another history of it")
                 continue
-            for version in history:
-                reason = Reason.MISSING if version in missing else Reason.SAME
+            present = len(history) - len(missing)
+            for number, version in enumerate(history):
+                reason = Reason.SAME if number < present else Reason.MISSING
                 self.tally.plan(Step(_line(key, version), reason))
             if missing:
                 yield key, missing
@@ -149,13 +150,9 @@ class HistoryMover:
 
     async def _carry(self, described: Described, version: StoredVersion) -> Carried:
         body = await self._open(described, version)
-        try:
-            receiver = await self._target.receive(described)
-        except BaseException:
-            body.abort()
-            raise
         expected = Expected(described.md5, described.crc64)
-        return await carry(body, receiver, version.size_bytes, self._meter, expected)
+        receiving = self._target.receive(described)
+        return await carry_to(receiving, body, version.size_bytes, self._meter, expected)
 
     async def _open(self, described: Described, version: StoredVersion, part: Part | None = None) -> Exchange:
         return await self._source.open_version(
@@ -184,12 +181,8 @@ class HistoryMover:
         self, described: Described, version: StoredVersion, upload_id: str, part: Part
     ) -> Carried:
         body = await self._open(described, version, part)
-        try:
-            receiver = await self._target.receive_part(described.line.key, upload_id, part)
-        except BaseException:
-            body.abort()
-            raise
-        return await carry(body, receiver, part.length, self._meter)
+        receiving = self._target.receive_part(described.line.key, upload_id, part)
+        return await carry_to(receiving, body, part.length, self._meter)
 
     def _slow_down(self) -> None:
         self.tally.retries += 1

@@ -34,7 +34,7 @@ from continuum.store.transfers.streaming import (
     Expected,
     Meter,
     SourceChangedError,
-    carry,
+    carry_to,
 )
 from continuum.store.transfers.tallies import Tally
 from continuum.store.transfers.uploading import Upload
@@ -159,13 +159,8 @@ class Mover:
 
     async def _carry(self, line: Line) -> Carried:
         body, found = await self._source.open(Described(line=line))
-        try:
-            receiver = await self._target.receive(found)
-        except BaseException:
-            body.abort()
-            raise
         expected = Expected(found.md5, found.crc64)
-        return await carry(body, receiver, line.size_bytes, self._meter, expected)
+        return await carry_to(self._target.receive(found), body, line.size_bytes, self._meter, expected)
 
     async def _leave(self, line: Line, etag: str) -> None:
         """Move: remove the source, now that the target has it."""
@@ -235,12 +230,8 @@ class Mover:
             upload.take(part, etag, None)
             return
         body, _ = await self._source.open(upload.described, part)
-        try:
-            receiver = await self._target.receive_part(line.key, upload.upload_id, part)
-        except BaseException:
-            body.abort()
-            raise
-        carried = await carry(body, receiver, part.length, self._meter)
+        receiving = self._target.receive_part(line.key, upload.upload_id, part)
+        carried = await carry_to(receiving, body, part.length, self._meter)
         self._journal.write_part(upload.upload_id, part.number, carried.md5, carried.crc64)
         upload.take(part, carried.etag, carried)
 

@@ -8,6 +8,7 @@ read never gets a complete body, so nothing of it becomes visible there.
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable
 from typing import Protocol
 
 import msgspec
@@ -218,6 +219,18 @@ async def carry(
     finally:
         passing.close()
     return Carried(length, passing.md5.hexdigest(), passing.crc64, etag)
+
+
+async def carry_to(
+    receiving: Awaitable[Receiver], body: Body, length: int, meter: Meter, expected: Expected | None = None
+) -> Carried:
+    """The same to what `receiving` gives; if it fails nobody wants the body."""
+    try:
+        receiver = await receiving
+    except BaseException:
+        body.abort()
+        raise
+    return await carry(body, receiver, length, meter, expected)
 
 
 class ExchangeReceiver:
