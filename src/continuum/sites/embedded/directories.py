@@ -6,6 +6,8 @@ keys that may read and write objects but not manage buckets.
 
 from pathlib import Path
 
+import msgspec
+
 from continuum.model.objects import Store
 from continuum.security import IdentityFiles
 from continuum.sites.embedded.seaweedfs import REGION, PlannedStore, StoreSecrets, socket_path
@@ -85,12 +87,9 @@ def plan_directory_process(
 
 def describe_peer(own: Store, *, port: int, secrets: StoreSecrets, ca_pem: str) -> Store:
     """Return the store as other sites reach it."""
-    return Store(
-        name=own.name,
-        site=own.site,
+    return msgspec.structs.replace(
+        own,
         endpoint=f"https://127.0.0.1:{port}",
-        region=own.region,
-        bucket=own.bucket,
         access_key=secrets.peer_access_key,
         secret_key=secrets.peer_secret_key,
         ca_pem=ca_pem,

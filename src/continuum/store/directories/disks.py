@@ -43,17 +43,24 @@ def copy_bytes(source: int, target: int, start: int, length: int, at: int = 0) -
                 raise
             done = os.pwrite(target, os.pread(source, min(length, COPY_BYTES), start), at)
         if not done:
-            raise S3Error("ConditionalRequestConflict", "A file became shorter while it was copied.")
+            raise _became_shorter()
         start, at, length = start + done, at + done, length - done
 
 
-def compute_md5(descriptor: int) -> str:
-    """Return the MD5 of a whole file, in hex."""
-    digest, at = hashlib.md5(usedforsecurity=False), 0
-    while piece := os.pread(descriptor, COPY_BYTES, at):
+def compute_md5(descriptor: int, start: int, length: int) -> str:
+    """Return the MD5 of `length` bytes of a file, in hex. Raises `S3Error` if it is shorter."""
+    digest, end = hashlib.md5(usedforsecurity=False), start + length
+    while start < end:
+        piece = os.pread(descriptor, min(COPY_BYTES, end - start), start)
+        if not piece:
+            raise _became_shorter()
         digest.update(piece)
-        at += len(piece)
+        start += len(piece)
     return digest.hexdigest()
+
+
+def _became_shorter() -> S3Error:
+    return S3Error("ConditionalRequestConflict", "A file became shorter while it was copied.")
 
 
 def check_file_system(folder: Path) -> None:

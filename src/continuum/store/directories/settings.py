@@ -1,12 +1,11 @@
 """What the server of a directory store is told when it starts: one JSON file, decoded strictly."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from continuum.model.errors import InvalidInputError
-from continuum.store.gateway.settings import Limits, is_loopback
+from continuum.store.gateway.settings import Limits, decode_settings, is_loopback
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
 
@@ -51,26 +50,13 @@ class DirectorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 def read_directory_settings(path: Path) -> DirectorySettings:
-    """Read and check a settings file. Raises `InvalidInputError` that names the field."""
-    try:
-        settings = msgspec.json.decode(path.read_bytes(), type=DirectorySettings, dec_hook=_decode)
-    except OSError as problem:
-        raise InvalidInputError(f"cannot read the settings {path}: {problem.strerror}") from problem
-    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
-        raise InvalidInputError(f"the settings {path} are wrong: {problem}") from problem
-    check(settings)
-    return settings
+    """Read a settings file; whoever serves checks it. Raises `InvalidInputError` that names the field."""
+    return decode_settings(path, DirectorySettings)
 
 
 def format_directory_settings(settings: DirectorySettings) -> bytes:
     """Return what `read_directory_settings` reads. It holds secrets: write it for nobody else to read."""
     return msgspec.json.format(msgspec.json.encode(settings, enc_hook=str))
-
-
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError(f"{kind} in settings")
 
 
 def check(settings: DirectorySettings) -> None:

@@ -20,7 +20,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -223,16 +223,19 @@ class Tree:
         if free_bytes - length < self._min_free_bytes:
             raise full(self.path)
 
-    def begin(self) -> tuple[int, str]:
-        """Return a new file to be written (its descriptor and its name in `tmp`)."""
+    @contextlib.contextmanager
+    def written(self) -> Iterator[tuple[int, str]]:
+        """Give a new file to be written and published (its descriptor and its name in `tmp`); it goes if
+        that fails."""
         name = secrets.token_hex(12)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return os.open(name, flags, 0o666, dir_fd=self._temporary), name
-
-    def give_up(self, name: str) -> None:
-        """Remove a file that was begun."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._temporary)
+        with opened(os.open(name, flags, 0o666, dir_fd=self._temporary)) as descriptor:
+            try:
+                yield descriptor, name
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._temporary)
+                raise
 
     def publish(
         self,
@@ -309,18 +312,12 @@ class Tree:
         """Copy an object within the store; `headers` None: with its own."""
         found = source.found
         self.check_space(found.size_bytes)
-        descriptor, name = self.begin()
-        try:
+        with self.written() as (descriptor, name):
             copy_bytes(source.descriptor, descriptor, 0, found.size_bytes)
             _require_unchanged(source)
-            etag = found.etag if "-" not in found.etag else compute_md5(descriptor)
+            etag = found.etag if "-" not in found.etag else compute_md5(descriptor, 0, found.size_bytes)
             kept = found.headers if headers is None else headers
             return self.publish(descriptor, name, bucket, key, etag=etag, headers=kept)
-        except BaseException:
-            self.give_up(name)
-            raise
-        finally:
-            os.close(descriptor)
 
     # ---- deleting ----
 

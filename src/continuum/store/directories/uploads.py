@@ -242,8 +242,7 @@ class Uploads:
 
     def _copy(self, upload: Upload, chosen: Sequence[Part], etag: str, folder: int) -> Found:
         self._tree.check_space(sum(part.size_bytes for part in chosen))
-        descriptor, name = self._tree.begin()
-        try:
+        with self._tree.written() as (descriptor, name):
             at = 0
             for part in chosen:
                 with opened(os.open(part.file or WHOLE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)) as source:
@@ -252,11 +251,6 @@ class Uploads:
             return self._tree.publish(
                 descriptor, name, upload.bucket, upload.key, etag=etag, headers=upload.headers
             )
-        except BaseException:
-            self._tree.give_up(name)
-            raise
-        finally:
-            os.close(descriptor)
 
     def abort(self, upload: Upload) -> None:
         """Forget an upload and its parts."""

@@ -6,7 +6,7 @@ loopback in the development profile; `check` refuses everything else before a so
 
 import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ PROFILES = ("development", "release")
 _PIECE_BYTES = 64 * 1024
 _MAX_BLOCK_BYTES = 16 * 1024 * 1024
 _LEAST_BLOCKS = 16
+
+Settings = TypeVar("Settings")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,14 +127,19 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 def read_settings(path: Path) -> GatewaySettings:
     """Read and check a settings file. Raises `InvalidInputError` that names the field."""
+    settings = decode_settings(path, GatewaySettings)
+    check(settings)
+    return settings
+
+
+def decode_settings(path: Path, kind: type[Settings]) -> Settings:
+    """Read a settings file. Raises `InvalidInputError` that names the field."""
     try:
-        settings = msgspec.json.decode(path.read_bytes(), type=GatewaySettings, dec_hook=_decode)
+        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=_decode)
     except OSError as problem:
         raise InvalidInputError(f"cannot read the settings {path}: {problem.strerror}") from problem
     except (msgspec.DecodeError, msgspec.ValidationError) as problem:
         raise InvalidInputError(f"the settings {path} are wrong: {problem}") from problem
-    check(settings)
-    return settings
 
 
 def format_settings(settings: GatewaySettings) -> bytes:

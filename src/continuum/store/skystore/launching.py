@@ -232,13 +232,14 @@ def _plan_local_store(
 ) -> PlannedStore:
     site = configuration.region.site
     name = f"store.{site}"
+    directory = directory.expanduser().absolute() if directory is not None else None
     _require_kind(folder, directory)
     if directory is not None:
         return plan_directory_store(
             name=name,
             site=site,
             bucket=configuration.bucket,
-            root=directory.expanduser().absolute(),
+            root=directory,
             settings_file=folder.path / "store-settings.json",
             socket_folder=choose_run_folder(folder.path),
             home=folder.path,
@@ -268,8 +269,8 @@ def _require_kind(folder: Home, directory: Path | None) -> None:
     """Refuse another kind of store, or another folder, than the region began with: its objects lie there."""
     path = folder.path / "store-directory.json"
     before = read_document(path, str) if path.exists() else None
-    wanted = str(directory.expanduser().absolute()) if directory is not None else None
-    if directory is not None and not directory.expanduser().is_dir():
+    wanted = str(directory) if directory is not None else None
+    if directory is not None and not directory.is_dir():
         raise InvalidInputError(f"there is no folder {directory}")
     if before != wanted and (before is not None or (folder.path / "store").is_dir()):
         raise InvalidInputError(

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import os
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -116,25 +116,19 @@ async def put_object(call: DirectoryCall) -> Reply:
         found = await call.run(_write_small, call, pieces, payload.length, check)
         return call.answer({"ETag": f'"{found.etag}"'})
     tree.check_space(payload.length)
-    descriptor, name = await call.run(tree.begin)
-    try:
+    with contextlib.ExitStack() as stack:
+        descriptor, name = await call.run(stack.enter_context, tree.written())
         writer = FileWriter(descriptor)
         await receive(body, payload, writer, call.shared.executor)
         publish = partial(tree.publish, etag=writer.etag, headers=kept_headers(call.headers), check=check)
         found = await call.run(publish, descriptor, name, call.bucket, call.key)
-    except BaseException:
-        tree.give_up(name)
-        raise
-    finally:
-        os.close(descriptor)
     return call.answer({"ETag": f'"{found.etag}"'})
 
 
 def _write_small(call: DirectoryCall, pieces: Sequence[Piece], length: int, check: Check | None) -> Found:
     tree = call.shared.tree
     tree.check_space(length)
-    descriptor, name = tree.begin()
-    try:
+    with tree.written() as (descriptor, name):
         writer = FileWriter(descriptor)
         writer.write(pieces)
         return tree.publish(
@@ -146,11 +140,6 @@ def _write_small(call: DirectoryCall, pieces: Sequence[Piece], length: int, chec
             headers=kept_headers(call.headers),
             check=check,
         )
-    except BaseException:
-        tree.give_up(name)
-        raise
-    finally:
-        os.close(descriptor)
 
 
 def _read_check(headers: Mapping[str, str]) -> Check | None:

@@ -1,11 +1,10 @@
 """Multipart uploads."""
 
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from continuum.store.directories.disks import copy_bytes
+from continuum.store.directories.disks import compute_md5, copy_bytes
 from continuum.store.directories.operations.calls import DirectoryCall, kept_headers
 from continuum.store.directories.operations.objects import open_source
 from continuum.store.directories.receiving import FileWriter, receive
@@ -15,7 +14,6 @@ from continuum.store.gateway.ranges import MAX_PARTS, parse_range
 from continuum.store.gateway.replies import Reply
 
 PAGE = 1000
-_COPY_PIECE = 1024 * 1024
 
 
 async def create_upload(call: DirectoryCall) -> Reply:
@@ -87,13 +85,7 @@ async def _finish(call: DirectoryCall, slot: Slot, etag: str, length: int) -> Pa
 def _copy_part(source: int, slot: Slot, start: int, length: int) -> str:
     """Copy bytes into a part's place; return their MD5."""
     copy_bytes(source, slot.descriptor, start, length, slot.start)
-    digest = hashlib.md5(usedforsecurity=False)
-    at, end = slot.start, slot.start + length
-    while at < end:
-        piece = os.pread(slot.descriptor, min(_COPY_PIECE, end - at), at)
-        digest.update(piece)
-        at += len(piece)
-    return digest.hexdigest()
+    return compute_md5(slot.descriptor, slot.start, length)
 
 
 async def list_parts(call: DirectoryCall) -> Reply:
