@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, to_entry
+    from continuum.workflow.seeing.gantts import draw_gantt
+    from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.serving import ServiceLoad, TaskService
     from continuum.workflow.sessions import RunOptions, Session
     from continuum.workflow.synchronising import (
@@ -115,6 +117,8 @@ _HOMES = {
     "delete_file": "synchronising",
     "delete_object": "synchronising",
     "draw_dot": "drawing",
+    "draw_gantt": "seeing.gantts",
+    "draw_page": "seeing.pages",
     "draw_svg": "drawing",
     "find_folder": "journals",
     "gather": "awaiting",
@@ -180,6 +184,8 @@ __all__ = [
     "delete_file",
     "delete_object",
     "draw_dot",
+    "draw_gantt",
+    "draw_page",
     "draw_svg",
     "find_folder",
     "gather",

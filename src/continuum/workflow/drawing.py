@@ -23,7 +23,7 @@ COLOURS = (
     "#4e79a7",
     "#f28e2b",
     "#59a14f",
-    "#e15759",
+    "#6b6ecf",
     "#76b7b2",
     "#edc948",
     "#b07aa1",
@@ -62,11 +62,16 @@ class Picture(NamedTuple):
 
 def picture_of(records: Iterable[Record]) -> Picture:
     """Return the picture of a run from its journal."""
+    picture = whole_picture_of(records)
+    return picture if len(picture.nodes) <= MOST_NODES else _by_function(picture)
+
+
+def whole_picture_of(records: Iterable[Record]) -> Picture:
+    """Return the picture of a run with a node for every task, however many there are."""
     drawing = _Drawing()
     for record in records:
         drawing.add(record)
-    picture = drawing.picture()
-    return picture if len(picture.nodes) <= MOST_NODES else _by_function(picture)
+    return drawing.picture()
 
 
 class _Drawing:

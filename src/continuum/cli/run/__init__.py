@@ -9,9 +9,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from continuum.cli.run.looking import explain, graph, list_, show
+from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
+from continuum.cli.run.seeing import gantt, graph, report
 
 _PROGRAM = "program"
 
@@ -46,4 +47,6 @@ app.command("list")(list_)
 app.command("show")(show)
 app.command("explain")(explain)
 app.command("log")(log)
+app.command("report")(report)
+app.command("gantt")(gantt)
 app.command("graph")(graph)

@@ -1,7 +1,7 @@
-"""`continuum run list|show|explain|graph`: looking at runs, those of now and those of before."""
+"""`continuum run list|show|explain`: looking at runs, those of now and those of before."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -257,20 +257,3 @@ def _explain_functions(run_id: str, records: list[stories.Record], *, as_json: b
     if len(cancelled) > _MOST_TOLD:
         console.print(f"… and {len(cancelled) - _MOST_TOLD} more were cancelled")
     console.print(f"`continuum run explain {run_id} TASK` tells the story of one task", style="dim")
-
-
-def graph(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Tell where the picture of a run's graph is, as SVG and DOT; draw it now if it is not there."""
-    from continuum.workflow import draw_dot, draw_svg, picture_of  # noqa: PLC0415 - only here
-
-    folder = find_folder(open_home(home).runs(), run)
-    files: dict[str, Any] = {"svg": folder / "graph.svg", "dot": folder / "graph.dot"}
-    if not files["svg"].exists():
-        picture = picture_of(read_records(folder))
-        files["dot"].write_text(draw_dot(picture, folder.name))
-        files["svg"].write_text(draw_svg(picture, folder.name))
-    if as_json:
-        print_json({kind: str(path) for kind, path in files.items()})
-        return
-    for path in files.values():
-        typer.echo(path)

@@ -22,7 +22,7 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
-_COMMANDS = ("list", "show", "explain", "log", "graph")
+_COMMANDS = ("list", "show", "explain", "log", "report", "gantt", "graph")
 
 HELP_OF_PROGRAM = """
 Examples:
@@ -45,7 +45,9 @@ Other commands:
 
 * `continuum run explain RUN [TASK]` - why tasks ran where they ran, and what became of them
 
-* `continuum run graph RUN` - where the picture of its graph is
+* `continuum run report RUN` - one page with its timeline, graph, functions, sites and failures
+
+* `continuum run gantt RUN`, `continuum run graph RUN` - pictures of it
 """
 
 

@@ -1,0 +1,60 @@
+"""Commands that show and export what a run did, from a journal in a home."""
+
+import json
+from pathlib import Path
+
+import journaled
+import pytest
+from typer.testing import CliRunner
+
+from continuum.cli.main import cli
+from continuum.model.errors import UnavailableError
+from continuum.workflow.journals import Journal
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> CliRunner:
+    folder = tmp_path / "runs" / journaled.SUMMARY.run_id
+    with Journal(folder) as journal:
+        journal.add(journaled.records())
+        journal.write_summary(journaled.SUMMARY)
+    return CliRunner(env={"CONTINUUM_HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "200"})
+
+
+def run(runner: CliRunner, *words: str) -> str:
+    done = runner.invoke(cli, ["run", *words])
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "begins"),
+    [
+        (("gantt", "fit"), "gantt.svg", "<svg"),
+        (("gantt", "fit", "--html"), "gantt.html", "<!doctype html>"),
+        (("graph", "fit", "--html"), "graph.html", "<!doctype html>"),
+        (("report", "fit"), "report.html", "<!doctype html>"),
+    ],
+)
+def test_pictures_and_pages_lie_in_the_folder_of_the_run_or_where_one_says(
+    runner, tmp_path, words, name, begins
+):
+    made = Path(run(runner, *words).strip())
+    assert made == tmp_path / "runs" / journaled.SUMMARY.run_id / name
+    assert made.read_text().startswith(begins)
+    elsewhere = tmp_path / "elsewhere.file"
+    told = json.loads(run(runner, *words, "-o", str(elsewhere), "--json"))
+    assert list(told.values()) == [str(elsewhere)]
+    assert elsewhere.read_text() == made.read_text()
+
+
+def test_the_graph_is_drawn_as_svg_and_dot(runner, tmp_path):
+    svg, dot = run(runner, "graph", "fit", "-o", str(tmp_path / "g.svg")).split()
+    assert "<svg" in Path(svg).read_text()
+    assert Path(dot).read_text().startswith("digraph")
+
+
+def test_a_place_that_cannot_be_written_is_told(runner, tmp_path):
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        run(runner, "report", "fit", "-o", str(tmp_path / "none" / "x.html"))
