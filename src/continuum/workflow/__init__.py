@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, to_entry
     from continuum.workflow.seeing.gantts import draw_gantt
     from continuum.workflow.seeing.pages import draw_page
+    from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
     from continuum.workflow.sessions import RunOptions, Session
     from continuum.workflow.synchronising import (
@@ -119,6 +120,7 @@ _HOMES = {
     "draw_dot": "drawing",
     "draw_gantt": "seeing.gantts",
     "draw_page": "seeing.pages",
+    "trace_of": "seeing.traces",
     "draw_svg": "drawing",
     "find_folder": "journals",
     "gather": "awaiting",
@@ -201,6 +203,7 @@ __all__ = [
     "read_summary",
     "task",
     "to_entry",
+    "trace_of",
     "use_run",
     "wait_on",
     "wait_on_file",

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
-from continuum.cli.run.seeing import gantt, graph, report
+from continuum.cli.run.seeing import gantt, graph, report, trace
 
 _PROGRAM = "program"
 
@@ -50,3 +50,4 @@ app.command("log")(log)
 app.command("report")(report)
 app.command("gantt")(gantt)
 app.command("graph")(graph)
+app.command("trace")(trace)

@@ -22,7 +22,7 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
-_COMMANDS = ("list", "show", "explain", "log", "report", "gantt", "graph")
+_COMMANDS = ("list", "show", "explain", "log", "report", "gantt", "graph", "trace")
 
 HELP_OF_PROGRAM = """
 Examples:

@@ -1,5 +1,6 @@
 """`continuum run gantt|graph|report|trace`: pictures, pages and files of what a run did, from its journal."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def graph(
     svg = output or folder / "graph.svg"
     if svg.suffix == ".dot":
         raise InvalidInputError("-o names the SVG; the DOT file lies beside it", hint="end it with .svg")
-    files = {
+    files: dict[str, tuple[Path, str | Iterable[str]]] = {
         "svg": (svg, draw_svg(picture, folder.name)),
         "dot": (svg.with_suffix(".dot"), draw_dot(picture, folder.name)),
     }
@@ -79,6 +80,21 @@ def report(
     _write_page(folder, output or folder / "report.html", "timeline", as_json=as_json)
 
 
+def trace(
+    run: RunArgument,
+    output: OutputOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run as a trace for Perfetto (ui.perfetto.dev) or chrome://tracing."""
+    from continuum.model.timelines import Timeline  # noqa: PLC0415 - only here
+    from continuum.workflow import trace_of  # noqa: PLC0415
+
+    folder = find_folder(open_home(home).runs(), run)
+    pieces = trace_of(Timeline(read_records(folder)), folder.name)
+    _write({"trace": (output or folder / "trace.json", map(bytes.decode, pieces))}, as_json=as_json)
+
+
 def _write_page(folder: Path, output: Path, first: str, *, as_json: bool) -> None:
     from continuum.workflow import draw_page  # noqa: PLC0415 - only here
 
@@ -86,10 +102,11 @@ def _write_page(folder: Path, output: Path, first: str, *, as_json: bool) -> Non
     _write({"html": (output, draw_page(summary, read_records(folder), first=first))}, as_json=as_json)
 
 
-def _write(files: dict[str, tuple[Path, str]], *, as_json: bool) -> None:
+def _write(files: dict[str, tuple[Path, str | Iterable[str]]], *, as_json: bool) -> None:
     for path, text in files.values():
         try:
-            path.write_text(text, encoding="utf-8")
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines([text] if isinstance(text, str) else text)
         except OSError as problem:
             raise UnavailableError(
                 f"{path} cannot be written: {problem.strerror}", hint="name another file with -o"
