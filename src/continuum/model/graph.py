@@ -79,6 +79,8 @@ class Graph(Grouping):
             self._cancel(task, self.fatal, "the run is being stopped", at)
         else:
             self._await_inputs(task, at)
+            if task.commuting is not None:
+                self._commute(task)
 
     def _record_submission(self, task: Task, at: float, call: str, group: str) -> None:
         waits_for = [

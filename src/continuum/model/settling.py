@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from continuum.model import stories
+from continuum.model.commuting import exchange_turns
 from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
 
 _WAITING, _READY = TaskState.WAITING, TaskState.READY
@@ -81,6 +82,18 @@ class Settlement:
             if not task.missing:
                 self._move(task, _READY)
                 self.commands.place.append(task)
+            if task.commuting is not None:
+                self._commute(task)
+
+    def _commute(self, task: Task) -> None:
+        if not task.missing:
+            task.commuting.is_open = False
+            return
+        other = exchange_turns(task)
+        if other is not None:
+            other.commuting.is_open = False
+            self._move(other, _READY)
+            self.commands.place.append(other)
 
     def _drop(self, datum: Datum) -> None:
         if datum.state is not _THERE or datum.inline is not None:
@@ -102,6 +115,8 @@ class Settlement:
 
     def _settle(self, task: Task, state: TaskState) -> None:
         self._move(task, state)
+        if task.commuting is not None:
+            task.commuting.is_open = False
         del self.tasks[task.id]
         self.commands.settled.append(task)
         for datum in task.reads:

@@ -149,12 +149,14 @@ class Task:
 
     `defaults` maps the index of a write to the bytes that stand for it when a failure is ignored. `after` are
     tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
-    outermost first (`grouping.Group`). `payload` belongs to the driver.
+    outermost first (`grouping.Group`). `commuting` is its place among tasks that may run in any order
+    (`commuting.Turn`), or None. `payload` belongs to the driver.
     """
 
     __slots__ = (
         "after",
         "attempt",
+        "commuting",
         "defaults",
         "failures",
         "followers",
@@ -208,6 +210,7 @@ class Task:
         self.tried: tuple[str, ...] = ()
         self.followers: list[Task] | None = None
         self.groups: tuple[Any, ...] = ()
+        self.commuting: Any = None
         self.defaults: dict[int, bytes] | None = None
         self.problem: Problem | None = None
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from continuum.workflow import engines
+from continuum.workflow.directions import Access
 from continuum.workflow.futures import Finished
 from continuum.workflow.programming import TaskFunction
 
@@ -19,6 +20,8 @@ def call(task: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     """Call a task now; return finished futures, or the plain result inside of another task."""
     if _is_inside.get() or engines.is_worker:
         return task.call_here(args, kwargs)
+    if task.directions:
+        _settle_what_is_written(task, args, kwargs)
     given = tuple(resolve(value) for value in args)
     named = {name: resolve(value) for name, value in kwargs.items()}
     token = _is_inside.set(True)
@@ -27,6 +30,27 @@ def call(task: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     finally:
         _is_inside.reset(token)
     return _futures(task, result)
+
+
+def _settle_what_is_written(task: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Replace futures inside what the task changes in place: there, as a copy would take the changes away."""
+    by_position = [*task.parameters[: len(args)], *[task.varargs] * (len(args) - len(task.parameters))]
+    for name, value in [*zip(by_position, args, strict=True), *kwargs.items()]:
+        direction = task.directions.get(name) or task.directions.get(task.keywords)
+        if direction is not None and direction.access is not Access.READ:
+            _settle(value)
+
+
+def _settle(value: Any) -> None:
+    if isinstance(value, list | dict):
+        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            _settle(item)
+            settled = resolve(item)
+            if settled is not item:
+                value[key] = settled
+    elif isinstance(value, tuple):
+        for item in value:
+            _settle(item)
 
 
 def _futures(task: TaskFunction, result: Any) -> Any:

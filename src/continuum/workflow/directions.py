@@ -27,8 +27,9 @@ class Direction(msgspec.Struct, frozen=True):
 
     `depth` is how deep a collection or dictionary nests: what lies there are its elements. `is_deleted`: the
     task is the last that uses it. `is_commutative`: tasks that update it exclude each other, in any order;
-    `is_concurrent`: it is the task's own business that they do. `stream` ("", "stdin", "stdout", "stderr"),
-    `prefix` and `keep_rename` concern tasks that are programs; `weight` and `cache` are hints.
+    `is_concurrent`: they need not even do that (here they do: an update that is not seen would be lost).
+    `stream` ("", "stdin", "stdout", "stderr"), `prefix` and `keep_rename` concern tasks that are programs;
+    `weight` and `cache` are hints.
     """
 
     name: str

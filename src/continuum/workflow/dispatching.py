@@ -214,7 +214,7 @@ class Dispatcher:
             function=code.function,
             call=payload.call,
             inputs=tuple([_input(datum) for datum in task.reads]) if task.reads else (),
-            outputs=payload.outputs,
+            outputs=payload.outputs if task.commuting is None else _outputs_of(task),
             return_count=payload.return_count,
             computing_units=task.needs.computing_units,
             memory_bytes=task.needs.memory_bytes,
@@ -237,6 +237,17 @@ class Dispatcher:
                 functions, specs = queue.functions, queue.specs
                 queue.functions, queue.specs = [], []
                 queue.executor.submit(functions, specs)
+
+
+def _outputs_of(task: Task) -> tuple[Output, ...]:
+    """Return the outputs of a task that may have changed places with another one since it was called."""
+    outputs: tuple[Output, ...] = task.payload.outputs
+    if not task.commuting.is_moved:
+        return outputs
+    return tuple(
+        msgspec.structs.replace(output, datum=datum.id)
+        for output, datum in zip(outputs, task.writes, strict=True)
+    )
 
 
 def _input(datum: Datum) -> Input:

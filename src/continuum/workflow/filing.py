@@ -176,6 +176,7 @@ class Files:
 
     def bring(self, variable: Variable) -> None:
         """Put the newest version that tasks wrote where the program sees it."""
+        variable.chain = None
         if not variable.written_by_task or variable.stamp is not None or variable.datum is None:
             return
         datum = variable.datum

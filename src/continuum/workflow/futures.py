@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
+from continuum.model.commuting import Chain
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Datum, Task
 
@@ -12,18 +13,20 @@ T = TypeVar("T")
 class Variable:
     """A value or a file of the program over time: `datum` is its newest version.
 
-    `users` (objects of the store only) are the tasks that use the object under its one name.
-    `written_by_task` tells whether the newest version comes from a task; `stamp` is what the program's own
-    file looked like when it last was the same as that version.
+    `chain` are the latest calls that updated it in any order, as long as nobody has looked since. `users`
+    (objects of the store only) are the tasks that use the object under its one name. `written_by_task` tells
+    whether the newest version comes from a task; `stamp` is what the program's own file looked like when it
+    last was the same as that version.
     """
 
-    __slots__ = ("datum", "name", "number", "stamp", "users", "version", "written_by_task")
+    __slots__ = ("chain", "datum", "name", "number", "stamp", "users", "version", "written_by_task")
 
     def __init__(self, number: int, *, name: str = "") -> None:
         self.number = number
         self.name = name
         self.version = 0
         self.datum: Datum | None = None
+        self.chain: Chain | None = None
         self.users: list[Task] | None = None
         self.written_by_task = False
         self.stamp: tuple[int, int] | None = None

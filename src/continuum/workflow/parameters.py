@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from continuum.model.tasks import Datum
+from continuum.model.commuting import Chain, Turn
+from continuum.model.tasks import Datum, Task
 from continuum.workflow.capturing import ATOMIC, Capture, Slot, newest
 from continuum.workflow.directions import Access, Direction
 from continuum.workflow.filing import Files
@@ -33,6 +34,7 @@ _REFERENCES_OF_EXCLUSIVE = 3  # its container, the variable that looks at it, an
 class Writing:
     """A write of a call, to be given its version once the call is frozen.
 
+    `chain` are the calls with which it may change places, if the order of the updates does not matter.
     `element` is the path of the element that is written, if it is not the whole parameter. `before` is the
     version that it updates, `default` what stands for it if a failure is ignored, `vessel` the copy of the
     program's object that an OUT parameter fills.
@@ -40,6 +42,7 @@ class Writing:
 
     __slots__ = (
         "before",
+        "chain",
         "default",
         "direction",
         "element",
@@ -61,7 +64,9 @@ class Writing:
         before: Datum | None = None,
         default: bytes | None = None,
         vessel: Datum | None = None,
+        chain: Chain | None = None,
     ) -> None:
+        self.chain = chain
         self.vessel = vessel
         self.superseded: Datum | None = None
         self.variable = variable
@@ -121,6 +126,15 @@ class Parameters:
         elif name in named or name in function.defaults:
             named[name] = self._use(use, named.get(name, function.defaults.get(name)))
 
+    def give_turn(self, task: Task) -> None:
+        """Let a task that updates one variable in any order take its turn among others that do."""
+        found = [(index, each) for index, each in enumerate(self.writings) if each.chain is not None]
+        if len(found) == 1:
+            index, writing = found[0]
+            assert writing.chain is not None and writing.before is not None  # as `found` says  # noqa: S101, PT018
+            task.commuting = Turn(writing.chain, task.reads.index(writing.before), index)
+            writing.variable.chain = writing.chain
+
     def settle(self) -> None:
         """The call has become a task: do what follows for the program's own things."""
         for act in self._after:
@@ -172,7 +186,7 @@ class Parameters:
     def _replace_by_future(self, use: Use, container: Any, key: Any) -> Any:
         value = container[key]
         variable = self._holdings.new_variable()
-        future = Future(variable, self._holdings.release)
+        future: Future[Any] = Future(variable, self._holdings.release)
         self._after.append(lambda: container.__setitem__(key, future))
         default = dumps(None if self._holdings.is_mixed(value) else value)
         self._note(use, variable, default=default)
@@ -193,13 +207,14 @@ class Parameters:
         if variable is None and self._holdings.is_mixed(value):
             return self._use_mixed(use, value)
         variable = variable or self._holdings.adopt(value)
+        end, chain = variable.datum, variable.chain
         before = newest(variable)
         if use.direction.access is Access.WRITE and type(value) is not Future:
             # What the program has in its hands is only the vessel.
             before = self._holdings.make_base(value)
             self._note(use, variable, vessel=before, default=dumps(value))
         else:
-            self._note(use, variable, before=before)
+            self._note(use, variable, before=before, chain=_chain(use, chain if before is end else None))
         return Slot(self._capture.slot(before))
 
     def _use_mixed(self, use: Use, value: Any) -> Any:
@@ -220,9 +235,19 @@ class Parameters:
             position = len(self.writings)
             self._note(use, variable, name=name, default=b"")
             return Slot(-1 - position) if use.path else str(value)
+        end, chain = variable.datum, variable.chain
         before = self._files.current(use.parameter, variable)
         if use.direction.access is Access.UPDATE:
-            self._note(use, variable, name=name, before=before)
+            is_object = self._files.object_of(variable) is not None  # one name for all versions: in order
+            chain = None if is_object else _chain(use, chain if before is end else None)
+            self._note(use, variable, name=name, before=before, chain=chain)
         if use.direction.is_deleted:
             self._after.append(lambda: self._files.delete(value))
         return Slot(self._capture.slot(before))
+
+
+def _chain(use: Use, last: Chain | None) -> Chain | None:
+    """Return the calls that this one may change places with: objects and files of their own, no elements."""
+    if use.path or not (use.direction.is_commutative or use.direction.is_concurrent):
+        return None
+    return last or Chain()

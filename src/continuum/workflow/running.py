@@ -84,6 +84,8 @@ class Run:
             needs = function.needs_of(args, kwargs)
             task.needs = needs if needs.site != HOME else _at(needs, self.driver.home)
             task.payload.title = title_of(function.name, args, kwargs)
+            if parameters is not None:
+                parameters.give_turn(task)
             self._post(task, writings)
             if parameters is not None:
                 parameters.settle()

@@ -1,5 +1,6 @@
 """Tasks with parameters of every direction; in a module of their own, as workers import them by name."""
 
+import time
 from pathlib import Path
 
 from continuum.workflow import (
@@ -8,9 +9,12 @@ from continuum.workflow import (
     COLLECTION_IN,
     COLLECTION_INOUT,
     COLLECTION_OUT,
+    COMMUTATIVE,
+    CONCURRENT,
     DICTIONARY_IN,
     DICTIONARY_INOUT,
     DICTIONARY_OUT,
+    FILE_COMMUTATIVE,
     FILE_IN,
     FILE_INOUT,
     FILE_OUT,
@@ -190,3 +194,38 @@ class Box:
     @task()
     def add(self, value):
         self.items.append(value)
+
+
+@task(returns=1)
+def wait_for(folder, value):
+    """Return `value` once another task has left its mark in `folder`."""
+    give_up_at = time.monotonic() + 60
+    while not (Path(folder) / "mark").exists():
+        assert time.monotonic() < give_up_at, "nobody else got a turn"
+        time.sleep(0.005)
+    return value
+
+
+@task(values=COMMUTATIVE)
+def add_any_order(values, value, folder=""):
+    values.append(value)
+    if folder:
+        (Path(folder) / "mark").touch()
+
+
+@task(values=CONCURRENT, returns=1)
+def add_concurrently(values, value):
+    values.append(value)
+    return value
+
+
+@task(path=FILE_COMMUTATIVE)
+def extend_any_order(path, text):
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+@task(one=COMMUTATIVE, two=COMMUTATIVE)
+def add_to_both(one, two, value):
+    one.append(value)
+    two.append(value)
