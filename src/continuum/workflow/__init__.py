@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from continuum.workflow.driver import Driver
     from continuum.workflow.executors import LocalExecutor
     from continuum.workflow.failures import TaskFailedError
+    from continuum.workflow.following import JournalTail, last_lines
     from continuum.workflow.futures import Future
     from continuum.workflow.groups import TaskGroupError, barrier_group, cancel_group, group
     from continuum.workflow.journals import (
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from continuum.workflow.recounting import with_counts
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
-    from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, to_entry
+    from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, show_run, to_entry
     from continuum.workflow.seeing.gantts import draw_gantt
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
@@ -94,6 +95,8 @@ _HOMES = {
     "IN_DELETE": "directions",
     "OUT": "directions",
     "Driver": "driver",
+    "JournalTail": "following",
+    "last_lines": "following",
     "DriverConnection": "remoting",
     "Future": "futures",
     "LocalExecutor": "executors",
@@ -134,6 +137,7 @@ _HOMES = {
     "picture_of": "drawing",
     "read_records": "journals",
     "read_summary": "journals",
+    "show_run": "runs",
     "task": "decorating",
     "use_run": "programming",
     "wait_on": "synchronising",
@@ -165,6 +169,7 @@ __all__ = [
     "Driver",
     "DriverConnection",
     "Future",
+    "JournalTail",
     "LocalExecutor",
     "RemoteExecutor",
     "Run",
@@ -193,6 +198,7 @@ __all__ = [
     "gather",
     "group",
     "install_pycompss",
+    "last_lines",
     "list_runs",
     "list_summaries",
     "map_calls",
@@ -201,6 +207,7 @@ __all__ = [
     "picture_of",
     "read_records",
     "read_summary",
+    "show_run",
     "task",
     "to_entry",
     "trace_of",

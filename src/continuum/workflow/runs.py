@@ -11,13 +11,25 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, create_engine, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    select,
+)
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ConflictError, NotFoundError, UnavailableError
 from continuum.workflow.journals import CANCELLED, FAILED, LOST, RUNNING, SUCCEEDED, WAITING, RunSummary
 
-ANNOUNCE, LIST = "runs.announce", "runs.list"
+ANNOUNCE, LIST, SHOW = "runs.announce", "runs.list", "runs.show"
 ANNOUNCE_EVERY_S = 3.0
 SILENT_AFTER_S = 15.0
 APPEARS_WITHIN_S = 60.0
@@ -25,6 +37,8 @@ SETTLES_WITHIN_S = 3.0  # how long a newer run of the same name may take to appe
 ASK_EVERY_S = 0.5
 PATIENCE_S = 30.0
 MAX_LISTED = 1000
+MAX_FUNCTIONS, MAX_PROBLEMS, MAX_ARGUMENTS, MAX_TEXT = 60, 3, 50, 300  # of what is told of a run's progress
+MAX_PROGRESS_BYTES = 256 * 1024
 _ALIVE = frozenset((RUNNING, WAITING))
 
 
@@ -60,10 +74,26 @@ def to_entry(summary: RunSummary) -> RunEntry:
     )
 
 
+def to_progress(summary: RunSummary) -> bytes:
+    """Return what others may want to watch of a run: bounded, whatever the run."""
+    problems = [
+        msgspec.structs.replace(each, message=each.message[:MAX_TEXT], traceback="", exception=b"")
+        for each in summary.problems[-MAX_PROBLEMS:]
+    ]
+    short = msgspec.structs.replace(
+        summary,
+        arguments=tuple(argument[:MAX_TEXT] for argument in summary.arguments[:MAX_ARGUMENTS]),
+        functions=summary.functions[-MAX_FUNCTIONS:],
+        problems=tuple(problems),
+    )
+    return msgspec.json.encode(short)
+
+
 class AnnounceRun(msgspec.Struct, frozen=True):
-    """What a driver says of its run. Answer: `RunNoted`."""
+    """What a driver says of its run; `progress` is a `RunSummary` in JSON. Answer: `RunNoted`."""
 
     run: RunEntry
+    progress: bytes = b""
 
 
 class RunNoted(msgspec.Struct, frozen=True):
@@ -83,6 +113,19 @@ class Runs(msgspec.Struct, frozen=True):
     runs: tuple[RunEntry, ...]
 
 
+class ShowRun(msgspec.Struct, frozen=True):
+    """The newest run with this id or name, or whose id begins so. Answer: `RunShown`."""
+
+    wanted: str
+
+
+class RunShown(msgspec.Struct, frozen=True):
+    """Its entry and what its driver last said of its progress; None: there is no such run."""
+
+    run: RunEntry | None = None
+    progress: bytes = b""
+
+
 _metadata = MetaData()
 _table = Table(
     "runs",
@@ -98,6 +141,12 @@ _table = Table(
     Column("moved_bytes", Integer, nullable=False),
     Column("reason", String(2000), nullable=False),
     Column("heard_at", Float, nullable=False),
+)
+_progress = Table(
+    "run_progress",
+    _metadata,
+    Column("run_id", String(100), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
 )
 
 
@@ -115,12 +164,16 @@ class RunRegistry:
         await asyncio.to_thread(self.open)
 
         async def announce(message: AnnounceRun) -> RunNoted:
-            await asyncio.to_thread(self.note, message.run)
+            await asyncio.to_thread(self.note, message.run, message.progress)
             return RunNoted()
 
         async def list_runs(message: ListRuns) -> Runs:
             return Runs(await asyncio.to_thread(self.latest, message.limit, message.wanted))
 
+        async def show_run(message: ShowRun) -> RunShown:
+            return await asyncio.to_thread(self.show, message.wanted)
+
+        await backbone.serve(SHOW, ShowRun, show_run, queue="hub")
         await backbone.serve(ANNOUNCE, AnnounceRun, announce, queue="hub")
         await backbone.serve(LIST, ListRuns, list_runs, queue="hub")
 
@@ -139,18 +192,35 @@ class RunRegistry:
         self._engine = create_engine(self._url)
         _metadata.create_all(self._engine)
 
-    def note(self, run: RunEntry) -> None:
+    def note(self, run: RunEntry, progress: bytes = b"") -> None:
         """Keep what a driver says."""
         values = {**msgspec.structs.asdict(run), "heard_at": self._clock(), "reason": run.reason[:2000]}
         with self._opened().begin() as connection:
             connection.execute(_table.delete().where(_table.c.run_id == run.run_id))
             connection.execute(_table.insert().values(values))
+            if progress and len(progress) <= MAX_PROGRESS_BYTES:
+                connection.execute(_progress.delete().where(_progress.c.run_id == run.run_id))
+                connection.execute(_progress.insert().values(run_id=run.run_id, document=progress))
+
+    def show(self, wanted: str) -> RunShown:
+        """Return the newest run with this id or name, else the newest whose id begins so; `last`: of all."""
+        begins = _table.c.run_id.startswith(wanted, autoescape=True) if wanted != "last" else None
+        newest = (*self.latest(1, wanted), *self._found(begins)) if wanted else ()
+        if not newest:
+            return RunShown()
+        query = select(_progress.c.document).where(_progress.c.run_id == newest[0].run_id)
+        with self._opened().connect() as connection:
+            return RunShown(newest[0], connection.execute(query).scalar() or b"")
 
     def latest(self, limit: int = 100, wanted: str = "") -> tuple[RunEntry, ...]:
         """Return runs, newest first."""
+        is_wanted = (_table.c.run_id == wanted) | (_table.c.name == wanted)
+        return self._found(is_wanted if wanted else None, limit)
+
+    def _found(self, condition: ColumnElement[bool] | None, limit: int = 1) -> tuple[RunEntry, ...]:
         query = select(_table).order_by(_table.c.started_at.desc(), _table.c.run_id)
-        if wanted:
-            query = query.where((_table.c.run_id == wanted) | (_table.c.name == wanted))
+        if condition is not None:
+            query = query.where(condition)
         with self._opened().connect() as connection:
             rows = connection.execute(query.limit(min(limit, MAX_LISTED))).mappings()
             return tuple(self._judge(RunEntry(**row)) for row in rows)
@@ -167,9 +237,35 @@ class RunRegistry:
         return self._engine
 
 
-async def announce_run(backbone: Backbone, run: RunEntry) -> None:
+async def announce_run(backbone: Backbone, run: RunEntry, progress: bytes = b"") -> None:
     """Tell the hub of a run. Raises `BackboneUnavailableError`."""
-    await backbone.request(ANNOUNCE, AnnounceRun(run), RunNoted)
+    await backbone.request(ANNOUNCE, AnnounceRun(run, progress), RunNoted)
+
+
+async def show_run(backbone: Backbone, wanted: str) -> RunSummary:
+    """Return what the hub knows of a run: as its driver last told, with the state that the hub judges.
+
+    Raises `NotFoundError`, `BackboneUnavailableError`.
+    """
+    shown = await backbone.request(SHOW, ShowRun(wanted), RunShown)
+    if shown.run is None:
+        raise NotFoundError(f"there is no run called {wanted!r}", hint="`continuum run list` shows all")
+    run = shown.run
+    if not shown.progress:
+        return RunSummary(
+            run_id=run.run_id,
+            name=run.name,
+            application=run.application,
+            arguments=(),
+            state=run.state,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            home_site=run.home_site,
+            moved_bytes=run.moved_bytes,
+            reason=run.reason,
+        )
+    told = msgspec.json.decode(shown.progress, type=RunSummary)
+    return msgspec.structs.replace(told, state=run.state, reason=run.reason, ended_at=run.ended_at)
 
 
 async def list_runs(backbone: Backbone, *, wanted: str = "", limit: int = 100) -> tuple[RunEntry, ...]:

@@ -45,7 +45,7 @@ from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
 from continuum.workflow.running import Run
-from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, wait_for_runs
+from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
 from continuum.workflow.summaries import summarise
 
 log = logging.getLogger(__name__)
@@ -239,7 +239,8 @@ class Session:
     async def _announce(self) -> None:
         assert self._connection is not None  # noqa: S101 - runs in its loop
         try:
-            await announce_run(self._connection.backbone, to_entry(self.summary()))
+            summary = self.summary()
+            await announce_run(self._connection.backbone, to_entry(summary), to_progress(summary))
         except ContinuumError as problem:
             log.debug("the hub was not told of the run: %s", problem)
 
@@ -278,8 +279,9 @@ class Session:
     def _part(self, connection: DriverConnection) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
-        entry = to_entry(self.summary())
-        last = [patiently(lambda: announce_run(connection.backbone, entry))]
+        summary = self.summary()
+        entry, progress = to_entry(summary), to_progress(summary)
+        last = [patiently(lambda: announce_run(connection.backbone, entry, progress))]
         if self._driver is not None:
             last.append(remove_objects(connection.objects, self.run_id))
         for work in last:

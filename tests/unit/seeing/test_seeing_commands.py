@@ -58,3 +58,25 @@ def test_the_graph_is_drawn_as_svg_and_dot(runner, tmp_path):
 def test_a_place_that_cannot_be_written_is_told(runner, tmp_path):
     with pytest.raises(UnavailableError, match="cannot be written"):
         run(runner, "report", "fit", "-o", str(tmp_path / "none" / "x.html"))
+
+
+def test_events_are_told_as_sentences_or_as_they_lie_in_the_journal(runner, tmp_path):
+    told = run(runner, "events", "fit").splitlines()
+    assert len(told) == len(journaled.records())
+    assert "00:16:43.000  task 2 failed at cloud (raised): ValueError: <no>; it is tried again" in told
+    lines = run(runner, "events", "fit", "--json")
+    assert lines == (tmp_path / "runs" / journaled.SUMMARY.run_id / "journal.jsonl").read_text()
+
+
+def test_events_can_be_narrowed_to_a_task_and_to_kinds(runner):
+    kinds = [json.loads(each)["event"] for each in run(runner, "events", "fit", "3", "--json").splitlines()]
+    assert kinds == ["submitted", "placed", "finished"]
+    words = ("events", "fit", "--kind", "failed", "--kind", "moved", "--json")
+    kinds = [json.loads(each)["event"] for each in run(runner, *words).splitlines()]
+    assert kinds == ["failed", "moved"]
+
+
+def test_watching_a_run_that_has_ended_tells_how(runner):
+    done = runner.invoke(cli, ["run", "watch", "fit"])
+    assert done.exit_code == 0
+    assert done.stdout.startswith("succeeded: 4 of 4 tasks done; edge: 3 done")

@@ -13,6 +13,7 @@ from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
 from continuum.cli.run.seeing import gantt, graph, report, trace
+from continuum.cli.run.watching import events, watch
 
 _PROGRAM = "program"
 
@@ -47,6 +48,8 @@ app.command("list")(list_)
 app.command("show")(show)
 app.command("explain")(explain)
 app.command("log")(log)
+app.command("watch")(watch)
+app.command("events")(events)
 app.command("report")(report)
 app.command("gantt")(gantt)
 app.command("graph")(graph)

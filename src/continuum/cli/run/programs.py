@@ -22,7 +22,7 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
-_COMMANDS = ("list", "show", "explain", "log", "report", "gantt", "graph", "trace")
+_COMMANDS = ("list", "show", "explain", "log", "watch", "events", "report", "gantt", "graph", "trace")
 
 HELP_OF_PROGRAM = """
 Examples:
@@ -44,6 +44,8 @@ Other commands:
 * `continuum run log RUN [TASK]` - what its tasks printed
 
 * `continuum run explain RUN [TASK]` - why tasks ran where they ran, and what became of them
+
+* `continuum run watch RUN`, `continuum run events RUN --follow` - look on from another terminal
 
 * `continuum run report RUN` - one page with its timeline, graph, functions, sites and failures
 

@@ -2,22 +2,21 @@
 
 import sys
 import threading
+import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 
 from continuum.cli.run.executing import Outcome
-from continuum.model.stories import format_bytes, format_seconds
-from continuum.model.tasks import TaskState
-from continuum.workflow import Driver, RunSummary
+from continuum.cli.run.screens import line as line_of
+from continuum.cli.run.screens import screen
+from continuum.cli.run.views import MOST_FAILURES, Pace, View, failure_line, view_driver
+from continuum.model.stories import Failed, format_bytes, format_seconds
+from continuum.workflow import Driver, RunSummary, last_lines
 
 LIVE_EVERY_S = 0.25
 LINE_EVERY_S = 5.0
-_WAITING = (TaskState.WAITING, TaskState.READY, TaskState.MOVING)
-_AT_SITE = (TaskState.SUBMITTED, TaskState.RUNNING)
-_BAD = (TaskState.FAILED, TaskState.CANCELLED)
 _STYLES = {"succeeded": "green", "running": "cyan", "waiting": "yellow"}
 
 
@@ -30,6 +29,8 @@ class Progress:
         self._driver: Driver | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._begun = time.monotonic()
+        self._pace = Pace()
 
     def tell(self, text: str) -> None:
         """Say something, once."""
@@ -41,6 +42,7 @@ class Progress:
         if self._is_quiet:
             return
         self._driver = driver
+        self._begun = time.monotonic()
         show = self._show_live if self._console.is_terminal else self._show_lines
         self._thread = threading.Thread(target=show, name="progress", daemon=True)
         self._thread.start()
@@ -57,7 +59,7 @@ class Progress:
         if self._ended.wait(LIVE_EVERY_S):
             return  # too short to be worth a table
         with Live(
-            self._table(),
+            self._screen(),
             console=self._console,
             transient=True,
             auto_refresh=False,
@@ -65,55 +67,40 @@ class Progress:
             redirect_stderr=True,
         ) as live:
             while not self._ended.wait(LIVE_EVERY_S):
-                live.update(self._table(), refresh=True)
+                live.update(self._screen(), refresh=True)
 
     def _show_lines(self) -> None:
         before = ""
         while not self._ended.wait(LINE_EVERY_S):
-            line = self._line()
+            line = line_of(self._view())
             if line != before:
                 before = line
                 self._console.print(line, markup=False, soft_wrap=True)
 
-    def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, caption=self._line(), caption_justify="left")
-        table.add_column("function")
-        for heading in ("waiting", "at a site", "done", "failed"):
-            table.add_column(heading, justify="right")
-        for name, counts in list(self._watched().graph.counts.items())[-20:]:
-            failed = _sum(counts, _BAD)
-            table.add_row(
-                name,
-                str(_sum(counts, _WAITING) or ""),
-                str(_sum(counts, _AT_SITE) or ""),
-                str(_sum(counts, (TaskState.FINISHED, TaskState.IGNORED)) or ""),
-                f"[red]{failed}[/]" if failed else "",
-            )
-        return table
+    def _screen(self) -> RenderableType:
+        width, height = self._console.size
+        return screen(self._view(), width, height)
 
-    def _line(self) -> str:
+    def _view(self) -> View:
         driver = self._watched()
-        all_counts = list(driver.graph.counts.values())
-        total = sum(sum(counts.values()) for counts in all_counts)
-        done = sum(counts[TaskState.FINISHED] + counts[TaskState.IGNORED] for counts in all_counts)
-        parts = [f"{done} of {total} tasks done"]
-        failed = sum(_sum(counts, _BAD) for counts in all_counts)
-        if failed:
-            parts.append(f"{failed} failed or cancelled")
-        for site in list(driver.sites.values()):
-            state = "lost" if site.load.is_lost else f"{site.in_flight} there now"
-            parts.append(f"{site.name}: {site.finished} done, {state}")
-        if driver.moved_bytes:
-            parts.append(f"{format_bytes(driver.moved_bytes)} moved")
-        return "; ".join(parts)
+        view = self._pace.note(view_driver(driver, time.monotonic() - self._begun))
+        if view.failed or driver.graph.failures:
+            view = view._replace(failures=self._failures(driver))
+        return view
+
+    def _failures(self, driver: Driver) -> tuple[str, ...]:
+        """Read the last failures from the journal: counting is for free, keeping them is not."""
+        folder = driver.journal.folder
+        found = last_lines(folder, b'"event":"failed"', MOST_FAILURES) if folder is not None else []
+        names = {task.id: task.function for task in list(driver.graph.tasks.values())} if found else {}
+        names |= {problem.task_id: problem.function for problem in driver.graph.failures[-100:]}
+        return tuple(
+            failure_line(each, names.get(each.task, "")) for each in found if isinstance(each, Failed)
+        )
 
     def _watched(self) -> Driver:
         assert self._driver is not None  # noqa: S101 - only called after `start`
         return self._driver
-
-
-def _sum(counts: dict[TaskState, int], states: tuple[TaskState, ...]) -> int:
-    return sum(counts[state] for state in states)
 
 
 def print_end(summary: RunSummary, folder: Path, outcome: Outcome) -> None:
