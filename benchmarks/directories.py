@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from continuum.store import DirectoryKeys, DirectorySettings, ObjectClient, format_directory_settings
-from s3_load import Load, Result
-from s3_servers import StoreServer
+from s3_load import Load, Result, run_load
+from s3_servers import StoreServer, cpu_s
 
 RESULTS = Path(__file__).parent / "results"
 MIB = 1024 * 1024
@@ -34,7 +33,6 @@ GB = 1e9
 BUCKET = "bench"
 SMALL_BYTES = 4096
 LARGE_BYTES = 64 * MIB
-TICKS_PER_S = 100
 UNFLUSHED = (
     "import os, sys; os.fsync = lambda _: None; from continuum.store.directories.__main__ import main; "
 )
@@ -132,31 +130,11 @@ async def compare(servers: list[Server], rounds: int, name: str, *, bytes_each: 
                 secret_key=server.secret_key,
                 **load,
             )
-            row.results.setdefault(server.name, []).append(await run(given))
+            row.results.setdefault(server.name, []).append(await run_load(given))
             row.cpu_s.setdefault(server.name, []).append(cpu_s(server.pid) - before_s)
     for server_name, found in row.summary().items():
         print(f"{name:<12} {server_name:<10} " + "  ".join(f"{k} {v}" for k, v in found.items()), flush=True)
     return row
-
-
-async def run(load: Load) -> Result:
-    """Run a load in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("s3_load.py")),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    output, _ = await process.communicate(msgspec.json.encode(load))
-    if process.returncode:
-        raise SystemExit(f"a load failed with status {process.returncode}")
-    return msgspec.json.decode(output, type=Result)
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 async def measure(folder: Path, *, quick: bool) -> list[Row]:

@@ -10,7 +10,6 @@ SSE-C do not need it. The aim is 64 MiB with TLS and encryption in no more than 
 """
 
 import argparse
-import asyncio
 import base64
 import contextlib
 import hashlib
@@ -18,13 +17,11 @@ import json
 import os
 import secrets
 import statistics
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from continuum.model.objects import Store
@@ -32,9 +29,9 @@ from continuum.security import create_identity
 from continuum.store import ensure_master_keys
 from continuum.store.objects import ObjectClient
 from continuum.store.stores.s3 import StoreClient
-from gateway import GB, LARGE_BYTES, MIB, RESULTS, SMALL_BYTES, cpu_s
-from s3_load import Load, Result
-from s3_servers import GatewayServer, LocatorServer, NatsServer, StoreServer, start_gateway
+from gateway import GB, LARGE_BYTES, MIB, RESULTS, SMALL_BYTES
+from s3_load import Load, Result, run_load
+from s3_servers import GatewayServer, LocatorServer, NatsServer, StoreServer, cpu_s, start_gateway
 
 BUCKET = "bench"
 KEY = os.urandom(32)
@@ -144,16 +141,7 @@ class Bench:
             ca_file=self.ca_file if way == "https" else "",
             **changes,
         )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("s3_load.py")),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process.communicate(msgspec.json.encode(load))
-        if process.returncode:
-            raise SystemExit(f"a load failed with status {process.returncode}")
-        return msgspec.json.decode(output, type=Result)
+        return await run_load(load)
 
     def _show(
         self, name: str, spent: dict[str, list[float]], rates: dict[str, list[float]], bytes_each: int

@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -107,13 +106,13 @@ def _driven(executors: list[Any]) -> Iterator[tuple[Work, Work]]:
 
 @contextlib.contextmanager
 def over_two_sites() -> Iterator[tuple[Work, Work, list[int]]]:
-    from continuum.sites import Home  # noqa: PLC0415
+    from continuum.sites import Home, choose_free_ports  # noqa: PLC0415
     from continuum.store import ObjectClient  # noqa: PLC0415
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="continuum-engine-") as folder:
         home = Home(Path(folder) / "home")
-        hub, *gateways = _free_ports(3)
+        hub, *gateways = choose_free_ports(3)
         ports = ["--hub-port", str(hub), "--gateway-ports", ",".join(map(str, gateways))]
         _continuum(home.path, "up", *ports)
         try:
@@ -387,14 +386,6 @@ def _continuum(home: Path, *arguments: str) -> str:
     if done.returncode != 0:
         sys.exit(f"continuum {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 if __name__ == "__main__":

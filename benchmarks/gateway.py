@@ -27,15 +27,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from continuum.backbone import Backbone
 from continuum.model.objects import Replica, Store, User, Version
 from continuum.store import LocatorClient, ObjectClient
 from continuum.store.locator.messages import CloseSession, Commit, OpenSession, Session
-from s3_load import Load, Result
-from s3_servers import LocatorServer, NatsServer, StoreServer, start_gateway
+from s3_load import Load, Result, run_load
+from s3_servers import LocatorServer, NatsServer, StoreServer, cpu_s, start_gateway
 
 RESULTS = Path(__file__).parent / "results"
 MIB = 1024 * 1024
@@ -44,7 +43,6 @@ BUCKET = "bench"
 SMALL_BYTES = 4096
 LARGE_BYTES = 64 * MIB
 PARALLEL = 64
-TICKS_PER_S = 100
 
 
 @dataclass(frozen=True)
@@ -154,26 +152,13 @@ class Bench:
 
     # ---- measuring ----
 
-    async def run(self, load: Load) -> Result:
-        """Run a load in a process of its own."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("s3_load.py")),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process.communicate(msgspec.json.encode(load))
-        if process.returncode:
-            raise SystemExit(f"a load failed with status {process.returncode}")
-        return msgspec.json.decode(output, type=Result)
-
     async def compare(self, name: str, *, bytes_each: int = 0, **load: Any) -> Row:
         """Measure both sides in turns."""
         row = Row(name, bytes_each=bytes_each)
         for _ in range(self.scale.rounds):
-            row.direct.append(await self.run(self.direct.load(**load)))
+            row.direct.append(await run_load(self.direct.load(**load)))
             before_s = cpu_s(self.gateway_pid)
-            row.through.append(await self.run(self.through.load(**load)))
+            row.through.append(await run_load(self.through.load(**load)))
             row.cpu_s.append(cpu_s(self.gateway_pid) - before_s)
         show(row)
         return row
@@ -225,7 +210,7 @@ class Bench:
         ) as client:
             await client.ensure_bucket(f"{BUCKET}-list")
         paths = tuple(f"/{BUCKET}-list/k{number:07d}" for number in range(keys))
-        await self.run(side.load(method="PUT", paths=paths, count=keys, connections=32, seconds=60.0))
+        await run_load(side.load(method="PUT", paths=paths, count=keys, connections=32, seconds=60.0))
 
     async def _fill_index(self, keys: int) -> None:
         side = self.through
@@ -266,7 +251,7 @@ class Bench:
             await client.put(BUCKET, "parallel", bytes(size))
         for method in ("GET", "PUT"):
             reset_peak(self.gateway_pid)
-            done = await self.run(
+            done = await run_load(
                 side.load(
                     method=method,
                     paths=(f"/{BUCKET}/parallel",),
@@ -312,12 +297,6 @@ async def in_turns(
 
 
 # ---- /proc ----
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def _status_bytes(pid: int, name: str) -> int:

@@ -3,8 +3,8 @@
     python benchmarks/herd.py [--quick]      (needs root, for network namespaces)
 
 A SeaweedFS in one namespace; in another a gateway with its own store, NATS and locator; between them a
-link of 100 Mbit/s and 20 ms each way (wan.py). 64 clients read the same object at once which lies beyond
-the link, once through a gateway without a block cache and once with one (a new object each time, the
+link of 100 Mbit/s and 20 ms each way (chaos/links.py). 64 clients read the same object at once which lies
+beyond the link, once through a gateway without a block cache and once with one (a new object each time, the
 sides in turn); time is until each has the whole object. What crossed the link is the gateway's own count.
 Then single ranged reads, one after the other: directly from the store beyond the link (kept connections),
 through the gateway from blocks, and from the gateway's own store for comparison. Without root, or without
@@ -32,16 +32,17 @@ import httpx
 import msgspec
 import uvloop
 
+from chaos.links import open_link
 from continuum.model.objects import Store
 from continuum.store import BlockSettings, ObjectClient, PoolLimits, StoreClient
 from s3_servers import GatewayServer, LocatorServer, NatsServer, StoreServer, start_gateway
-from wan import ADDRESSES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 MIB = 1024 * 1024
 RATE_BIT_PER_S = 100e6
 DELAY_S = 0.02
+ADDRESSES = ("10.77.0.1", "10.77.0.2")
 READERS = 64
 BUCKET = "bench"
 RANGE_BYTES = 64 * 1024
@@ -231,18 +232,8 @@ async def work(task: Task) -> dict[str, Any]:
 async def measure(folder: Path, *, quick: bool) -> dict[str, Any]:
     names = [f"herd{os.getpid()}{side}" for side in "ab"]
     async with contextlib.AsyncExitStack() as stack:
-        wan = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *(str(HERE / "wan.py"), *names, str(RATE_BIT_PER_S), str(DELAY_S)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert wan.stdin is not None
-        assert wan.stdout is not None
-        stack.push_async_callback(wan.wait)
-        stack.callback(wan.stdin.close)
-        if await asyncio.wait_for(wan.stdout.readline(), 20) != b"ready\n":
-            raise SystemExit("the link could not be made")
+        places = dict(zip(names, ADDRESSES, strict=True))
+        await stack.enter_async_context(open_link(places, RATE_BIT_PER_S, DELAY_S))
         store = StoreServer(folder / "far", host=ADDRESSES[0], inside=names[0])
         stack.callback(store.stop)
         await store.start()

@@ -36,11 +36,11 @@ import uvloop
 from continuum.model.objects import Store, User
 from continuum.model.policies import Policy
 from continuum.store import ObjectClient
-from gateway import BUCKET, GB, LARGE_BYTES, MIB, RESULTS, SMALL_BYTES, Side, cpu_s
-from s3_load import Load, Result
+from gateway import BUCKET, GB, LARGE_BYTES, MIB, RESULTS, SMALL_BYTES, Side
+from s3_load import Result, run_beside, run_load
 from s3_multipart import Upload
 from s3_neighbours import INSTALL_NGINX, Neighbour, Nginx, RcloneServe, find_nginx
-from s3_servers import LocatorServer, NatsServer, StoreServer, start_gateway
+from s3_servers import LocatorServer, NatsServer, StoreServer, cpu_s, start_gateway
 
 RANGE_BYTES = 64 * 1024
 REMOTE_BYTES = 16 * MIB  # what waits for a busy store while it is copied is less than the copier's bound
@@ -195,7 +195,7 @@ class Bench:
         load = self.contenders[GATEWAY].side.load(method="GET", paths=(f"/{BUCKET}/remote",), count=1)
         deadline = time.monotonic() + COPY_S
         while not self._is_copied():
-            await self.run(load)
+            await run_load(load)
             if time.monotonic() > deadline:
                 raise SystemExit("the remote object was not copied")
 
@@ -206,23 +206,6 @@ class Bench:
         return bool(copies)
 
     # ---- measuring ----
-
-    async def run(self, load: Load) -> Result:
-        """Run a load in a process of its own."""
-        output = await self._call("s3_load.py", msgspec.json.encode(load))
-        return msgspec.json.decode(output, type=Result)
-
-    async def _call(self, script: str, given: bytes) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name(script)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process.communicate(given)
-        if process.returncode:
-            raise SystemExit(f"{script} failed with status {process.returncode}")
-        return output
 
     async def compare(
         self,
@@ -246,7 +229,7 @@ class Bench:
 
     def asking(self, **load: Any) -> Callable[[Contender], Awaitable[Result]]:
         """Return what sends a load to a contender."""
-        return lambda contender: self.run(contender.side.load(**load))
+        return lambda contender: run_load(contender.side.load(**load))
 
     # ---- what is measured ----
 
@@ -274,7 +257,7 @@ class Bench:
         load = contender.side.load(
             method="GET", paths=(f"/{BUCKET}/remote",), headers=headers, seconds=self.scale.seconds
         )
-        return await self.run(load)
+        return await run_load(load)
 
     async def _upload(self, contender: Contender) -> Result:
         side = contender.side
@@ -287,7 +270,7 @@ class Bench:
             parts=self.scale.multipart_bytes // PART_BYTES,
             part_bytes=PART_BYTES,
         )
-        took_s = float(await self._call("s3_multipart.py", msgspec.json.encode(wanted)))
+        took_s = float(await run_beside("s3_multipart.py", msgspec.json.encode(wanted)))
         return Result(
             requests=1, failures=0, seconds=took_s, received_bytes=0, p50_ms=took_s * 1000,
             p99_ms=took_s * 1000, own_cpu_s=0.0,

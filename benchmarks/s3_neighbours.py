@@ -14,10 +14,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from s3_servers import START_S, Process, StoreServer, free_ports, program
+from continuum.sites import choose_free_ports
+from s3_servers import START_S, Process, StoreServer, cpu_s, program
 
 INSTALL_NGINX = "sudo apt-get install nginx"
-TICKS_PER_S = 100
 
 NGINX = """
 daemon off;
@@ -64,7 +64,7 @@ class Neighbour(Process):
         super().__init__()
         self.folder = folder
         self.store = store
-        self.port = free_ports(1)[0]
+        self.port = choose_free_ports(1)[0]
         self.access_key = store.access_key
         self.secret_key = store.secret_key
 
@@ -100,7 +100,7 @@ class Neighbour(Process):
     def cpu_s(self) -> float:
         """Return the CPU time that it and its workers have used."""
         assert self.process is not None
-        return sum(_cpu_s(pid) for pid in _with_children(self.process.pid))
+        return sum(cpu_s(pid) for pid in _with_children(self.process.pid))
 
 
 class Nginx(Neighbour):
@@ -140,8 +140,3 @@ class RcloneServe(Neighbour):
 def _with_children(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(int(child) for child in children)]
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S

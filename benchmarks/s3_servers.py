@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,23 +15,19 @@ import uvloop
 from continuum.backbone import Backbone, BackboneSettings
 from continuum.model.objects import Store, User
 from continuum.security import create_identity
+from continuum.sites import choose_free_ports
 from continuum.store import GatewaySettings, Locator, LocatorSettings
 from continuum.store.gateway import format_settings
 
 START_S = 30.0
+TICKS_PER_S = 100
 PARTS = ("master", "volume", "filer", "s3")
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses at this moment."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+def cpu_s(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def program(name: str) -> str:
@@ -78,7 +73,7 @@ class StoreServer(Process):
         return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        ports = free_ports(2 * len(PARTS))
+        ports = choose_free_ports(2 * len(PARTS))
         self.port = ports[PARTS.index("s3")]
         identity = {
             "name": "bench",
@@ -140,7 +135,7 @@ class NatsServer(Process):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.port = free_ports(1)[0]
+        self.port = choose_free_ports(1)[0]
 
     async def start(self) -> None:
         files = create_identity(self.folder, "backbone", "backbone")
@@ -219,7 +214,7 @@ async def start_gateway(
     settings = GatewaySettings(
         site="edge",
         gateway="gateway.edge",
-        listen_port=free_ports(1)[0],
+        listen_port=choose_free_ports(1)[0],
         backbone=nats.settings("gateway.edge"),
         own_store=own,
     )

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+from continuum.sites import choose_free_ports
 
 RESULTS = Path(__file__).parent / "results"
 CONTINUUM = [str(Path(sys.executable).with_name("continuum"))]
@@ -45,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="continuum-startup-") as folder:
         home = Path(folder) / "home"
-        ports = _free_ports(3)
+        ports = choose_free_ports(3)
         first_s = measure_start(home, ports)
         with _running(home):
             memory = measure_memory(home)
@@ -139,14 +140,6 @@ def _continuum(*arguments: str, home: Path) -> str:
         said = done.stdout + done.stderr
         sys.exit(f"continuum {' '.join(arguments)} ended with status {done.returncode}:\n{said}")
     return done.stdout
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 if __name__ == "__main__":

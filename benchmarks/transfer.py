@@ -3,10 +3,10 @@
     python benchmarks/transfer.py [--quick]      (needs root, for network namespaces)
 
 Two SeaweedFS stores in namespaces of their own, between them a link of 100 Mbit/s and 20 ms each way
-(wan.py). The copying program runs beside the target store and pulls: the engine of `continuum bucket copy`,
-`rclone copy` as it comes, and `rclone copy` with more streams. Time is that of the whole process, from start
-to exit. The link's own best is the rate less the headers of IP and TCP. Without root, or without `ip`, it
-says so and measures nothing.
+(chaos/links.py). The copying program runs beside the target store and pulls: the engine of `continuum bucket
+copy`, `rclone copy` as it comes, and `rclone copy` with more streams. Time is that of the whole process, from
+start to exit. The link's own best is the rate less the headers of IP and TCP. Without root, or without `ip`,
+it says so and measures nothing.
 """
 
 import argparse
@@ -26,14 +26,15 @@ from typing import Any
 import msgspec
 
 from bulk_worker import Arguments
+from chaos.links import MTU, open_link
 from s3_servers import StoreServer, program
-from wan import ADDRESSES, MTU
 
 RESULTS = Path(__file__).parent / "results"
 HERE = Path(__file__).parent
 MIB = 1024 * 1024
 RATE_BIT_PER_S = 100e6
 DELAY_S = 0.02
+ADDRESSES = ("10.77.0.1", "10.77.0.2")
 LINK_BYTES_PER_S = RATE_BIT_PER_S / 8 * (MTU - 52) / MTU
 TUNED = ("--transfers=32", "--checkers=32", "--multi-thread-streams=16")
 PROGRAMS = ("continuum", "rclone", "rclone, more streams")
@@ -90,19 +91,9 @@ class Bench:
         self.stores: list[StoreServer] = []
 
     async def start(self) -> None:
-        wan = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *(str(HERE / "wan.py"), *self.names, str(RATE_BIT_PER_S), str(DELAY_S)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert wan.stdin is not None
-        assert wan.stdout is not None
-        self.stack.push_async_callback(wan.wait)
-        self.stack.callback(wan.stdin.close)
-        if await asyncio.wait_for(wan.stdout.readline(), 20) != b"ready\n":
-            raise SystemExit("the link could not be made")
-        for name, address in zip(self.names, ADDRESSES, strict=True):
+        places = dict(zip(self.names, ADDRESSES, strict=True))
+        await self.stack.enter_async_context(open_link(places, RATE_BIT_PER_S, DELAY_S))
+        for name, address in places.items():
             store = StoreServer(self.folder / name, host=address, inside=name)
             self.stack.callback(store.stop)
             await store.start()

@@ -3,24 +3,34 @@
     python -m benchmarks.chaos.links '{"places": {"NAMESPACE": "ADDRESS", …}, "links": [{"ends": [A, B],
     "rate_bit_per_s": 1e8, "delay_s": 0.02}, …]}'      (needs root)
 
-Prints `ready`. Then each line on standard input is a pair with what it becomes: `{"ends": [A, B], "is_up":
-false}`. What is on its way through a link that is cut is lost, as are all packets until it is up again:
-nobody is told, connections just go silent. When standard input ends it removes the namespaces and stops.
+Each namespace gets a TUN device with its address; every packet waits its turn at the rate, then for the
+delay, each way on its own. A queue of 2 MB stands before a link, as in a router; what does not fit is
+dropped. Prints `ready`. Then each line on standard input is a pair with what it becomes: `{"ends": [A, B],
+"is_up": false}`. What is on its way through a link that is cut is lost, as are all packets until it is up
+again: nobody is told, connections just go silent. When standard input ends it removes the namespaces and
+stops.
 """
 
+import asyncio
+import contextlib
+import fcntl
 import heapq
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.wan import MTU, open_device
-
+START_S = 30.0
+MTU = 9000
+TUN_SET_INTERFACE = 0x400454CA
+TUN_WITHOUT_HEADER = 0x0001 | 0x1000
 QUEUE_BYTES = 2_000_000
 MAX_PACKETS = 64
 _TARGET = slice(16, 20)  # where the receiver's address stands in an IPv4 header
@@ -135,6 +145,51 @@ class Carrier:
             change = msgspec.json.decode(line, type=Change)
             self._links[frozenset(change.ends)].is_up = change.is_up
         return bool(said)
+
+
+def open_device(namespace: str, address: str) -> int:
+    """Make a namespace with a TUN device in it; return the device's file."""
+    _call("ip", "netns", "add", namespace)
+    _call("ip", "-n", namespace, "link", "set", "lo", "up")
+    file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    device = f"t{os.getpid()}{address[-1]}"
+    fcntl.ioctl(file, TUN_SET_INTERFACE, struct.pack("16sH", device.encode(), TUN_WITHOUT_HEADER))
+    _call("ip", "link", "set", device, "netns", namespace)
+    _call("ip", "-n", namespace, "link", "set", device, "name", "wan0", "mtu", str(MTU))
+    _call("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", "wan0")
+    _call("ip", "-n", namespace, "link", "set", "wan0", "txqueuelen", "1000", "up")
+    return file
+
+
+def _call(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+async def start_links(network: Network) -> asyncio.subprocess.Process:
+    """Have a process of its own carry the packets of a network, until its standard input is closed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, msgspec.json.encode(network).decode()),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    if await asyncio.wait_for(process.stdout.readline(), START_S) != b"ready\n":
+        raise SystemExit("the links could not be made")
+    return process
+
+
+@contextlib.asynccontextmanager
+async def open_link(places: dict[str, str], rate_bit_per_s: float, delay_s: float) -> AsyncIterator[None]:
+    """Join two places, namespaces with their addresses, as long as this is open."""
+    one, other = places
+    link = Link(ends=(one, other), rate_bit_per_s=rate_bit_per_s, delay_s=delay_s)
+    process = await start_links(Network(places=places, links=(link,)))
+    assert process.stdin is not None
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        await process.wait()
 
 
 def find_reason_against() -> str:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from benchmarks.chaos.links import Change, Link, Network
+from benchmarks.chaos.links import Change, Link, Network, start_links
 from benchmarks.chaos.supervise import format_plan
 from continuum.security import create_identity
 from continuum.security.authorities import LOOPBACK_NAMES
@@ -164,14 +164,7 @@ class SpreadWorld:
                 for link in LINKS
             ),
         )
-        self._carrier = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.chaos.links", msgspec.json.encode(network).decode()),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert self._carrier.stdout is not None
-        if await asyncio.wait_for(self._carrier.stdout.readline(), START_S) != b"ready\n":
-            raise SystemExit("the links could not be made")
+        self._carrier = await start_links(network)
 
     async def _supervise(self, plan: Plan, place: str) -> None:
         folder = self._folder(place)
