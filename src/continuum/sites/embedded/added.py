@@ -125,7 +125,7 @@ def add_directory(
 
 def _check_folder(home: Home, name: str, path: Path) -> None:
     if not path.is_dir():
-        raise InvalidInputError(f"there is no folder {path}")
+        raise InvalidInputError(f"there is no folder {path}", hint=f"make it first: mkdir {path}")
     others = {each.folder: each.name for each in list_directories(home) if each.name != name}
     if path in others:
         raise ConflictError(f"{path} is the store {others[path]} already")
