@@ -59,8 +59,3 @@ class DirectoryStoreProcess:
     def stop(self) -> None:
         """End it."""
         self.kill()
-
-    @property
-    def log(self) -> str:
-        """What it said."""
-        return (self._folder / "directory.log").read_text()

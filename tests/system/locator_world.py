@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -110,6 +111,48 @@ async def make_world(home: Path, server: PostgresServer | None = None) -> AsyncI
     finally:
         if server:
             server.drop_database(url)
+
+
+async def count_up(
+    gateways: Sequence[SmallGateway],
+    is_going: Callable[[dict[str, int]], bool],
+    *,
+    seed: int,
+    writers: int,
+    readers: int,
+) -> dict[str, int]:
+    """Let writers count up a few keys and readers see that no value is older than what had been acknowledged
+    when they began to read, over gateways taken by chance. Return how many `reads` and `writes` were done.
+
+    Writers take numbers from one counter and commit them under a lock per key, so newer means greater.
+    """
+    keys = [f"key-{number}" for number in range(4)]
+    acknowledged = dict.fromkeys(keys, 0)
+    locks = {key: asyncio.Lock() for key in keys}
+    chance = random.Random(seed)
+    counts = {"reads": 0, "writes": 0}
+
+    async def write() -> None:
+        while is_going(counts):
+            key, gateway = chance.choice(keys), chance.choice(gateways)
+            async with locks[key]:
+                number = acknowledged[key] + 1
+                await gateway.write(key, str(number))
+                acknowledged[key] = number
+            counts["writes"] += 1
+            await asyncio.sleep(chance.random() * 0.01)
+
+    async def read() -> None:
+        while is_going(counts):
+            key, gateway = chance.choice(keys), chance.choice(gateways)
+            at_least = acknowledged[key]
+            value = int(await gateway.read(key) or 0)
+            assert value >= at_least, f"{key}: {value} was served after {at_least} had been acknowledged"
+            counts["reads"] += 1
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(write() for _ in range(writers)), *(read() for _ in range(readers)))
+    return counts
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:

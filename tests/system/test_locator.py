@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import resource
 import signal
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from locator_gateway import BUCKET, make_store
-from locator_world import DEADLINE_S, LEASE_S, World, eventually, make_world
+from locator_world import DEADLINE_S, LEASE_S, World, count_up, eventually, make_world
 
 from continuum.backbone import BackboneUnavailableError
 from continuum.model.errors import (
@@ -57,40 +56,11 @@ async def test_of_fifty_writers_who_want_to_be_first_exactly_one_is(world: World
 
 
 async def test_no_gateway_serves_a_value_older_than_an_acknowledged_one(world: World) -> None:
-    """Many readers and writers of few keys over three gateways; what a read returns is never older than what
-    had been acknowledged when the read began. Values are numbers that each writer takes from one counter and
-    commits under a lock per key, so newer means greater.
-    """
     await world.start_here()
     gateways = [await world.gateway(site) for site in ("edge", "cloud", "edge")]
     await world.make_bucket(gateways[0])
-    keys = [f"key-{number}" for number in range(4)]
-    acknowledged = dict.fromkeys(keys, 0)
-    locks = {key: asyncio.Lock() for key in keys}
-    chance = random.Random(7)
     ends_at = time.monotonic() + 4.0
-    counts = {"reads": 0, "writes": 0}
-
-    async def write() -> None:
-        while time.monotonic() < ends_at:
-            key, gateway = chance.choice(keys), chance.choice(gateways)
-            async with locks[key]:
-                number = acknowledged[key] + 1
-                await gateway.write(key, str(number))
-                acknowledged[key] = number
-            counts["writes"] += 1
-            await asyncio.sleep(chance.random() * 0.01)
-
-    async def read() -> None:
-        while time.monotonic() < ends_at:
-            key, gateway = chance.choice(keys), chance.choice(gateways)
-            at_least = acknowledged[key]
-            value = int(await gateway.read(key) or 0)
-            assert value >= at_least, f"{key}: {value} was served after {at_least} had been acknowledged"
-            counts["reads"] += 1
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*(write() for _ in range(4)), *(read() for _ in range(24)))
+    counts = await count_up(gateways, lambda _: time.monotonic() < ends_at, seed=7, writers=4, readers=24)
     from_memory = sum(gateway.served_from_memory for gateway in gateways)
     assert counts["writes"] > 100
     assert from_memory > counts["reads"] / 4  # else nothing was put to the test

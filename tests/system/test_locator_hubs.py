@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from locator_gateway import BUCKET, SmallGateway, make_store
-from locator_world import DEADLINE_S, LEASE_S, World, eventually, make_world
+from locator_world import DEADLINE_S, LEASE_S, World, count_up, eventually, make_world
 from postgresql_server import PostgresServer
 
 from continuum.model.errors import ContinuumError, UnavailableError
@@ -39,40 +38,15 @@ async def gateway_of(world: World, locator: Locator, site: str = "edge") -> Smal
 
 
 async def test_what_one_hub_acknowledges_no_gateway_of_another_serves_older(world: World) -> None:
-    """As over one hub: a counter per key; a read never returns less than was acknowledged when it began."""
     hubs = [await world.start_here() for _ in range(3)]
     gateways = [await gateway_of(world, hub) for hub in hubs]
     await world.make_bucket(gateways[0])
-    keys = [f"key-{number}" for number in range(4)]
-    acknowledged = dict.fromkeys(keys, 0)
-    locks = {key: asyncio.Lock() for key in keys}
-    chance = random.Random(11)
-    counts = {"reads": 0, "writes": 0}
     enough, ends_at = 60, time.monotonic() + DEADLINE_S
 
-    def is_going() -> bool:
+    def is_going(counts: dict[str, int]) -> bool:
         return counts["writes"] < enough and time.monotonic() < ends_at
 
-    async def write() -> None:
-        while is_going():
-            key, gateway = chance.choice(keys), chance.choice(gateways)
-            async with locks[key]:
-                number = acknowledged[key] + 1
-                await gateway.write(key, str(number))
-                acknowledged[key] = number
-            counts["writes"] += 1
-            await asyncio.sleep(chance.random() * 0.01)
-
-    async def read() -> None:
-        while is_going():
-            key, gateway = chance.choice(keys), chance.choice(gateways)
-            at_least = acknowledged[key]
-            value = int(await gateway.read(key) or 0)
-            assert value >= at_least, f"{key}: {value} was served after {at_least} had been acknowledged"
-            counts["reads"] += 1
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*(write() for _ in range(3)), *(read() for _ in range(12)))
+    counts = await count_up(gateways, is_going, seed=11, writers=3, readers=12)
     assert counts["writes"] >= enough
     assert sum(gateway.served_from_memory for gateway in gateways) > counts["reads"] / 4
     assert sum(hub._peers.is_on_duty for hub in hubs) <= 1

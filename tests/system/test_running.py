@@ -134,7 +134,7 @@ def test_a_task_whose_worker_is_killed_runs_again(embedded, tmp_path, options):
     assert [event["kind"] for event in events if event["event"] == "failed"] == ["worker_lost"]
 
 
-def test_a_task_that_always_kills_its_worker_is_given_up(embedded, tmp_path):
+def test_a_task_that_always_kills_its_worker_is_given_up(embedded):
     done = embedded.continuum("run", str(PROGRAMS / "mortal.py"), "always", "x", status=1)
     assert "die_always" in done.stderr
     assert "after 3 tries" in done.stderr
@@ -232,7 +232,7 @@ def test_a_run_goes_on_only_if_the_run_that_it_waits_for_has_succeeded(embedded,
         assert says in done.stderr
 
 
-def test_a_run_that_waits_for_a_run_that_never_comes_is_told_so(embedded, tmp_path, monkeypatch):
+def test_a_run_that_waits_for_a_run_that_never_comes_is_told_so(embedded, tmp_path):
     program = tmp_path / "program.py"
     program.write_text("print('runs')\n")
     quick = (

@@ -24,6 +24,8 @@ from continuum.store import (
     CreateUser,
     DeleteUser,
     GatewaySettings,
+    GetJob,
+    Job,
     Limits,
     Locator,
     LocatorClient,
@@ -144,10 +146,14 @@ class Site:
         self.near: Wire
         self.far: Wire
 
+    @property
+    def port(self) -> int:
+        """That of the store itself, beside both wires."""
+        return int(self.plain.endpoint.rpartition(":")[2])
+
     async def start(self) -> None:
         await asyncio.to_thread(self.plain.start)
-        port = int(self.plain.endpoint.rpartition(":")[2])
-        self.near, self.far = Wire(port), Wire(port)
+        self.near, self.far = Wire(self.port), Wire(self.port)
         await self.near.start()
         await self.far.start()
 
@@ -164,7 +170,7 @@ class Site:
 
     async def stored_keys(self) -> list[str]:
         """Return the physical keys that the store has, asked directly."""
-        client = StoreClient(self.store(int(self.plain.endpoint.rpartition(":")[2])))
+        client = StoreClient(self.store(self.port))
         try:
             return [found.key for found in (await client.list()).objects]
         finally:
@@ -225,6 +231,17 @@ class Rig:
     async def ask(self, request: Any) -> Any:
         """Ask the locator."""
         return await LocatorClient(self._backbone).ask(request)
+
+    async def finish(self, job: Job) -> Job:
+        """Return a job once it is over."""
+
+        async def is_over() -> bool:
+            nonlocal job
+            job = await self.ask(GetJob(job_id=job.job_id))
+            return job.state in {"done", "failed"}
+
+        await eventually(is_over, f"{job} is not over")
+        return job
 
     async def delete_user(self, name: str) -> None:
         """Take a user's keys away."""

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
 async def find_store(rig: Rig, kind: str) -> AsyncIterator[Store]:
     """Give the store to be asked by host: the edge's, or a gateway as if it were a store."""
     site = rig.sites["edge"]
-    port = int(site.plain.endpoint.rpartition(":")[2])
+    port = site.port
     if kind == "seaweedfs":
         if not isinstance(site.plain, PlainStore):
             pytest.skip("another kind of store was asked for (CONTINUUM_TEST_STORE)")

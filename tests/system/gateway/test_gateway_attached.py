@@ -56,10 +56,10 @@ class Outside:
             prefix=prefix,
             rescan_every_s=0,
         )
-        return await finish(self.rig, await self.rig.ask(request))
+        return await self.rig.finish(await self.rig.ask(request))
 
     async def rescan(self) -> Job:
-        return await finish(self.rig, await self.rig.ask(StartJob(kind="scan", store="", bucket=self.name)))
+        return await self.rig.finish(await self.rig.ask(StartJob(kind="scan", store="", bucket=self.name)))
 
     async def detach(self) -> None:
         async def is_done() -> bool:
@@ -69,22 +69,10 @@ class Outside:
         await eventually(is_done, "it is not detached")
 
 
-async def finish(rig: Rig, job: Job) -> Job:
-    """Return a job once it is over."""
-
-    async def is_over() -> bool:
-        nonlocal job
-        job = await rig.ask(GetJob(job_id=job.job_id))
-        return job.state in {"done", "failed"}
-
-    await eventually(is_over, f"{job} is not over")
-    return job
-
-
 @contextlib.asynccontextmanager
 async def outside(rig: Rig) -> AsyncIterator[Outside]:
     site = rig.sites["edge"]
-    store = site.store(int(site.plain.endpoint.rpartition(":")[2]))
+    store = site.store(site.port)
     client = StoreClient(msgspec.structs.replace(store, bucket=f"outside-{secrets.token_hex(4)}"))
     await client.ensure_bucket()
     try:
@@ -201,7 +189,7 @@ async def test_a_scan_that_is_cut_off_goes_on_where_it_stood(rig: Rig) -> None:
         assert stopped.state == "running"
         assert 0 < stopped.counts["objects"] < 140
         await rig.sites["edge"].near.mend()
-        done = await finish(rig, job)
+        done = await rig.finish(job)
         assert (done.counts["objects"], done.counts["new"]) == (140, 140)
         assert len(await cloud.list(there.name)) == 140
         await there.detach()
@@ -211,7 +199,7 @@ async def test_a_bucket_that_is_not_there_fails_with_the_reason(rig: Rig) -> Non
     job: Job = await rig.ask(
         AttachBucket(name="nothing-there", owner="admin", store=STORE, bucket="no-such-bucket-at-all")
     )
-    done = await finish(rig, job)
+    done = await rig.finish(job)
     assert done.state == "failed"
     assert done.problem
     step: Detaching = await rig.ask(DetachBucket(name="nothing-there"))

@@ -32,6 +32,18 @@ async def caching_gateway(rig: Rig, folder: Path, **changes: Any) -> AsyncIterat
         yield gateway
 
 
+@contextlib.asynccontextmanager
+async def cold_object(
+    rig: Rig, folder: Path, size_bytes: int, **changes: Any
+) -> AsyncIterator[tuple[Gateway, str, bytes]]:
+    """An object `key` of the edge that a caching gateway in the cloud never read: gateway, bucket, bytes."""
+    bucket, data = await rig.make_bucket(), make_bytes(size_bytes)
+    async with rig.client("edge") as edge:
+        await edge.put(bucket, "key", data)
+    async with caching_gateway(rig, folder, **changes) as gateway:
+        yield gateway, bucket, data
+
+
 async def read_range(client: StoreClient, bucket: str, first: int, last: int) -> bytes:
     exchange = await client.get("key", bucket=bucket, byte_range=f"bytes={first}-{last}")
     return await exchange.read()
@@ -62,14 +74,10 @@ class Hesitating:
 
 
 async def test_a_herd_on_a_cold_object_makes_one_remote_read(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(3 * MIB + 17)
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 3 * MIB + 17) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         found = await asyncio.gather(*(cloud.get_with_info(bucket, "key") for _ in range(16)))
         assert all(read == data and info.source_site == "edge" for read, info in found)
         assert gateway.counts.block_fetches == 1
@@ -82,15 +90,11 @@ async def test_a_herd_on_a_cold_object_makes_one_remote_read(rig: Rig, tmp_path:
 
 
 async def test_ranges_that_overlap_are_fetched_once_and_in_whole_blocks(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(8 * BLOCK)
     ranges = [(0, 99), (0, BLOCK), (100, 2 * BLOCK), (3 * BLOCK - 1, 3 * BLOCK), (BLOCK, BLOCK)]
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 8 * BLOCK) as (gateway, bucket, data),
         rig.wire_client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         found = await asyncio.gather(*(read_range(cloud, bucket, *wanted) for wanted in ranges))
         assert found == [data[first : last + 1] for first, last in ranges]
         assert fetched_bytes(gateway) == 4 * BLOCK
@@ -126,14 +130,10 @@ async def test_what_was_replaced_is_never_served_from_a_block(rig: Rig, tmp_path
 
 
 async def test_a_damaged_block_is_fetched_again(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(3 * BLOCK)
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 3 * BLOCK) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         assert await cloud.get(bucket, "key") == data
         spoil(tmp_path)
         for _ in range(2):
@@ -153,15 +153,11 @@ def spoil(folder: Path) -> None:
 async def test_a_slow_reader_stalls_nobody_and_a_reader_who_leaves_ends_nothing(
     rig: Rig, tmp_path: Path
 ) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(12 * MIB)
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 12 * MIB) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
         rig.wire_client(gateway) as wire,
     ):
-        await edge.put(bucket, "key", data)
         slow = await wire.get("key", bucket=bucket)
         taking = Hesitating(slow)
         slow.start(taking)
@@ -176,14 +172,10 @@ async def test_a_slow_reader_stalls_nobody_and_a_reader_who_leaves_ends_nothing(
 async def test_a_read_that_a_store_cut_off_is_fetched_on_from_there_once_for_all(
     rig: Rig, tmp_path: Path
 ) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(3 * MIB)
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 3 * MIB) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         rig.sites["edge"].far.cut_after(MIB, once=True)
         found = await asyncio.gather(*(cloud.get(bucket, "key") for _ in range(8)))
         assert all(read == data for read in found)
@@ -192,14 +184,10 @@ async def test_a_read_that_a_store_cut_off_is_fetched_on_from_there_once_for_all
 
 
 async def test_a_store_that_is_down_is_told_to_all_and_forgotten(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(MIB)
     async with (
-        caching_gateway(rig, tmp_path) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, MIB) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         await rig.sites["edge"].far.refuse()
         problems = await asyncio.gather(*(cloud.get(bucket, "key") for _ in range(4)), return_exceptions=True)
         assert all(isinstance(problem, Exception) for problem in problems)
@@ -214,14 +202,10 @@ async def test_a_store_that_is_down_is_told_to_all_and_forgotten(rig: Rig, tmp_p
 
 
 async def test_a_copy_on_read_is_made_of_the_blocks(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(5 * MIB + 1)
     async with (
-        caching_gateway(rig, tmp_path, policy=Policy.COPY_ON_READ) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 5 * MIB + 1, policy=Policy.COPY_ON_READ) as (gateway, bucket, data),
         rig.client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         found = await asyncio.gather(*(cloud.get(bucket, "key") for _ in range(8)))
         assert all(read == data for read in found)
 
@@ -236,14 +220,10 @@ async def test_a_copy_on_read_is_made_of_the_blocks(rig: Rig, tmp_path: Path) ->
 
 
 async def test_a_copy_that_no_reader_waited_for_is_dropped(rig: Rig, tmp_path: Path) -> None:
-    bucket = await rig.make_bucket()
-    data = make_bytes(16 * MIB)
     async with (
-        caching_gateway(rig, tmp_path, policy=Policy.COPY_ON_READ) as gateway,
-        rig.client("edge") as edge,
+        cold_object(rig, tmp_path, 16 * MIB, policy=Policy.COPY_ON_READ) as (gateway, bucket, _),
         rig.wire_client(gateway) as cloud,
     ):
-        await edge.put(bucket, "key", data)
         rig.sites["cloud"].near.hold()
         exchange = await cloud.get("key", bucket=bucket)
         exchange.abort()

@@ -11,7 +11,7 @@ from ceph_store import PACKAGES, CephStore, find_missing
 from rigs import Rig, eventually, make_bytes
 
 from continuum.model.objects import Store
-from continuum.store import AttachBucket, DetachBucket, Detaching, GetJob, Job, StartJob, StoreClient
+from continuum.store import AttachBucket, DetachBucket, Detaching, Job, StartJob, StoreClient
 from continuum.store.gateway.gateways import Gateway
 from continuum.store.stores.s3 import StoreReplyError
 
@@ -61,12 +61,7 @@ async def ceph(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ceph]:
 
 
 async def finish(rig: Rig, job: Job) -> Job:
-    async def is_over() -> bool:
-        nonlocal job
-        job = await rig.ask(GetJob(job_id=job.job_id))
-        return job.state in {"done", "failed"}
-
-    await eventually(is_over, f"{job} is not over")
+    job = await rig.finish(job)
     assert job.state == "done", job.problem
     return job
 

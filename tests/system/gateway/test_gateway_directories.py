@@ -9,7 +9,7 @@ import pytest_asyncio
 from directory_store import DirectoryStoreProcess
 from rigs import Rig, eventually, make_bytes
 
-from continuum.store import AttachBucket, DetachBucket, Detaching, GetJob, Job, StartJob
+from continuum.store import AttachBucket, DetachBucket, Detaching, StartJob
 from continuum.store.locator.messages import NoSuchKeyError
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
@@ -29,15 +29,6 @@ def root(rig: Rig, site: str) -> Path:
     store = rig.sites[site].plain
     assert isinstance(store, DirectoryStoreProcess)
     return store.root
-
-
-async def finish(rig: Rig, job: Job) -> Job:
-    async def is_over() -> bool:
-        return (await rig.ask(GetJob(job_id=job.job_id))).state in {"done", "failed"}
-
-    await eventually(is_over, f"{job} does not end")
-    found: Job = await rig.ask(GetJob(job_id=job.job_id))
-    return found
 
 
 async def test_what_one_site_writes_into_its_folder_the_other_reads(folders: Rig) -> None:
@@ -68,7 +59,7 @@ async def test_a_folder_of_files_is_attached_followed_written_and_left_as_it_is(
     request = AttachBucket(
         name="museum", owner="admin", store="store.edge", bucket="museum", prefix="", rescan_every_s=0
     )
-    job = await finish(folders, await folders.ask(request))
+    job = await folders.finish(await folders.ask(request))
     assert (job.state, job.problem, job.counts.get("objects")) == ("done", "", 2)
     async with folders.client("edge") as edge, folders.client("cloud") as cloud:
         assert await cloud.get("museum", "raw/a.txt") == b"one"
@@ -76,7 +67,7 @@ async def test_a_folder_of_files_is_attached_followed_written_and_left_as_it_is(
         (there / "raw/a.txt").write_text("other")  # at once: the ETag that the index knows is demanded
         assert await cloud.get("museum", "raw/a.txt") == b"other"
         (there / "raw/b.txt").write_text("two")
-        await finish(folders, await folders.ask(StartJob(kind="scan", store="", bucket="museum")))
+        await folders.finish(await folders.ask(StartJob(kind="scan", store="", bucket="museum")))
         assert await edge.get("museum", "raw/b.txt") == b"two"
         await cloud.put("museum", "new/c.txt", b"three")
         await eventually(lambda: _is(there / "new/c.txt", b"three"), "the write has no name of its own")

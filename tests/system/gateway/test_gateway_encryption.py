@@ -108,22 +108,31 @@ class _Kept:
         self.is_over = self.failed = True
 
 
-async def test_a_read_goes_on_with_another_replica_where_one_was_changed(rig: Rig, keys: Path) -> None:
-    bucket, body = await rig.make_bucket(), make_bytes(2 * MIB)
+@contextlib.asynccontextmanager
+async def copied(rig: Rig, keys: Path, body: bytes) -> AsyncIterator[tuple[str, Gateway, Gateway]]:
+    """An encrypted object `a` of the edge, of which the cloud has a copy: its bucket and both gateways."""
+    bucket = await rig.make_bucket()
     async with (
         encrypting(rig, keys) as edge,
         encrypting(rig, keys, "cloud", policy=Policy.COPY_ON_READ) as cloud,
-        rig.wire_client(edge) as writer,
-        rig.wire_client(cloud) as reader,
     ):
-        await writer.put("a", body, bucket=bucket, headers=AES)
-        assert await (await reader.get("a", bucket=bucket)).read() == body
+        async with rig.wire_client(edge) as writer, rig.wire_client(cloud) as reader:
+            await writer.put("a", body, bucket=bucket, headers=AES)
+            assert await (await reader.get("a", bucket=bucket)).read() == body
 
         async def is_copied() -> bool:
-            cloud._locations.forget(bucket, "a")
-            return len((await look_up(cloud, bucket, "a")).replicas) == 2
+            for gateway in (edge, cloud):
+                gateway._locations.forget(bucket, "a")
+            found = [await look_up(gateway, bucket, "a") for gateway in (edge, cloud)]
+            return all(len(version.replicas) == 2 for version in found)
 
         await eventually(is_copied, "no copy was kept")
+        yield bucket, edge, cloud
+
+
+async def test_a_read_goes_on_with_another_replica_where_one_was_changed(rig: Rig, keys: Path) -> None:
+    body = make_bytes(2 * MIB)
+    async with copied(rig, keys, body) as (bucket, edge, cloud):
         stored = []
         for gateway in (edge, cloud):
             version = await look_up(cloud, bucket, "a")
@@ -132,30 +141,21 @@ async def test_a_read_goes_on_with_another_replica_where_one_was_changed(rig: Ri
             stored.append(await exchange.read())
         assert stored[0] == stored[1]  # ciphertext as it is
         await change_stored(cloud, bucket, "a", flip(5 * SEGMENT_BYTES + 9))
-        assert await (await reader.get("a", bucket=bucket)).read() == body
+        async with rig.wire_client(cloud) as reader:
+            assert await (await reader.get("a", bucket=bucket)).read() == body
         assert cloud.counts.corrupt_segments == 1
         assert cloud.counts.failovers == 1
 
 
 async def test_a_store_that_fails_in_the_middle_is_taken_over_from(rig: Rig, keys: Path) -> None:
-    bucket, body = await rig.make_bucket(), make_bytes(4 * MIB)
-    async with (
-        encrypting(rig, keys) as edge,
-        encrypting(rig, keys, "cloud", policy=Policy.COPY_ON_READ) as cloud,
-        rig.wire_client(edge) as writer,
-        rig.wire_client(cloud) as reader,
-    ):
-        await writer.put("a", body, bucket=bucket, headers=AES)
-        assert await (await reader.get("a", bucket=bucket)).read() == body
-
-        async def is_copied() -> bool:
-            edge._locations.forget(bucket, "a")
-            return len((await look_up(edge, bucket, "a")).replicas) == 2
-
-        await eventually(is_copied, "no copy was kept")
+    body = make_bytes(4 * MIB)
+    async with copied(rig, keys, body) as (bucket, edge, _):
         rig.sites["edge"].near.cut_after(MIB)
-        assert await (await writer.get("a", bucket=bucket)).read() == body
-        await rig.sites["edge"].near.mend()
+        try:
+            async with rig.wire_client(edge) as reader:
+                assert await (await reader.get("a", bucket=bucket)).read() == body
+        finally:
+            await rig.sites["edge"].near.mend()
 
 
 async def test_a_gateway_without_the_master_key_says_so(rig: Rig, keys: Path, tmp_path: Path) -> None:

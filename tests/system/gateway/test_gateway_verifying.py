@@ -6,7 +6,7 @@ from rigs import PHYSICAL, Rig, eventually, make_bytes
 from continuum.model.errors import UnavailableError
 from continuum.model.objects import Version
 from continuum.model.policies import Policy
-from continuum.store import GetJob, Job, StartJob, StoreClient
+from continuum.store import Job, StartJob, StoreClient
 from continuum.store.locator.messages import LookUp
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
@@ -17,13 +17,7 @@ async def verify(rig: Rig, site: str, bucket: str, *, deep: bool = False, repair
     job: Job = await rig.ask(
         StartJob(kind="verify", store=f"store.{site}", bucket=bucket, is_deep=deep, is_repairing=repair)
     )
-
-    async def is_over() -> bool:
-        nonlocal job
-        job = await rig.ask(GetJob(job_id=job.job_id))
-        return job.state in {"done", "failed"}
-
-    await eventually(is_over, f"{job} is not over")
+    job = await rig.finish(job)
     assert job.state == "done", job.problem
     return job
 
@@ -31,7 +25,7 @@ async def verify(rig: Rig, site: str, bucket: str, *, deep: bool = False, repair
 def direct(rig: Rig, site: str) -> StoreClient:
     """The store itself, for doing damage."""
     there = rig.sites[site]
-    return StoreClient(there.store(int(there.plain.endpoint.rpartition(":")[2])))
+    return StoreClient(there.store(there.port))
 
 
 async def find(rig: Rig, bucket: str, key: str) -> Version:

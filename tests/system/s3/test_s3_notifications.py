@@ -17,6 +17,7 @@ from typing import Any
 
 import nats
 import pytest
+from embedding import wait_until
 from s3_clients import refusal
 
 from continuum.security import client_context, create_identity
@@ -127,10 +128,7 @@ def status_of(embedded: Any, name: str) -> dict[str, Any]:
 
 
 def wait_until_told(embedded: Any, name: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while status_of(embedded, name)["waiting"]:
-        assert time.monotonic() < deadline, status_of(embedded, name)
-        time.sleep(0.2)
+    wait_until(lambda: not status_of(embedded, name)["waiting"], WAIT_S, f"{name} was not told of everything")
 
 
 def test_a_configuration_is_kept_and_checked_as_s3_does(embedded, edge, cloud, bucket):

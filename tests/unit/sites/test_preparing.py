@@ -145,7 +145,7 @@ def test_credentials_of_other_services_are_not_inherited(tmp_path: Path) -> None
 # ---- folders ----
 
 
-def test_sockets_move_to_a_short_folder_when_the_path_of_the_home_is_long(tmp_path: Path) -> None:
+def test_sockets_move_to_a_short_folder_when_the_path_of_the_home_is_long() -> None:
     assert choose_run_folder(Path("/short")) == Path("/short/run")
     long = Path("/" + "long/" * 30)
     folder = choose_run_folder(long)
