@@ -120,6 +120,14 @@ class Moved(_Record, frozen=True, kw_only=True, tag="moved"):
     bytes: int
 
 
+class Named(_Record, frozen=True, kw_only=True, tag="named"):
+    """A datum is a file or an object with a name outside the run; `is_output`: a task writes it."""
+
+    datum: str
+    name: str
+    is_output: bool = False
+
+
 class SiteLost(_Record, frozen=True, kw_only=True, tag="site_lost"):
     """A site does not take part any more."""
 
@@ -149,6 +157,7 @@ Record = (
     | Cancelled
     | Repeated
     | Moved
+    | Named
     | SiteLost
     | SiteJoined
     | Synchronised
@@ -245,6 +254,8 @@ def _other_sentence(record: Record) -> str:
             text = f"runs again for {record.datum}: {record.reason}"
         case Moved():
             text = f"{record.datum} ({format_bytes(record.bytes)}) was published from {record.site}"
+        case Named():
+            text = f"{record.datum} is {'written as' if record.is_output else 'read from'} {record.name}"
         case SiteLost():
             text = f"site {record.site} was lost: {record.reason}"
         case SiteJoined():

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from continuum.workflow.remoting import DriverConnection, RemoteExecutor
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, show_run, to_entry
+    from continuum.workflow.seeing.comparing import Comparison, compare_runs
     from continuum.workflow.seeing.gantts import draw_gantt
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
@@ -120,6 +121,8 @@ _HOMES = {
     "constraint": "constraints",
     "delete_file": "synchronising",
     "delete_object": "synchronising",
+    "Comparison": "seeing.comparing",
+    "compare_runs": "seeing.comparing",
     "draw_dot": "drawing",
     "draw_gantt": "seeing.gantts",
     "draw_page": "seeing.pages",
@@ -166,6 +169,7 @@ __all__ = [
     "INOUT",
     "IN_DELETE",
     "OUT",
+    "Comparison",
     "Driver",
     "DriverConnection",
     "Future",
@@ -187,6 +191,7 @@ __all__ = [
     "barrier",
     "barrier_group",
     "cancel_group",
+    "compare_runs",
     "constraint",
     "delete_file",
     "delete_object",

@@ -105,6 +105,7 @@ class Files:
     def _take(self, variable: Variable, path: Path, stamp: tuple[int, int]) -> None:
         before = variable.datum
         datum = variable.renew(is_file=True, name=self.base_name(variable))
+        self.note_name(datum, variable)
         variable.stamp = stamp
         variable.written_by_task = False
         datum.size_bytes = stamp[1]
@@ -122,8 +123,14 @@ class Files:
         datum = variable.renew(is_file=True, name=self.base_name(variable))
         datum.published = parse_object_uri(variable.name)
         datum.is_external = True
+        self.note_name(datum, variable)
         self._run.driver.post(Op.LOCATE, datum)
         return datum
+
+    def note_name(self, datum: Datum, variable: Variable, *, is_output: bool = False) -> None:
+        """Keep in the journal what a datum is called outside the run."""
+        named = stories.Named(at=time.time(), datum=datum.id, name=variable.name, is_output=is_output)
+        self._run.driver.post(Op.RECORD, named)
 
     # ---- order of tasks that use one object ----
 

@@ -4,7 +4,7 @@ The driver appends whole lines, at least every half second; a line that is not w
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -46,6 +46,13 @@ class JournalTail:
             return [_decode(line) for line in lines]
         except msgspec.MsgspecError as problem:
             raise InvalidInputError(f"the journal {self._path} is damaged: {problem}") from problem
+
+
+def all_lines(folder: Path, contains: bytes) -> Iterator[Record]:
+    """Yield the records of a journal whose lines contain some bytes."""
+    tail = JournalTail(folder)
+    while lines := tail.read_lines():
+        yield from tail.decode(line for line in lines if contains in line)
 
 
 def last_lines(folder: Path, contains: bytes, most: int, *, within_bytes: int = 256 * 1024) -> list[Record]:

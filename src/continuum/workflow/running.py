@@ -149,6 +149,8 @@ class Run:
         datum.previous = writing.before
         variable.written_by_task = True
         variable.stamp = None
+        if direction.is_file and variable.name:
+            self.files.note_name(datum, variable, is_output=True)
         published = self.files.object_of(variable) if direction.is_file else None
         datum.is_external = published is not None
         writes.append(datum)

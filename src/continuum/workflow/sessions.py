@@ -43,6 +43,7 @@ from continuum.workflow.executors import LocalExecutor
 from continuum.workflow.journals import Journal, RunSummary, read_records, write_atomically
 from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
+from continuum.workflow.provenance import Provenance
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
 from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
@@ -97,6 +98,7 @@ class Session:
         self._announcing: Future[None] | None = None
         self._driver: Driver | None = None
         self._journal = Journal(None)
+        self._provenance = Provenance(self.folder, self.run_id, program)
         self._state = journals.WAITING
         self._exit_status = 0
         self._reason = ""
@@ -117,6 +119,7 @@ class Session:
             self._begin_announcing()
             self._wait_for_others()
             self._start_driver(code)
+            self._provenance.begin(code)
         except BaseException as problem:
             self.end(journals.FAILED, 1, reason=str(problem) or type(problem).__name__)
             self.close()
@@ -268,6 +271,8 @@ class Session:
         self._journal.close()
         try:
             self._write_summary()
+            if self._driver is not None:
+                self._provenance.end(self._driver, self._connection)
             if self._driver is not None and self.options.draws_graph:
                 self._draw()
         except (ContinuumError, OSError) as problem:

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from continuum.cli.run.comparing import compare
 from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
@@ -54,3 +55,4 @@ app.command("report")(report)
 app.command("gantt")(gantt)
 app.command("graph")(graph)
 app.command("trace")(trace)
+app.command("compare")(compare)

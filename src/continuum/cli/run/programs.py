@@ -22,7 +22,19 @@ from continuum.workflow import RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
-_COMMANDS = ("list", "show", "explain", "log", "watch", "events", "report", "gantt", "graph", "trace")
+_COMMANDS = (
+    "list",
+    "show",
+    "explain",
+    "log",
+    "watch",
+    "events",
+    "report",
+    "gantt",
+    "graph",
+    "trace",
+    "compare",
+)
 
 HELP_OF_PROGRAM = """
 Examples:
@@ -48,6 +60,8 @@ Other commands:
 * `continuum run watch RUN`, `continuum run events RUN --follow` - look on from another terminal
 
 * `continuum run report RUN` - one page with its timeline, graph, functions, sites and failures
+
+* `continuum run compare A B` - what differs between two runs
 
 * `continuum run gantt RUN`, `continuum run graph RUN` - pictures of it
 """
