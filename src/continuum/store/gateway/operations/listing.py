@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from continuum.store.errors import S3Error
@@ -77,20 +77,27 @@ async def _page(call: Call, wanted: dict[str, Any], after: str) -> ObjectPage:
 
 
 def _output(call: Call, wanted: dict[str, Any], page: ObjectPage) -> dict[str, Any]:
-    """What all three forms have in common."""
+    """What both forms have in common."""
     write = choose_writer(wanted)
     output: dict[str, Any] = {
         "Name": call.bucket,
-        "Prefix": write(wanted.get("Prefix", "")),
         "MaxKeys": min(wanted.get("MaxKeys", MAX_KEYS), MAX_KEYS),
         "IsTruncated": bool(page.next_after),
         "Contents": [_entry(entry, write) for entry in page.entries],
-        "CommonPrefixes": [{"Prefix": write(prefix)} for prefix in page.common_prefixes],
     }
-    if wanted.get("Delimiter"):
-        output["Delimiter"] = write(wanted["Delimiter"])
-    if "EncodingType" in wanted:
-        output["EncodingType"] = wanted["EncodingType"]
+    return output | tell_prefixes(wanted, page.common_prefixes)
+
+
+def tell_prefixes(wanted: dict[str, Any], common_prefixes: Sequence[str]) -> dict[str, Any]:
+    """Return what lists of all kinds say of prefixes, and how they and keys are encoded."""
+    write = choose_writer(wanted)
+    output: dict[str, Any] = {
+        "Prefix": write(wanted.get("Prefix", "")),
+        "CommonPrefixes": [{"Prefix": write(prefix)} for prefix in common_prefixes],
+    }
+    output |= {name: wanted[name] for name in ("Delimiter", "EncodingType") if wanted.get(name)}
+    if "Delimiter" in output:
+        output["Delimiter"] = write(output["Delimiter"])
     return output
 
 

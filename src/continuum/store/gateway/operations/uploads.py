@@ -10,9 +10,9 @@ from continuum.store.gateway.calls import Call
 from continuum.store.gateway.checksums import parse_upload_checksum
 from continuum.store.gateway.encrypting import choose_protection
 from continuum.store.gateway.operations.answers import answer, read_input
+from continuum.store.gateway.operations.listing import choose_writer, tell_prefixes
 from continuum.store.gateway.operations.parts import find_upload
 from continuum.store.gateway.replies import Reply
-from continuum.store.gateway.wire import encode_key
 from continuum.store.locator.messages import (
     AbortUpload,
     CreateUpload,
@@ -102,21 +102,16 @@ async def list_uploads(call: Call) -> Reply:
             max_uploads=max(limit, 1),
         )
     )
-    write = encode_key if wanted.get("EncodingType") == "url" else str
+    write = choose_writer(wanted)
     output: dict[str, Any] = {
         "Bucket": call.bucket,
         "KeyMarker": write(wanted.get("KeyMarker", "")),
         "UploadIdMarker": wanted.get("UploadIdMarker", ""),
-        "Prefix": write(wanted.get("Prefix", "")),
         "MaxUploads": limit,
         "IsTruncated": page.is_truncated,
         "Uploads": [_upload(upload, write(upload.key)) for upload in page.uploads],
-        "CommonPrefixes": [{"Prefix": write(prefix)} for prefix in page.common_prefixes],
+        **tell_prefixes(wanted, page.common_prefixes),
     }
-    if wanted.get("Delimiter"):
-        output["Delimiter"] = write(wanted["Delimiter"])
-    if "EncodingType" in wanted:
-        output["EncodingType"] = wanted["EncodingType"]
     if page.is_truncated:
         output["NextKeyMarker"] = write(page.next_key_marker)
         output["NextUploadIdMarker"] = page.next_upload_id_marker

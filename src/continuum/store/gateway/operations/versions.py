@@ -7,7 +7,7 @@ from continuum.store.errors import S3Error
 from continuum.store.gateway.calls import Call
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.finding import parse_version_id
-from continuum.store.gateway.operations.listing import MAX_KEYS, choose_writer, describe_owner
+from continuum.store.gateway.operations.listing import MAX_KEYS, choose_writer, describe_owner, tell_prefixes
 from continuum.store.gateway.replies import Reply
 from continuum.store.locator.messages import ListVersions, VersionEntry, VersionPage
 
@@ -33,18 +33,13 @@ async def list_object_versions(call: Call) -> Reply:
     write = choose_writer(wanted)
     output: dict[str, Any] = {
         "Name": call.bucket,
-        "Prefix": write(wanted.get("Prefix", "")),
         "KeyMarker": write(key_marker),
         "VersionIdMarker": version_id_marker,
         "MaxKeys": limit,
         "IsTruncated": page.is_truncated,
         "Versions": [_entry(entry, write, bucket.owner) for entry in page.entries],
-        "CommonPrefixes": [{"Prefix": write(prefix)} for prefix in page.common_prefixes],
+        **tell_prefixes(wanted, page.common_prefixes),
     }
-    if wanted.get("Delimiter"):
-        output["Delimiter"] = write(wanted["Delimiter"])
-    if "EncodingType" in wanted:
-        output["EncodingType"] = wanted["EncodingType"]
     if page.is_truncated:
         output["NextKeyMarker"] = write(page.next_key_marker)
         output["NextVersionIdMarker"] = page.next_version_id_marker or None
