@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, bindparam, or_, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from continuum.model.lifecycle import (
     Above,
@@ -28,7 +28,7 @@ from continuum.model.lifecycle import (
 from continuum.model.objects import NULL_VERSION, Attributes, Bucket, Setting
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.index.buckets import find_bucket
-from continuum.store.locator.index.listing import LIST_UPLOADS, NEWEST
+from continuum.store.locator.index.listing import LIST_UPLOADS, NEWEST, select_page
 from continuum.store.locator.index.objects import delete_item
 from continuum.store.locator.index.paging import end_of_prefix, first_after
 from continuum.store.locator.index.telling import LIFECYCLE
@@ -49,18 +49,7 @@ _AGED = (
     versions.c.version_id,
     versions.c.is_null,
 )
-LIST_AGED = Statement(
-    select(*_AGED)
-    .where(
-        versions.c.bucket == bindparam("bucket"),
-        versions.c.ended_at.is_(None),
-        versions.c.key >= bindparam("start"),
-        versions.c.key < bindparam("end"),
-        or_(versions.c.key > bindparam("start"), versions.c.number < bindparam("below", type_=BigInteger)),
-    )
-    .order_by(versions.c.key, versions.c.number.desc())
-    .limit(bindparam("count", type_=BigInteger))
-)
+LIST_AGED = Statement(select_page(*_AGED))
 LIST_AGED_OF_KEY = Statement(
     select(*_AGED)
     .where(

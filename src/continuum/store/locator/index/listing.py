@@ -1,8 +1,9 @@
 """Lists of objects and of uploads, page by page; the method is in `paging`."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, exists, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, or_, select, tuple_
 
 from continuum.model.objects import NULL_VERSION
 from continuum.store.locator.database import Connection, Statement
@@ -53,8 +54,27 @@ LIST_OBJECTS = Statement(
     .limit(bindparam("count", type_=BigInteger))
 )
 _NEWER = versions.alias("newer")
+_BELOW = versions.c.number < bindparam("below", type_=BigInteger)
+
+
+def select_page(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Return a query for a page of versions that did not end, by key and the newest first."""
+    return (
+        select(*columns)
+        .where(
+            versions.c.bucket == bindparam("bucket"),
+            versions.c.ended_at.is_(None),
+            versions.c.key >= bindparam("start"),
+            versions.c.key < bindparam("end"),
+            or_(versions.c.key > bindparam("start"), _BELOW),
+        )
+        .order_by(versions.c.key, versions.c.number.desc())
+        .limit(bindparam("count", type_=BigInteger))
+    )
+
+
 LIST_VERSIONS = Statement(
-    select(
+    select_page(
         versions.c.key,
         versions.c.version_id,
         versions.c.number,
@@ -73,15 +93,6 @@ LIST_VERSIONS = Statement(
         versions.c.checksum_algorithm,
         versions.c.checksum_type,
     )
-    .where(
-        versions.c.bucket == bindparam("bucket"),
-        versions.c.ended_at.is_(None),
-        versions.c.key >= bindparam("start"),
-        versions.c.key < bindparam("end"),
-        or_(versions.c.key > bindparam("start"), versions.c.number < bindparam("below", type_=BigInteger)),
-    )
-    .order_by(versions.c.key, versions.c.number.desc())
-    .limit(bindparam("count", type_=BigInteger))
 )
 LIST_UPLOADS = Statement(
     select(uploads.c.key, *UPLOAD_COLUMNS)
