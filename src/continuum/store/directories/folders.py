@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold us
@@ -31,37 +31,36 @@ def opened(descriptor: int) -> Iterator[int]:
 def open_folder(root: int, names: Sequence[str]) -> int:
     """Return a descriptor of the folder at `names` below `root`. Raises `FileNotFoundError`,
     `InTheWayError`."""
-    at = os.dup(root)
-    try:
-        for name in names:
-            below = _enter(at, name)
-            os.close(at)
-            at = below
-    except BaseException:
-        os.close(at)
-        raise
-    return at
+    return _descend(root, names, _enter)
 
 
 def make_folder(root: int, names: Sequence[str]) -> int:
     """Return a descriptor of the folder at `names`, made where it is missing, and on disk. Raises
     `InTheWayError`."""
+    return _descend(root, names, _enter_or_make)
+
+
+def _descend(root: int, names: Sequence[str], enter: Callable[[int, str], int]) -> int:
     at = os.dup(root)
     try:
         for name in names:
-            try:
-                below = _enter(at, name)
-            except FileNotFoundError:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o777, dir_fd=at)
-                os.fsync(at)
-                below = _enter(at, name)
+            below = enter(at, name)
             os.close(at)
             at = below
     except BaseException:
         os.close(at)
         raise
     return at
+
+
+def _enter_or_make(at: int, name: str) -> int:
+    try:
+        return _enter(at, name)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o777, dir_fd=at)
+        os.fsync(at)
+        return _enter(at, name)
 
 
 def _enter(at: int, name: str) -> int:
