@@ -29,6 +29,35 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     software: tuple[str, ...] = ()
 
 
+class SiteCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What computing at a site costs: money, power and what its power makes of the climate.
+
+    The defaults are what placement takes for a site that declares nothing: no price, and a server's power per
+    core at the European mean of carbon intensity.
+    """
+
+    price_eur_per_unit_h: float = 0.0
+    idle_w_per_unit: float = 2.0
+    busy_w_per_unit: float = 8.0
+    carbon_g_per_kwh: float = 250.0
+
+    def price_eur(self, unit_s: float) -> float:
+        """What so many seconds of one computing unit cost."""
+        return self.price_eur_per_unit_h * unit_s / 3600
+
+    def energy_j(self, unit_s: float) -> float:
+        """What they take beyond what the unit takes when it idles."""
+        return (self.busy_w_per_unit - self.idle_w_per_unit) * unit_s
+
+    def carbon_g(self, energy_j: float) -> float:
+        """What that much energy emits there, in grams of CO2 equivalents."""
+        return energy_j / J_PER_KWH * self.carbon_g_per_kwh
+
+
+J_PER_KWH = 3.6e6
+NO_COSTS = SiteCosts()
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The network from one site to another.
 
@@ -58,6 +87,7 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     reported_at: float
     started_at: float
     version: str
+    costs: SiteCosts = NO_COSTS
 
 
 def parse_site_name(text: str) -> str:

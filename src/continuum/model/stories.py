@@ -36,7 +36,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One site in the table that decided a placement. `excluded` says which hard constraint it fails, if any.
 
     The estimates are seconds: moving the inputs, waiting in the queue, executing; `is_assumed`: nothing is
-    known yet of how long the function takes.
+    known yet of how long the function takes. Then what it would cost: money, energy, emissions (of executing
+    and moving). `rank` is the place of the site in the order of the objective, 1 being the best.
     """
 
     site: str
@@ -46,21 +47,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     queue_s: float = 0.0
     run_s: float = 0.0
     is_assumed: bool = False
+    price_eur: float = 0.0
+    energy_j: float = 0.0
+    carbon_g: float = 0.0
+    rank: int = 0
 
     @property
     def total_s(self) -> float:
-        """When the task would be done there, from now."""
-        return self.move_s + self.queue_s + self.run_s
+        """When the task would be done there, from now: inputs move while it waits in the queue."""
+        return max(self.move_s, self.queue_s) + self.run_s
 
 
 class Placed(_Record, frozen=True, kw_only=True, tag="placed"):
-    """A site was chosen; `table` holds the estimates of all sites unless there was nothing to compare."""
+    """A site was chosen; `table` holds the estimates of the best sites unless there was nothing to compare.
+
+    `ahead_s` is how much of the graph follows the task along the longest way, itself included (0: not
+    looked at).
+    """
 
     task: int
     attempt: int
     site: str
     reason: str
     table: tuple[Row, ...] = ()
+    ahead_s: float = 0.0
 
 
 class Started(_Record, frozen=True, kw_only=True, tag="started"):
@@ -279,6 +289,33 @@ def format_seconds(seconds: float) -> str:
     return f"{int(seconds // _S_PER_MIN)} min {int(seconds % _S_PER_MIN)} s"
 
 
+def format_eur(price_eur: float) -> str:
+    """Return a price for people: 0, 14 µ€, 1.4 m€, 0.12 €."""
+    if price_eur == 0:
+        return "0"
+    for unit, factor in (("µ€", 1e6), ("m€", 1e3)):
+        if price_eur * factor < _MS_PER_S / 10:
+            return f"{price_eur * factor:.3g} {unit}"
+    return f"{price_eur:.2f} €"
+
+
+def format_energy(energy_j: float) -> str:
+    """Return an energy for people: 0.5 J, 12 kJ, 1.2 kWh."""
+    if energy_j < _STEP:
+        return f"{energy_j:.3g} J"
+    if energy_j < _J_PER_KWH:
+        return f"{energy_j / _STEP:.3g} kJ"
+    return f"{energy_j / _J_PER_KWH:.3g} kWh"
+
+
+def format_carbon(carbon_g: float) -> str:
+    """Return emissions for people: 0.2 mg, 3 g, 1.2 kg of CO2 equivalents."""
+    for unit, factor in (("mg", 1e3), ("g", 1.0)):
+        if carbon_g * factor < _STEP:
+            return f"{carbon_g * factor:.3g} {unit}"
+    return f"{carbon_g / _STEP:.3g} kg"
+
+
 def format_bytes(size_bytes: int) -> str:
     """Return a size for people, in decimal units: 12 B, 3.4 kB, 120 MB."""
     if size_bytes < _STEP:
@@ -296,3 +333,4 @@ _TENTHS_BELOW_MS = 10
 _MS_PER_S = 1000
 _S_PER_MIN = 60
 _STEP = 1000
+_J_PER_KWH = 3.6e6

@@ -150,7 +150,8 @@ class Task:
     `defaults` maps the index of a write to the bytes that stand for it when a failure is ignored. `after` are
     tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
     outermost first (`grouping.Group`). `commuting` is its place among tasks that may run in any order
-    (`commuting.Turn`), or None. `payload` belongs to the driver.
+    (`commuting.Turn`), or None. `payload` belongs to the driver, `rank` to placement: the seconds of work
+    that follow.
     """
 
     __slots__ = (
@@ -170,6 +171,7 @@ class Task:
         "on_failure",
         "payload",
         "problem",
+        "rank",
         "reads",
         "recoveries",
         "site",
@@ -207,6 +209,7 @@ class Task:
         self.input_losses = 0
         self.recoveries = 0
         self.missing = 0
+        self.rank = 0.0
         self.tried: tuple[str, ...] = ()
         self.followers: list[Task] | None = None
         self.groups: tuple[Any, ...] = ()

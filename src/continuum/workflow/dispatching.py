@@ -1,8 +1,9 @@
 """Placing what is ready and handing it to the sites in batches: the driver's half of placement.
 
 Placement is decided when a task becomes ready, and again when a site has nothing to do while another one has
-tasks that wait: then those at the end of its queue are looked at once more. A task that only sites can run
-which are lost waits `RETURN_WITHIN_S` for them to come back before it fails.
+tasks that wait: then those at the end of its queue are looked at once more. Of tasks that become ready
+together the one that most of the graph follows is placed, and runs, first (`model.placement.ranking`). A task
+that only sites can run which are lost waits `RETURN_WITHIN_S` for them to come back before it fails.
 """
 
 import logging
@@ -13,13 +14,24 @@ import msgspec
 
 from continuum.model import stories
 from continuum.model.graph import Graph
-from continuum.model.placement import Decision, History, Links, SiteLoad, Strategy, choose_site
+from continuum.model.placement import Decision, History, Links, Ranking, SiteLoad, Strategy, choose_site
+from continuum.model.sites import NO_COSTS, SiteCosts
 from continuum.model.tasks import Datum, Task, TaskState
-from continuum.workflow.messages import DatumKind, Executor, FunctionCode, Input, Output, TaskSpec
+from continuum.workflow.messages import (
+    DatumKind,
+    Executor,
+    FunctionCode,
+    Input,
+    Output,
+    TaskFinished,
+    TaskSpec,
+)
 from continuum.workflow.queues import SiteQueue
 
 RETURN_WITHIN_S = 60.0  # a supervisor starts an agent again in seconds, a person the supervisor in a minute
 _STEAL_AT_MOST = 16
+_MOST_COMPARED = 16  # sites, for the mean of the links
+_ASK_AGAIN_AFTER_S = 0.05  # a site with nothing to do for which nothing was found
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +67,22 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 0
     architecture: str = ""
     software: frozenset[str] = frozenset()
+    costs: SiteCosts = NO_COSTS
 
 
 class Dispatcher:
     """The sites of a run and what is placed at each."""
 
-    def __init__(self, graph: Graph, strategy: Strategy, links: Links) -> None:
+    def __init__(
+        self, graph: Graph, strategy: Strategy, links: Links, history: History | None = None
+    ) -> None:
         self.sites: dict[str, SiteQueue] = {}
-        self.history = History()
+        self.history = history or History()
+        self.links = links
         self._graph = graph
         self._strategy = strategy
-        self._links = links
+        self._ranking = Ranking()
+        self._byte_s = 0.0
         self._loads: dict[str, SiteLoad] = {}
         self._ready: deque[Task] = deque()
         self._lost_at: dict[str, float] = {}
@@ -80,11 +97,19 @@ class Dispatcher:
             memory_bytes=settings.memory_bytes,
             architecture=settings.architecture,
             software=settings.software,
+            costs=settings.costs,
             is_home=is_home,
         )
-        queue = self.sites[executor.site] = SiteQueue(executor, load)
+        queue = self.sites[executor.site] = SiteQueue(executor, load, self.links)
         self._loads[executor.site] = load
+        self._byte_s = self._mean_byte_s()
         return queue
+
+    def _mean_byte_s(self) -> float:
+        names = [*self.sites][:_MOST_COMPARED]
+        pairs = [(one, other) for one in names for other in names if one != other]
+        times = [1 / self.links.between(*pair).bandwidth_bytes_per_s for pair in pairs]
+        return sum(times) / len(times) if times else 0.0
 
     def add(self, tasks: Sequence[Task]) -> None:
         """These are ready."""
@@ -115,12 +140,28 @@ class Dispatcher:
         for queue in self.sites.values():
             if queue.moving:
                 queue.settle_moving()
-            if queue.waiting:
+            if len(queue.waiting):
                 self._fill(queue)
         if len(self.sites) > 1:
             self._rebalance(at)
 
+    # ---- what sites say ----
+
+    def finished(self, queue: SiteQueue, task: Task, event: TaskFinished) -> None:
+        """A task has finished at a site."""
+        history = self.history
+        history.add(task.function, queue.name, event.run_s)
+        for produced in event.outputs:
+            if produced.inline is None:
+                history.add_output(task.function, produced.size_bytes)
+        queue.leave(task)
+        queue.learn(event.run_s, event.move_s, event.moved_bytes)
+
+    # ---- placing ----
+
     def _place(self, at: float) -> None:
+        if self._strategy.looks_ahead:
+            self._sort_ready()
         while self._ready:
             task = self._ready.popleft()
             if task.state is not TaskState.READY:
@@ -131,6 +172,11 @@ class Dispatcher:
             elif not self._strand(task, at):
                 self._graph.refuse(task, decision.reason, at)
 
+    def _sort_ready(self) -> None:
+        self._ranking.refresh(self._graph.tasks, self._graph.counts, self.history, self._byte_s)
+        if self._ranking.is_ranked and len(self._ready) > 1:
+            self._ready = deque(sorted(self._ready, key=_urgency))
+
     def _strand(self, task: Task, at: float) -> bool:
         """Let a task wait if a site that was lost a short while ago could run it."""
         expected = {
@@ -138,7 +184,7 @@ class Dispatcher:
             for name, lost_at in self._lost_at.items()
             if self._loads[name].is_lost and at - lost_at < RETURN_WITHIN_S
         }
-        decision = choose_site(task, expected, self.history, links=self._links, strategy=self._strategy)
+        decision = choose_site(task, expected, self.history, links=self.links, strategy=self._strategy)
         if not decision.site:
             return False
         if not self._stranded:
@@ -151,10 +197,12 @@ class Dispatcher:
         return True
 
     def _choose(self, task: Task) -> Decision:
-        return choose_site(task, self._loads, self.history, links=self._links, strategy=self._strategy)
+        return choose_site(task, self._loads, self.history, links=self.links, strategy=self._strategy)
 
     def _enqueue(self, task: Task, decision: Decision, reason: str, at: float) -> None:
         self.sites[decision.site].enqueue(task)
+        if decision.moves:
+            self.links.begin(task.id, decision.site, decision.moves)
         placed = stories.Placed(
             at=at,
             task=task.id,
@@ -162,6 +210,7 @@ class Dispatcher:
             site=decision.site,
             reason=reason,
             table=decision.table,
+            ahead_s=task.rank,
         )
         self._graph.commands.records.append(placed)
 
@@ -177,28 +226,41 @@ class Dispatcher:
 
     def _rebalance(self, at: float) -> None:
         """Let a site with nothing to do have tasks that wait elsewhere, if they would be done earlier."""
+        donors = [queue for queue in self.sites.values() if len(queue.waiting)]
+        if not donors:
+            return
         for idle in self.sites.values():
-            if idle.load.is_lost or idle.waiting or not idle.has_room():
+            if idle.load.is_lost or len(idle.waiting) or at < idle.asks_again_at or not idle.has_room():
                 continue
-            donor = max(self.sites.values(), key=lambda queue: len(queue.waiting))
-            if donor.waiting:
-                self._steal(idle, donor, at)
+            donor = max(donors, key=lambda queue: len(queue.waiting))
+            if not len(donor.waiting):
+                return
+            if not self._steal(idle, donor, at):
+                idle.asks_again_at = at + _ASK_AGAIN_AFTER_S
 
-    def _steal(self, idle: SiteQueue, donor: SiteQueue, at: float) -> None:
+    def _steal(self, idle: SiteQueue, donor: SiteQueue, at: float) -> bool:
+        """Place tasks that wait at `donor` once more; return whether `idle` got any."""
+        has_any = False
         for _ in range(min(_STEAL_AT_MOST, len(donor.waiting))):
             if not idle.has_room():
-                return
-            task = donor.waiting.pop()
+                break
+            task = donor.waiting.take_late()
             donor.lighten(task)
             if task.state is not TaskState.READY:
                 continue
             decision = self._choose(task)
             if decision.site != idle.name:
-                donor.waiting.append(task)
-                donor.burden(task)
-                return
+                self._put_back(donor, task, decision)
+                break
+            has_any = True
             self._enqueue(task, decision, f"waited at {donor.name}; {decision.reason}", at)
             self._fill(idle)
+        return has_any
+
+    def _put_back(self, donor: SiteQueue, task: Task, decision: Decision) -> None:
+        donor.enqueue(task)
+        if decision.site == donor.name and decision.moves:
+            self.links.begin(task.id, donor.name, decision.moves)
 
     def hand_over(self, queue: SiteQueue, task: Task) -> None:
         """Put a task into the next batch for its site."""
@@ -248,6 +310,10 @@ def _outputs_of(task: Task) -> tuple[Output, ...]:
         msgspec.structs.replace(output, datum=datum.id)
         for output, datum in zip(outputs, task.writes, strict=True)
     )
+
+
+def _urgency(task: Task) -> tuple[bool, float]:
+    return (not task.is_priority, -task.rank)
 
 
 def _input(datum: Datum) -> Input:

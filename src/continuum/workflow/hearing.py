@@ -42,6 +42,7 @@ class Hearing:
                 self._finished(queue, event, at)
             elif type(event) is TaskStarted:
                 self._graph.started(event.task_id, event.attempt, event.at)
+                self._dispatcher.links.end(event.task_id)
             elif type(event) is TaskFailed:
                 self._failed(queue, event, at)
             elif type(event) is DatumPublished:
@@ -65,10 +66,8 @@ class Hearing:
         )
         if task is None:
             return
-        self._dispatcher.history.add(task.function, queue.name, event.run_s)
         self.moved_bytes += event.moved_bytes
-        queue.leave(task)
-        queue.learn(event.run_s, event.move_s, event.moved_bytes)
+        self._dispatcher.finished(queue, task, event)
 
     def _failed(self, queue: SiteQueue, event: TaskFailed, at: float) -> None:
         task = self._graph.failed(

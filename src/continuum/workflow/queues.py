@@ -5,9 +5,10 @@ more: what waits here can still be placed elsewhere or cancelled for nothing. Ti
 batches, as the engine likes them, and long ones nearly one by one.
 """
 
+import heapq
 from collections import deque
 
-from continuum.model.placement import SiteLoad
+from continuum.model.placement import Links, SiteLoad
 from continuum.model.tasks import Task, TaskState
 from continuum.workflow.messages import Executor, FunctionCode, TaskSpec
 
@@ -18,15 +19,59 @@ UNKNOWN_S = 0.012  # until something has finished: a few per unit
 OVERHEAD_S = 0.0001  # what an empty task costs anyway
 
 
+_FIRST = 1e12  # seconds of rank that a task with priority is ahead of all others
+
+
+class Line:
+    """Tasks that wait: those with a priority or a rank by these, then the others as they came."""
+
+    __slots__ = ("_number", "_plain", "_ranked")
+
+    def __init__(self) -> None:
+        self._plain: deque[Task] = deque()
+        self._ranked: list[tuple[float, int, Task]] = []
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._plain) + len(self._ranked)
+
+    def add(self, task: Task) -> None:
+        """Put a task where it belongs."""
+        if task.rank or task.is_priority:
+            self._number += 1
+            urgency = task.rank + _FIRST if task.is_priority else task.rank
+            heapq.heappush(self._ranked, (-urgency, self._number, task))
+        else:
+            self._plain.append(task)
+
+    def take_first(self) -> Task:
+        """Take out the most urgent task."""
+        return heapq.heappop(self._ranked)[2] if self._ranked else self._plain.popleft()
+
+    def take_late(self) -> Task:
+        """Take out a task that others are ahead of: the last of those without a rank, else one without
+        many behind it."""
+        return self._plain.pop() if self._plain else self._ranked.pop()[2]
+
+    def take_all(self) -> list[Task]:
+        """Take out all, in order."""
+        tasks = [task for _, _, task in sorted(self._ranked)] + list(self._plain)
+        self._ranked.clear()
+        self._plain.clear()
+        return tasks
+
+
 class SiteQueue:
     """The tasks placed at one site that it does not have yet, and those that it has."""
 
     __slots__ = (
+        "asks_again_at",
         "executor",
         "finished",
         "functions",
         "in_flight",
         "known",
+        "links",
         "load",
         "mean_s",
         "moved_bytes",
@@ -39,12 +84,14 @@ class SiteQueue:
         "window",
     )
 
-    def __init__(self, executor: Executor, load: SiteLoad) -> None:
+    def __init__(self, executor: Executor, load: SiteLoad, links: Links) -> None:
         self.executor = executor
+        self.links = links
         self.load = load
         self.name = executor.site
         self.units = executor.computing_units
-        self.waiting: deque[Task] = deque()
+        self.waiting = Line()
+        self.asks_again_at = 0.0
         self.moving: list[Task] = []
         self.in_flight = 0
         self.mean_s = UNKNOWN_S
@@ -65,17 +112,14 @@ class SiteQueue:
         return self.in_flight + len(self.moving) < self.window
 
     def enqueue(self, task: Task) -> None:
-        """Queue a placed task; priorities go first."""
-        if task.is_priority:
-            self.waiting.appendleft(task)
-        else:
-            self.waiting.append(task)
+        """Queue a placed task; what is urgent goes first."""
+        self.waiting.add(task)
         self.burden(task)
 
     def next_task(self) -> Task | None:
         """Return the next task that is still to be handed over."""
-        while self.waiting:
-            task = self.waiting.popleft()
+        while len(self.waiting):
+            task = self.waiting.take_first()
             if task.state is TaskState.READY:
                 return task
             self.lighten(task)
@@ -87,9 +131,14 @@ class SiteQueue:
         backlog[task.function] = backlog.get(task.function, 0) + task.needs.computing_units
 
     def lighten(self, task: Task) -> None:
-        """A task does not burden this site any more."""
+        """A task does not burden this site, nor the links to it, any more."""
+        self.links.end(task.id)
         backlog = self.load.backlog
-        backlog[task.function] = max(0, backlog.get(task.function, 0) - task.needs.computing_units)
+        rest = backlog.get(task.function, 0) - task.needs.computing_units
+        if rest > 0:
+            backlog[task.function] = rest
+        else:
+            backlog.pop(task.function, None)
 
     def settle_moving(self) -> None:
         """Let go of tasks whose inputs were moving here and that were called back."""
@@ -105,13 +154,12 @@ class SiteQueue:
         """The site is gone: forget all that it had; return the tasks that only waited for it."""
         self.load.is_lost = True
         self.load.backlog.clear()
+        self.links.forget(self.name)
         self.in_flight = 0
         self.specs.clear()
         self.functions.clear()
         self.moving.clear()
-        waiting = [task for task in self.waiting if task.state is TaskState.READY]
-        self.waiting.clear()
-        return waiting
+        return [task for task in self.waiting.take_all() if task.state is TaskState.READY]
 
     def rejoin(self) -> None:
         """The site takes part again, and knows nothing of the run."""
