@@ -26,8 +26,18 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print_json(known.sites)
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("site", "state", "kind", "units free", "tasks waiting", "memory", "gateway"):
-        is_number = heading in {"units free", "tasks waiting", "memory"}
+    for heading in (
+        "site",
+        "state",
+        "kind",
+        "units free",
+        "tasks waiting",
+        "memory",
+        "price",
+        "CO2e",
+        "gateway",
+    ):
+        is_number = heading in {"units free", "tasks waiting", "memory", "price", "CO2e"}
         table.add_column(heading, justify="right" if is_number else "left")
     for each in known.sites:
         table.add_row(*_row(each))
@@ -65,6 +75,9 @@ def _print(found: KnownSite, known: Sites) -> None:
         "memory": _gigabytes(report.capacity.memory_bytes),
         "architecture": report.capacity.architecture,
         "software": ", ".join(report.capacity.software) or "-",
+        "price": f"{report.costs.price_eur_per_unit_h:g} € per unit and hour",
+        "power": f"{report.costs.idle_w_per_unit:g} W idle, {report.costs.busy_w_per_unit:g} W busy per unit",
+        "carbon": f"{report.costs.carbon_g_per_kwh:g} g CO2e per kWh",
         "engines": ", ".join(report.engines),
         "gateway": report.gateway_url,
         "version": report.version,
@@ -76,7 +89,7 @@ def _print(found: KnownSite, known: Sites) -> None:
         if link.source == report.name:
             console.print(
                 f"  {'link':<16} to {link.target}: {link.bandwidth_bytes_per_s / 1e6:,.0f} MB/s, "
-                f"{link.latency_s * 1e3:g} ms"
+                f"{link.latency_s * 1e3:g} ms, {link.price_eur_per_gb:g} € per GB"
             )
 
 
@@ -89,6 +102,8 @@ def _row(each: KnownSite) -> tuple[str, ...]:
         f"{report.free_units}/{report.capacity.computing_units}",
         str(report.queued_tasks),
         _gigabytes(report.capacity.memory_bytes),
+        f"{report.costs.price_eur_per_unit_h:g} €/h",
+        f"{report.costs.carbon_g_per_kwh:g} g/kWh",
         report.gateway_url,
     )
 

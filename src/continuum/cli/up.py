@@ -64,6 +64,24 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         int | None,
         typer.Option(help="How many hubs share that database.", show_default="as before, else 1"),
     ] = None,
+    costs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SITE:price=…",
+            help="What computing costs at a site: price (EUR per unit-hour), idle and busy (W per unit), "
+            "carbon (g CO2e per kWh). May be repeated.",
+            show_default="as before, else no price and 250 g/kWh",
+        ),
+    ] = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM:TO:price=…",
+            help="The link from a site to another: bandwidth (bytes/s), latency (s), price (EUR per GB). "
+            "May be repeated.",
+            show_default="as before, else loopback's",
+        ),
+    ] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the terminal; Ctrl-C stops everything.")
     ] = False,
@@ -84,11 +102,14 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
     * `continuum up --database file:/etc/continuum/database.url --hubs 2`
 
     * `continuum up --store edge=directory:/data/edge`
+
+    * `continuum up --costs cloud:price=0.05,carbon=300 --costs edge:carbon=40 --link cloud:edge:price=0.02`
     """
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
-        if sites or hub_port is not None or gateway_ports or policy or profile or database or hubs or store:
+        given = (sites, gateway_ports, policy, profile, database, hubs, store, costs, link)
+        if hub_port is not None or any(given):
             raise ConflictError(
                 f"the continuum in {chosen.path} is already up; options count when it starts",
                 hint="`continuum down`, then the same command again",
@@ -104,6 +125,8 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         stores=tuple(_words(store)),
         database=database,
         hubs=hubs,
+        costs=tuple(costs or ()),
+        links=tuple(link or ()),
     )
     display = Display(chosen, is_quiet=as_json)
     with display:

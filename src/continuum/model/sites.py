@@ -71,6 +71,15 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     price_eur_per_gb: float = 0.0
 
 
+class Transfer(msgspec.Struct, frozen=True, array_like=True):
+    """One transfer from another site; `began_at` and `ended_at` are the receiver's own clock in seconds."""
+
+    source: str
+    size_bytes: int
+    began_at: float
+    ended_at: float
+
+
 class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent tells the registry of its site, every few seconds.
 

@@ -11,7 +11,7 @@ import msgspec
 
 from continuum import __version__
 from continuum.backbone import BackboneSettings
-from continuum.model.sites import Capacity, SiteKind, SiteReport
+from continuum.model.sites import NO_COSTS, Capacity, SiteCosts, SiteKind, SiteReport
 from continuum.security import IdentityFiles
 from continuum.sites.documents import read_document
 
@@ -33,6 +33,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     computing_units: int
     memory_bytes: int
     software: tuple[str, ...] = ()
+    costs: SiteCosts = NO_COSTS
 
 
 def read_agent_settings(path: Path) -> AgentSettings:
@@ -60,4 +61,5 @@ def describe_site(
         reported_at=time.time(),
         started_at=started_at,
         version=__version__,
+        costs=settings.costs,
     )

@@ -47,6 +47,7 @@ def settings_of(known: Sites | None) -> dict[str, SiteSettings]:
             memory_bytes=site.report.capacity.memory_bytes,
             architecture=site.report.capacity.architecture,
             software=frozenset(site.report.capacity.software),
+            costs=site.report.costs,
         )
         for site in (known.sites if known else ())
     }

@@ -154,6 +154,8 @@ class Dispatcher:
         for produced in event.outputs:
             if produced.inline is None:
                 history.add_output(task.function, produced.size_bytes)
+        if event.transfers:
+            self.links.learn(queue.name, event.transfers)
         queue.leave(task)
         queue.learn(event.run_s, event.move_s, event.moved_bytes)
 

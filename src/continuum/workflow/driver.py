@@ -17,7 +17,7 @@ from typing import Any
 from continuum.model import stories
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.graph import Commands, Graph
-from continuum.model.placement import Links, Strategy
+from continuum.model.placement import History, Links, Strategy
 from continuum.model.tasks import Datum, DatumState
 from continuum.workflow.dispatching import Dispatcher, SiteSettings
 from continuum.workflow.hearing import Hearing
@@ -46,13 +46,14 @@ class Driver:
         home: str = "",
         strategy: Strategy | None = None,
         links: Links | None = None,
+        history: History | None = None,
         sites: Mapping[str, SiteSettings] | None = None,
         locate: Locate | None = None,
     ) -> None:
         self.spec = spec
         self.journal = journal
         self.graph = Graph()
-        self.dispatcher = Dispatcher(self.graph, strategy or Strategy(), links or Links())
+        self.dispatcher = Dispatcher(self.graph, strategy or Strategy(), links or Links(), history)
         self.sites = self.dispatcher.sites
         self.home = home or executors[0].site
         self._executors = list(executors)

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
+from continuum.model.sites import Transfer
 from continuum.workflow.engines.contracts import Engine, EngineLoad, EngineSink
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.looping import Loop, spawn
@@ -63,6 +64,7 @@ class _Watched(msgspec.Struct):
     task: TaskSpec
     moved_bytes: int = 0
     move_s: float = 0.0
+    transfers: tuple[Transfer, ...] = ()
     fetching: "asyncio.Task[None] | None" = None
 
 
@@ -189,6 +191,8 @@ class HostedRun:
         except ContinuumError as problem:
             raise _InputLostError(datum, f"{name.bucket}/{name.key} cannot be read: {problem}") from problem
         watched.moved_bytes += fetched.moved_bytes
+        if fetched.transfer is not None:
+            watched.transfers += (fetched.transfer,)
         if fetched.size_bytes:
             self._remember(datum, fetched.size_bytes)
             self._fetched[datum] = name
@@ -227,7 +231,12 @@ class HostedRun:
             if watched is None or not isinstance(event, TaskFinished):
                 passing.append(event)
                 continue
-            finished = msgspec.structs.replace(event, moved_bytes=watched.moved_bytes, move_s=watched.move_s)
+            finished = msgspec.structs.replace(
+                event,
+                moved_bytes=watched.moved_bytes,
+                move_s=watched.move_s,
+                transfers=watched.transfers,
+            )
             spawn(self._loop, self._finish(watched.task, finished))
         if passing:
             self._emit(passing)

@@ -64,6 +64,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     exit_status: int = 0
     home_site: str = ""
     placement: str = "data"
+    objective: str = "fastest"
     driver_pid: int = 0
     driver_start: str = ""
     functions: tuple[FunctionSummary, ...] = ()

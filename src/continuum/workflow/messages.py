@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from continuum.model.sites import Transfer
+
 
 class DatumKind(StrEnum):
     """What a datum is: a Python object (serialised) or a file (bytes as they are)."""
@@ -141,7 +143,7 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class TaskFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A task is done and its outputs are there.
 
-    `run_s` is the function alone, `moved_bytes` what came from other sites for it.
+    `run_s` is the function alone, `moved_bytes` what came from other sites for it, in `transfers`.
     """
 
     task_id: int
@@ -152,6 +154,7 @@ class TaskFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_def
     move_s: float = 0.0
     moved_bytes: int = 0
     worker: str = ""
+    transfers: tuple[Transfer, ...] = ()
 
 
 class TaskFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

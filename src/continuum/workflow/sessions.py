@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
-from continuum.model.placement import Links, Strategy, parse_strategy
+from continuum.model.placement import FASTEST, Strategy, parse_strategy
 from continuum.model.tasks import Problem
 from continuum.sites import Home, Sites
 from continuum.store import LocatorClient
@@ -44,6 +44,7 @@ from continuum.workflow.journals import Journal, RunSummary, read_records, write
 from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
 from continuum.workflow.provenance import Provenance
+from continuum.workflow.remembering import Memory
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
 from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
@@ -69,6 +70,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     is_local: bool = False
     placement: str = "data"
+    objective: str = FASTEST
     after: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     draws_graph: bool = True
@@ -99,6 +101,7 @@ class Session:
         self._driver: Driver | None = None
         self._journal = Journal(None)
         self._provenance = Provenance(self.folder, self.run_id, program)
+        self._memory = Memory(home.path, str(program.absolute()))
         self._state = journals.WAITING
         self._exit_status = 0
         self._reason = ""
@@ -139,7 +142,9 @@ class Session:
         """Refuse a placement that no site can have before anything is kept of the run."""
         with contextlib.suppress(NotFoundError):  # no continuum: that is told when connecting
             known = [] if self.options.is_local else [site.name for site in self.home.continuum().sites]
-            parse_strategy(self.options.placement, [LOCAL] if self.options.is_local else known)
+            parse_strategy(
+                self.options.placement, [LOCAL] if self.options.is_local else known, self.options.objective
+            )
 
     def _connect(self) -> None:
         try:
@@ -180,14 +185,17 @@ class Session:
         )
         known = self._known_sites()
         executors = self._executors(known)
-        strategy = parse_strategy(self.options.placement, [executor.site for executor in executors])
+        names = [executor.site for executor in executors]
+        strategy = parse_strategy(self.options.placement, names, self.options.objective)
+        history, links = self._memory.recall(known.links if known else ())
         self._driver = Driver(
             spec,
             executors,
             self._journal,
             home=self._home_site(),
-            strategy=Strategy() if self.options.is_local else strategy,
-            links=Links(known.links if known else ()),
+            strategy=Strategy(objective=strategy.objective) if self.options.is_local else strategy,
+            links=links,
+            history=history,
             sites=settings_of(known),
             locate=self._locate if self._connection is not None else None,
         )
@@ -268,6 +276,8 @@ class Session:
         """End the executors, write summary and picture, tell the hub, disconnect. Idempotent."""
         if self._driver is not None:
             self._driver.close()
+            dispatcher = self._driver.dispatcher
+            self._memory.keep(dispatcher.history, dispatcher.links)
         self._journal.close()
         try:
             self._write_summary()
@@ -309,6 +319,7 @@ class Session:
             exit_status=self._exit_status,
             home_site=self._home_site(),
             placement=self.options.placement,
+            objective=self.options.objective,
             driver_pid=os.getpid(),
             driver_start=journals.start_of(os.getpid()),
             reason=self._reason[:2000],

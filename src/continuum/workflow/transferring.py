@@ -7,12 +7,14 @@ it is dropped and when the run ends; what a user named stays.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
+from continuum.model.sites import Transfer
 from continuum.store import ObjectClient
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.messages import ObjectName
@@ -23,10 +25,15 @@ TRANSFERS_AT_ONCE = 8
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """What fetching a datum took. `moved_bytes`: how much of it came from other sites."""
+    """What fetching a datum took. `transfer`: how it came from another site, if it did."""
 
     size_bytes: int = 0
-    moved_bytes: int = 0
+    transfer: Transfer | None = None
+
+    @property
+    def moved_bytes(self) -> int:
+        """How much came from another site."""
+        return self.transfer.size_bytes if self.transfer is not None else 0
 
 
 class Transfers:
@@ -57,6 +64,7 @@ class Transfers:
         objects = self._client()
         path = self._folder.new_file()
         async with self._slots:
+            began_at = time.monotonic()
             try:
                 info = await objects.get_to_file(name.bucket, name.key, path)
                 size_bytes = self._folder.adopt(datum, path)
@@ -64,8 +72,9 @@ class Transfers:
                 raise UnavailableError(f"{datum} cannot be kept here: {problem.strerror}") from problem
             finally:
                 path.unlink(missing_ok=True)
-        is_foreign = bool(info.source_site) and info.source_site != self._site
-        return Fetched(size_bytes, size_bytes if is_foreign else 0)
+        if not info.source_site or info.source_site == self._site:
+            return Fetched(size_bytes)
+        return Fetched(size_bytes, Transfer(info.source_site, size_bytes, began_at, time.monotonic()))
 
     async def publish(self, datum: str, name: ObjectName) -> None:
         """Put a datum that lies here into the global store. Raises `ContinuumError`."""

@@ -146,7 +146,7 @@ def _lines(summary: RunSummary, folder: str) -> list[tuple[str, str]]:
         ("program", " ".join((summary.application, *summary.arguments))),
         ("started", f"{datetime.fromtimestamp(summary.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC"),
         ("took", took),
-        ("placement", f"{summary.placement}, home site {summary.home_site or '-'}"),
+        ("placement", f"{summary.placement}, {summary.objective}, home site {summary.home_site or '-'}"),
         ("moved", f"{format_bytes(summary.moved_bytes)} between sites"),
         ("kept in", folder),
     ]
@@ -207,25 +207,52 @@ def explain(
         console.print(line, markup=False, soft_wrap=True)
         if isinstance(record, stories.Placed) and record.table:
             console.print(_placement_table(record))
+            if record.ahead_s:
+                console.print(f"  {format_seconds(record.ahead_s)} of the graph follow it", style="dim")
         if isinstance(record, stories.Failed) and record.traceback:
             console.print(record.traceback.rstrip(), style="dim", markup=False)
 
 
 def _placement_table(placed: stories.Placed) -> Table:
+    headings = [
+        "site",
+        "rank",
+        "to move",
+        "moving",
+        "waiting",
+        "executing",
+        "done in",
+        "price",
+        "energy",
+        "CO2e",
+    ]
+    if not any(row.price_eur for row in placed.table):
+        headings.remove("price")
     table = Table(box=None, pad_edge=True)
-    for heading in ("site", "to move", "moving", "waiting", "executing", "done in"):
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "site" else "right")
     for row in placed.table:
         if row.excluded:
-            table.add_row(row.site, row.excluded, "", "", "", "")
+            table.add_row(row.site, "", row.excluded)
             continue
-        mark = "→ " if row.site == placed.site else "  "
-        move_s, queue_s, run_s, total_s = map(
-            format_seconds, (row.move_s, row.queue_s, row.run_s, row.total_s)
-        )
-        run_s += " (assumed)" if row.is_assumed else ""
-        table.add_row(mark + row.site, format_bytes(row.move_bytes), move_s, queue_s, run_s, total_s)
+        cells = _placement_cells(row, placed.site)
+        table.add_row(*(cells[heading] for heading in headings))
     return table
+
+
+def _placement_cells(row: stories.Row, chosen: str) -> dict[str, str]:
+    return {
+        "site": ("→ " if row.site == chosen else "  ") + row.site,
+        "rank": str(row.rank or ""),
+        "to move": format_bytes(row.move_bytes),
+        "moving": format_seconds(row.move_s),
+        "waiting": format_seconds(row.queue_s),
+        "executing": format_seconds(row.run_s) + (" (assumed)" if row.is_assumed else ""),
+        "done in": format_seconds(row.total_s),
+        "price": stories.format_eur(row.price_eur),
+        "energy": stories.format_energy(row.energy_j),
+        "CO2e": stories.format_carbon(row.carbon_g),
+    }
 
 
 def _explain_functions(run_id: str, records: list[stories.Record], *, as_json: bool) -> None:

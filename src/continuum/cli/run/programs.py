@@ -45,6 +45,8 @@ Examples:
 
 * `continuum run --placement edge app.py` - run every task at the site edge
 
+* `continuum run --objective greenest app.py` - run tasks where they emit least
+
 * `continuum run --name join --after first --after second join.py` - wait for two other runs first
 
 Other commands:
@@ -94,10 +96,18 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         str,
         typer.Option(
             "--placement",
-            help="data: where a task is done first, with its inputs moved there; load: data do not count; "
-            "or the name of a site, for all tasks.",
+            help="data: where a task is done first, with its inputs moved there; greedy: without looking "
+            "ahead; gravity: where most of its inputs are; load: data do not count; or the name of a site, "
+            "for all tasks.",
         ),
     ] = "data",
+    objective: Annotated[
+        str,
+        typer.Option(
+            "--objective",
+            help="fastest, cheapest, greenest, or weights: time=0.6,cost=0.3,energy=0.1.",
+        ),
+    ] = "fastest",
     after: Annotated[
         list[str] | None,
         typer.Option("--after", metavar="RUN", help="Wait until this run (name or id) has succeeded."),
@@ -137,6 +147,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         site=site,
         is_local=local,
         placement=placement,
+        objective=objective,
         after=tuple(after or ()),
         environment=_parse_environment(env or []),
         draws_graph=graph,

@@ -6,7 +6,7 @@
 
 from continuum.model.placement.choosing import EQUAL_WITHIN_S, Decision, SiteLoad, choose_site
 from continuum.model.placement.histories import GUESSED_RUN_S, FunctionFacts, History
-from continuum.model.placement.links import DEFAULT_LINK, OBJECT_S, Links, Move, Transfer
+from continuum.model.placement.links import DEFAULT_LINK, OBJECT_S, Links, Move
 from continuum.model.placement.ranking import Ranking, rank_upwards
 from continuum.model.placement.strategies import (
     DATA,
@@ -41,7 +41,6 @@ __all__ = [
     "Ranking",
     "SiteLoad",
     "Strategy",
-    "Transfer",
     "choose_site",
     "parse_objective",
     "parse_strategy",

@@ -10,11 +10,10 @@ Not told apart: a slow link and a slow store behind it. Placement does not need 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 import msgspec
 
-from continuum.model.sites import Link
+from continuum.model.sites import Link, Transfer
 
 # Beyond latency and bandwidth: one object through gateway and store and back takes this long where a site and
 # its store share a machine (measured on an embedded continuum); twice that if it must first be put there.
@@ -24,15 +23,6 @@ REMEMBERED = 12
 LARGE_BYTES = 256 * 1024
 SMALL_BYTES = 32 * 1024
 _LEAST_S = 1e-6
-
-
-class Transfer(msgspec.Struct, frozen=True, array_like=True):
-    """One transfer from another site; `began_at` and `ended_at` are the receiver's clock in seconds."""
-
-    source: str
-    size_bytes: int
-    began_at: float
-    ended_at: float
 
 
 class Move(msgspec.Struct, frozen=True, array_like=True):
@@ -126,7 +116,7 @@ def estimate_link(known: Link, samples: Iterable[Transfer]) -> Link:
     """Return `known` with what the transfers say of it."""
     kept = list(samples)
     small = [each.ended_at - each.began_at for each in kept if each.size_bytes <= SMALL_BYTES]
-    latency_s = max(0.0, median(small) - OBJECT_S) if small else known.latency_s
+    latency_s = max(0.0, _median(small) - OBJECT_S) if small else known.latency_s
     large = [each for each in kept if each.size_bytes >= LARGE_BYTES]
     bandwidth = known.bandwidth_bytes_per_s
     if large:
@@ -143,3 +133,7 @@ def _busy_s(transfers: Sequence[Transfer], latency_s: float) -> float:
             busy_s += each.ended_at - begin
             until = each.ended_at
     return max(busy_s, _LEAST_S)
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]

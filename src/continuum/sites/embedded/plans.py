@@ -4,6 +4,7 @@ One process is started after another only where it needs it: the store of a site
 hub after the backbone, gateways and agents after the hub (and gateways after their store).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from continuum.backbone import BackboneSettings
 from continuum.model.objects import Role
 from continuum.model.policies import Policy
-from continuum.model.sites import Link, SiteKind
+from continuum.model.sites import NO_COSTS, Link, SiteCosts, SiteKind
 from continuum.security import IdentityFiles, identity_files
 from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
@@ -48,6 +49,7 @@ class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     store: StoreSecrets
     store_kind: str = SEAWEEDFS
+    costs: SiteCosts = NO_COSTS
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     `run_folder` is where sockets live (`HOME/run`, or a short folder if the home's path is too long for
     sockets). `environment` is what every process inherits. `added` are the
     processes of folders that were added as stores. `database` is where the URL of a PostgreSQL database is;
-    so many `hubs` share it.
+    so many `hubs` share it. `links` has one for each pair of sites; empty: what loopback does.
     """
 
     name: str
@@ -75,6 +77,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[PlannedProcess, ...] = ()
     database: str = ""
     hubs: int = 1
+    links: tuple[Link, ...] = ()
 
 
 def plan(settings: EmbeddedSettings) -> Plan:
@@ -136,6 +139,8 @@ def describe(settings: EmbeddedSettings) -> Continuum:
         stores={site.name: site.store_kind for site in settings.sites},
         database=settings.database,
         hubs=settings.hubs,
+        costs={site.name: site.costs for site in settings.sites if site.costs != NO_COSTS},
+        links=settings.links,
     )
 
 
@@ -275,17 +280,17 @@ def _hub_settings(settings: EmbeddedSettings, number: int) -> HubSettings:
                 for name in names
             ),
         ),
-        links=tuple(
-            Link(
-                source=source,
-                target=target,
-                bandwidth_bytes_per_s=LINK_BYTES_PER_S,
-                latency_s=LINK_LATENCY_S,
-            )
-            for source in names
-            for target in names
-            if source != target
-        ),
+        links=settings.links or default_links(names),
+    )
+
+
+def default_links(names: Sequence[str]) -> tuple[Link, ...]:
+    """Return a link for each pair of sites of one machine."""
+    return tuple(
+        Link(source=source, target=target, bandwidth_bytes_per_s=LINK_BYTES_PER_S, latency_s=LINK_LATENCY_S)
+        for source in names
+        for target in names
+        if source != target
     )
 
 
@@ -335,6 +340,7 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         data_folder=settings.home / "sites" / site.name / "agent",
         computing_units=site.computing_units,
         memory_bytes=site.memory_bytes,
+        costs=site.costs,
     )
 
 
