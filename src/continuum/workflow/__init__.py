@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
+    from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
-    from continuum.workflow.sessions import RunOptions, Session
+    from continuum.workflow.sessions import Session
     from continuum.workflow.synchronising import (
         barrier,
         delete_file,
@@ -105,7 +106,9 @@ _HOMES = {
     "Run": "running",
     "RunEntry": "runs",
     "to_entry": "runs",
-    "RunOptions": "sessions",
+    "Beginning": "beginnings",
+    "RunOptions": "beginnings",
+    "choose_to_resume": "beginnings",
     "RunRegistry": "runs",
     "RunSummary": "journals",
     "ServiceLoad": "serving",
@@ -169,6 +172,7 @@ __all__ = [
     "INOUT",
     "IN_DELETE",
     "OUT",
+    "Beginning",
     "Comparison",
     "Driver",
     "DriverConnection",
@@ -191,6 +195,7 @@ __all__ = [
     "barrier",
     "barrier_group",
     "cancel_group",
+    "choose_to_resume",
     "compare_runs",
     "constraint",
     "delete_file",

@@ -27,7 +27,7 @@ class LocalExecutor:
     `computing_units` (default: the processors that this process may use) and `memory_bytes` (0: not counted)
     are what it offers. `objects` gives access to the global store; it must not have been used yet, and is
     closed with the executor. Without it, tasks that need it fail and say so. What tasks print goes to
-    `log_file`.
+    `log_file`. Below `shelf` lies what outlives the run.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class LocalExecutor:
         objects: ObjectClient | None = None,
         log_file: Path | None = None,
         folder: Path | None = None,
+        shelf: Path | None = None,
     ) -> None:
         self._site = site
+        self._shelf = shelf
         units = computing_units or len(os.sched_getaffinity(0))
         self._budget = Budget(units, memory_bytes)
         self._objects = objects
@@ -64,7 +66,7 @@ class LocalExecutor:
         folder = RunFolder(run.run_id, disk=self._base)
         log_file = self._log_file or folder.work / "output.log"
         engine = PoolEngine(folder, self._budget, log_file=log_file, directory=Path.cwd())
-        transfers = Transfers(self._site, folder, self._objects, run.objects)
+        transfers = Transfers(self._site, folder, self._objects, run.objects, shelf=self._shelf)
         hosted = HostedRun(engine, folder, transfers, self._loop)
         try:
             hosted.start(run, lambda events: sink(self._site, events))

@@ -27,6 +27,8 @@ class Op(IntEnum):
     EVENTS = 11
     HOLD = 12
     DO = 13  # call the argument with the graph and the time
+    SNAPSHOT = 14
+    FLUSH = 15
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -35,6 +37,7 @@ class Found(msgspec.Struct, frozen=True):
     size_bytes: int = 0
     sites: tuple[str, ...] = ()
     problem: str = ""
+    etag: str = ""
 
 
 class Locate(Protocol):
