@@ -10,9 +10,9 @@ is nobody's fault: its tasks run again without counting a try, and data that lay
 running their producers again, as far back as needed (`DROPPED` data can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
-The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that are
-waited for and cancelled together), `remembering` (what was done before the driver was started again), here the
-events.
+The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that
+are waited for and cancelled together), `remembering` (what was done before the driver was started again),
+here the events.
 """
 
 from collections.abc import Sequence

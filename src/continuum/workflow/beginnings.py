@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError
-from continuum.model.objectives import FASTEST
+from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.placement import FASTEST
 from continuum.workflow import journals
-from continuum.workflow.journals import RunSummary, read_summary
+from continuum.workflow.journals import ROOM_HINT, RunSummary, read_summary
 
 FILE = "beginning.json"
 
@@ -34,7 +34,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
-    """What was run, where and how. `incarnation` counts how often it was resumed."""
+    """What was run, where and how. `program` is as it was typed, seen from `directory`: pickles of what it
+    defines hold its name. `incarnation` counts how often it was resumed."""
 
     run_id: str
     program: str
@@ -52,7 +53,7 @@ def begin(
     """Return the beginning of a new run; `code` is the archive of the modules beside the program."""
     return Beginning(
         run_id=run_id,
-        program=str(program.absolute()),
+        program=str(program),
         arguments=arguments,
         directory=str(Path.cwd()),
         options=options,
@@ -62,9 +63,18 @@ def begin(
 
 
 def write_beginning(folder: Path, beginning: Beginning) -> None:
-    """Keep how a run was begun, for its owner alone: variables may be secrets. Raises `OSError`."""
-    (folder / FILE).touch(mode=0o600)
-    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(beginning)))
+    """Keep how a run was begun, for its owner alone: variables may be secrets.
+
+    Raises `UnavailableError`.
+    """
+    path = folder / FILE
+    try:
+        path.touch(mode=0o600)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(beginning)))
+    except OSError as problem:
+        raise UnavailableError(
+            f"how the run begins cannot be written in {folder}: {problem.strerror}", hint=ROOM_HINT
+        ) from problem
 
 
 def read_beginning(folder: Path) -> Beginning:
@@ -99,7 +109,7 @@ def choose_to_resume(folder: Path) -> Beginning:
 
 
 def _check_places(summary: RunSummary, beginning: Beginning) -> None:
-    if not Path(beginning.program).is_file():
+    if not Path(beginning.directory, beginning.program).is_file():
         raise NotFoundError(f"the program of the run {summary.run_id} is gone: {beginning.program}")
     if not os.access(beginning.directory, os.X_OK):
         raise NotFoundError(f"the folder in which the run was started is gone: {beginning.directory}")
@@ -108,7 +118,7 @@ def _check_places(summary: RunSummary, beginning: Beginning) -> None:
 def check_unchanged(beginning: Beginning, code: bytes) -> None:
     """Raise `ConflictError` if the program, or a module beside it, was changed since the run began."""
     changed = []
-    if _digest_of(Path(beginning.program)) != beginning.program_sha256:
+    if _digest_of(Path(beginning.directory, beginning.program)) != beginning.program_sha256:
         changed.append(beginning.program)
     if hashlib.sha256(code).hexdigest() != beginning.modules_sha256:
         changed.append("modules beside it")

@@ -174,6 +174,8 @@ class Checkpoints:
     def settled(self, tasks: Sequence[Task]) -> None:
         """Tasks have ended: remember those that have results."""
         for task in tasks:
+            if task.commuting is not None and task.commuting.is_moved:
+                continue  # what it wrote is not what a call in the program's order would write
             if task.state is TaskState.FINISHED or task.state is TaskState.IGNORED:
                 outputs = tuple([_kept(datum) for datum in task.writes])
                 if task.state is TaskState.FINISHED or all(each.inline is not None for each in outputs):

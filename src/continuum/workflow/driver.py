@@ -11,7 +11,7 @@ what a driver that resumes the run has to know is remembered by `checkpointing`.
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -159,8 +159,9 @@ class Driver:
     def bringing(self, path: Path, data: bytes) -> None:
         """A file of the program is about to be replaced: return once the run remembers that."""
         if self.checkpoints is not None:
-            self.checkpoints.bringing(path, data)
-            self._ask(Op.FLUSH)
+            checkpoints = self.checkpoints
+            checkpoints.bringing(path, data)
+            self._ask(checkpoints.flush)
 
     def snapshot(self, *, patience_s: float = SNAPSHOT_PATIENCE_S) -> None:
         """Return once all that has finished so far outlives this process and its sites.
@@ -168,9 +169,10 @@ class Driver:
         Raises `UnavailableError` if that takes too long.
         """
         if self.checkpoints is not None:
-            self._ask(Op.SNAPSHOT, patience_s)
+            checkpoints = self.checkpoints
+            self._ask(lambda waiter: checkpoints.snapshot(self.graph, self.sites, waiter), patience_s)
 
-    def _ask(self, op: Op, patience_s: float = SNAPSHOT_PATIENCE_S) -> None:
+    def _ask(self, work: Callable[[Waiter], None], patience_s: float = SNAPSHOT_PATIENCE_S) -> None:
         waiter = Waiter(1)
         deadline = time.monotonic() + patience_s
 
@@ -179,7 +181,7 @@ class Driver:
             if time.monotonic() > deadline:
                 raise UnavailableError(f"the run could not be kept within {patience_s:.0f} s")
 
-        self._queue.put((op, waiter))
+        self._queue.put((Op.DO, lambda _graph, _at: work(waiter)))
         waiter.wait(check)
 
     def cancel(self, reason: str) -> None:
@@ -274,18 +276,9 @@ class Driver:
                 self.graph.cancel_all(argument, at)
             case Op.RECORD:
                 self.graph.commands.records.append(argument)
-            case Op.SNAPSHOT | Op.FLUSH if self.checkpoints is not None:
-                self._remember(op, argument)
             case _:
                 return False
         return True
-
-    def _remember(self, op: Op, waiter: Waiter) -> None:
-        assert self.checkpoints is not None  # noqa: S101 - as its caller has seen
-        if op is Op.FLUSH:
-            self.checkpoints.flush(waiter)
-        else:
-            self.checkpoints.snapshot(self.graph, self.sites, waiter)
 
     def _watch(self, data: Sequence[Datum], waiter: Waiter, at: float) -> None:
         for datum in data:

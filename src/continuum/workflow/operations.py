@@ -27,8 +27,6 @@ class Op(IntEnum):
     EVENTS = 11
     HOLD = 12
     DO = 13  # call the argument with the graph and the time
-    SNAPSHOT = 14
-    FLUSH = 15
 
 
 class Found(msgspec.Struct, frozen=True):

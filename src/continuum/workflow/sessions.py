@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
-from continuum.model.placement import FASTEST, Strategy, parse_strategy
+from continuum.model.placement import Strategy, parse_strategy
 from continuum.model.tasks import Problem
 from continuum.sites import Home, Sites
 from continuum.store import LocatorClient
