@@ -21,12 +21,20 @@ class SiteKind(StrEnum):
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a site can compute with: computing units (cores) and memory, as offered to tasks."""
+    """What a site can compute with: computing units (cores) and memory, as offered to tasks.
+
+    `storage_bytes` 0: not said. `nodes` are the machines of which it is one or more (host names; none: one).
+    `labels` are further properties by name, as constraints name them (`storage_type`, `host_queues`, …).
+    """
 
     computing_units: int
     memory_bytes: int
     architecture: str = "x86_64"
     software: tuple[str, ...] = ()
+    gpus: int = 0
+    storage_bytes: int = 0
+    nodes: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
 
 
 class SiteCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,13 +45,21 @@ class OnFailure(StrEnum):
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task must have at its site: hard constraints."""
+    """What a task must have at its site: hard constraints.
+
+    `computing_units` 0: it only reads and writes, and runs beside what computes. `labels` are further
+    properties that the site must declare (`model.offers`), as name and value. `nodes`: machines.
+    """
 
     computing_units: int = 1
     memory_bytes: int = 0
     architecture: str = ""
     software: tuple[str, ...] = ()
     site: str = ""
+    gpus: int = 0
+    storage_bytes: int = 0
+    nodes: int = 1
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 NO_NEEDS = Needs()
@@ -64,7 +72,6 @@ class Datum:
     `is_external`: that object is the user's own, not the run's.
     `inline` are the bytes themselves, if small. `holders` counts who may still ask for it on the program's
     side, `readers` the unsettled tasks that read it. `origin` is what the driver can supply it from again.
-    `identity` tells, across drivers of the same run, what it is (empty: not known).
     `same_as` is the datum whose bytes these are, when a failure was ignored.
     """
 
@@ -72,7 +79,6 @@ class Datum:
         "awaiting",
         "holders",
         "id",
-        "identity",
         "inline",
         "is_external",
         "is_file",
@@ -96,7 +102,6 @@ class Datum:
 
     def __init__(self, datum_id: str, *, is_file: bool = False, name: str = "") -> None:
         self.id = datum_id
-        self.identity = b""
         self.is_file = is_file
         self.name = name
         self.state = DatumState.PENDING
@@ -154,7 +159,7 @@ class Task:
     tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
     outermost first (`grouping.Group`). `commuting` is its place among tasks that may run in any order
     (`commuting.Turn`), or None. `payload` belongs to the driver, `rank` to placement: the seconds of work
-    that follow. `key` names the call across drivers of the same run.
+    that follow.
     """
 
     __slots__ = (
@@ -169,7 +174,6 @@ class Task:
         "id",
         "input_losses",
         "is_priority",
-        "key",
         "missing",
         "needs",
         "on_failure",
@@ -206,7 +210,6 @@ class Task:
         self.is_priority = is_priority
         self.after = after
         self.payload = payload
-        self.key = b""
         self.state = TaskState.WAITING
         self.site = ""
         self.attempt = 0

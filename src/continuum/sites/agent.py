@@ -15,7 +15,7 @@ from pathlib import Path
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError
-from continuum.sites.agents import AgentSettings, describe_site, read_agent_settings
+from continuum.sites.agents import AgentSettings, describe_site, gpus_of, read_agent_settings
 from continuum.sites.documents import read_document
 from continuum.sites.homes import Credentials
 from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
@@ -94,6 +94,8 @@ def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectCl
         log_folder=settings.data_folder / "runs",
         computing_units=settings.computing_units,
         memory_bytes=settings.memory_bytes,
+        gpus=gpus_of(settings),
+        nodes=settings.nodes,
     )
 
 

@@ -14,13 +14,16 @@ from continuum.backbone import BackboneSettings
 from continuum.model.sites import NO_COSTS, Capacity, SiteCosts, SiteKind, SiteReport
 from continuum.security import IdentityFiles
 from continuum.sites.documents import read_document
+from continuum.workflow import find_gpus, find_labels, find_storage_bytes
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an agent needs to know.
 
     `gateway_url` is the site's own gateway, `credentials_file` the keys with which tasks' data are read and
-    written there (the hub writes it). `data_folder` holds what tasks need while they run.
+    written there (the hub writes it). `data_folder` holds what tasks need while they run. `gpus` None: those
+    that are found. `nodes` are the host names of the site's machines, `labels` further properties
+    (`storage_type`, …) beside and before those that are found.
     """
 
     site: str
@@ -34,11 +37,19 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     memory_bytes: int
     software: tuple[str, ...] = ()
     costs: SiteCosts = NO_COSTS
+    gpus: int | None = None
+    nodes: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
 
 
 def read_agent_settings(path: Path) -> AgentSettings:
     """Read a settings file. Raises `InvalidInputError` that names the field."""
     return read_document(path, AgentSettings)
+
+
+def gpus_of(settings: AgentSettings) -> int:
+    """Return how many GPUs a site offers."""
+    return find_gpus() if settings.gpus is None else settings.gpus
 
 
 def describe_site(
@@ -53,6 +64,10 @@ def describe_site(
             memory_bytes=settings.memory_bytes,
             architecture=platform.machine(),
             software=settings.software,
+            gpus=gpus_of(settings),
+            storage_bytes=find_storage_bytes(settings.data_folder),
+            nodes=settings.nodes,
+            labels=find_labels() | settings.labels,
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,

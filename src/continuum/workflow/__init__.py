@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
-    from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
@@ -54,6 +53,22 @@ if TYPE_CHECKING:
         read_records,
         read_summary,
     )
+    from continuum.workflow.kinds.configuring import software
+    from continuum.workflow.kinds.decorators import (
+        binary,
+        container,
+        epilog,
+        http,
+        io_task,
+        mpi,
+        mpmd_mpi,
+        multinode,
+        openmp,
+        prolog,
+    )
+    from continuum.workflow.kinds.implementing import implement
+    from continuum.workflow.kinds.reducing import reduction
+    from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.recounting import with_counts
@@ -65,7 +80,7 @@ if TYPE_CHECKING:
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
-    from continuum.workflow.sessions import Session
+    from continuum.workflow.sessions import RunOptions, Session
     from continuum.workflow.synchronising import (
         barrier,
         delete_file,
@@ -76,6 +91,22 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "binary": "kinds.decorators",
+    "mpi": "kinds.decorators",
+    "mpmd_mpi": "kinds.decorators",
+    "multinode": "kinds.decorators",
+    "openmp": "kinds.decorators",
+    "container": "kinds.decorators",
+    "http": "kinds.decorators",
+    "prolog": "kinds.decorators",
+    "epilog": "kinds.decorators",
+    "io_task": "kinds.decorators",
+    "software": "kinds.configuring",
+    "reduction": "kinds.reducing",
+    "implement": "kinds.implementing",
+    "find_gpus": "offering",
+    "find_labels": "offering",
+    "find_storage_bytes": "offering",
     "COLLECTION_FILE_IN": "directions",
     "COLLECTION_FILE_INOUT": "directions",
     "COLLECTION_FILE_OUT": "directions",
@@ -106,9 +137,7 @@ _HOMES = {
     "Run": "running",
     "RunEntry": "runs",
     "to_entry": "runs",
-    "Beginning": "beginnings",
-    "RunOptions": "beginnings",
-    "choose_to_resume": "beginnings",
+    "RunOptions": "sessions",
     "RunRegistry": "runs",
     "RunSummary": "journals",
     "ServiceLoad": "serving",
@@ -172,7 +201,6 @@ __all__ = [
     "INOUT",
     "IN_DELETE",
     "OUT",
-    "Beginning",
     "Comparison",
     "Driver",
     "DriverConnection",
@@ -194,30 +222,45 @@ __all__ = [
     "as_completed",
     "barrier",
     "barrier_group",
+    "binary",
     "cancel_group",
-    "choose_to_resume",
     "compare_runs",
     "constraint",
+    "container",
     "delete_file",
     "delete_object",
     "draw_dot",
     "draw_gantt",
     "draw_page",
     "draw_svg",
+    "epilog",
     "find_folder",
+    "find_gpus",
+    "find_labels",
+    "find_storage_bytes",
     "gather",
     "group",
+    "http",
+    "implement",
     "install_pycompss",
+    "io_task",
     "last_lines",
     "list_runs",
     "list_summaries",
     "map_calls",
+    "mpi",
+    "mpmd_mpi",
+    "multinode",
     "on_failure",
     "open_file",
+    "openmp",
     "picture_of",
+    "prolog",
     "read_records",
     "read_summary",
+    "reduction",
     "show_run",
+    "software",
     "task",
     "to_entry",
     "trace_of",

@@ -15,7 +15,6 @@ from typing import Any
 import cloudpickle
 
 from continuum.model.errors import InvalidInputError
-from continuum.workflow.fingerprinting import digest_of_function
 from continuum.workflow.messages import FunctionCode
 from continuum.workflow.programming import TaskFunction
 
@@ -54,6 +53,7 @@ def encode_function(task: TaskFunction) -> FunctionCode:
     travels: Any = function
     if function.__module__ != "__main__" and _is_found_by_name(function):
         travels = FunctionReference(function.__module__, function.__qualname__)
+    travels = task.body_of(travels)
     try:
         pickled: bytes = cloudpickle.dumps(travels)
     except Exception as problem:
@@ -63,9 +63,7 @@ def encode_function(task: TaskFunction) -> FunctionCode:
             "make it inside the task",
         ) from problem
     digest = hashlib.blake2b(pickled, digest_size=16).hexdigest()
-    return FunctionCode(
-        function=digest, name=task.name, pickled=pickled, content=digest_of_function(function)
-    )
+    return FunctionCode(function=digest, name=task.name, pickled=pickled)
 
 
 def _is_found_by_name(function: Callable[..., Any]) -> bool:

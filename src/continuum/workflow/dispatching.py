@@ -8,7 +8,7 @@ that only sites can run which are lost waits `RETURN_WITHIN_S` for them to come 
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from continuum.model.graph import Graph
 from continuum.model.placement import Decision, History, Links, Ranking, SiteLoad, Strategy, choose_site
 from continuum.model.sites import NO_COSTS, SiteCosts
 from continuum.model.tasks import Datum, Task, TaskState
+from continuum.workflow.alternatives import Variant, choose_variant
 from continuum.workflow.messages import (
     DatumKind,
     Executor,
@@ -39,7 +40,17 @@ log = logging.getLogger(__name__)
 class Payload:
     """What is needed to make a `TaskSpec` of a task."""
 
-    __slots__ = ("call", "code", "group", "outputs", "return_count", "time_out_s", "title")
+    __slots__ = (
+        "call",
+        "code",
+        "engine",
+        "group",
+        "outputs",
+        "return_count",
+        "time_out_s",
+        "title",
+        "variants",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,8 @@ class Payload:
         self.time_out_s = time_out_s
         self.title = title
         self.group = group
+        self.engine = ""
+        self.variants: tuple[Variant, ...] = ()
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +81,10 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     software: frozenset[str] = frozenset()
     costs: SiteCosts = NO_COSTS
+    gpus: int = 0
+    storage_bytes: int = 0
+    nodes: int = 1
+    labels: Mapping[str, str] = {}
 
 
 class Dispatcher:
@@ -88,6 +105,7 @@ class Dispatcher:
         self._lost_at: dict[str, float] = {}
         self._stranded: list[Task] = []
         self._give_up_at = 0.0
+        self._picked: dict[int, Variant] = {}
 
     def join(self, executor: Executor, settings: SiteSettings, *, is_home: bool) -> SiteQueue:
         """A site takes part."""
@@ -98,6 +116,10 @@ class Dispatcher:
             architecture=settings.architecture,
             software=settings.software,
             costs=settings.costs,
+            gpus=settings.gpus,
+            storage_bytes=settings.storage_bytes,
+            nodes=settings.nodes,
+            labels=settings.labels,
             is_home=is_home,
         )
         queue = self.sites[executor.site] = SiteQueue(executor, load, self.links)
@@ -199,9 +221,25 @@ class Dispatcher:
         return True
 
     def _choose(self, task: Task) -> Decision:
+        variants: tuple[Variant, ...] = task.payload.variants
+        if not variants:
+            return self._choose_site(task)
+        decision, self._picked[task.id] = choose_variant(task, variants, self._choose_site)
+        return decision
+
+    def _choose_site(self, task: Task) -> Decision:
         return choose_site(task, self._loads, self.history, links=self.links, strategy=self._strategy)
 
+    def _become(self, task: Task) -> None:
+        """Let a task with several ways to be done be the one that was chosen."""
+        variant, payload = self._picked.pop(task.id), task.payload
+        task.needs = variant.needs
+        self._graph.rename(task, variant.name)
+        payload.code, payload.engine, payload.time_out_s = variant.code, variant.engine, variant.time_out_s
+
     def _enqueue(self, task: Task, decision: Decision, reason: str, at: float) -> None:
+        if task.payload.variants:
+            self._become(task)
         self.sites[decision.site].enqueue(task)
         if decision.moves:
             self.links.begin(task.id, decision.site, decision.moves)
@@ -284,6 +322,8 @@ class Dispatcher:
             memory_bytes=task.needs.memory_bytes,
             time_out_s=payload.time_out_s,
             priority=task.is_priority,
+            gpus=task.needs.gpus,
+            engine=payload.engine,
         )
         queue.specs.append(spec)
 

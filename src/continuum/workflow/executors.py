@@ -4,18 +4,23 @@
 """
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from continuum.model.errors import UnavailableError
 from continuum.store import ObjectClient
+from continuum.workflow.dispatching import SiteSettings
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad
 from continuum.workflow.engines.pool import PoolEngine
+from continuum.workflow.engines.process import ProcessEngine
+from continuum.workflow.engines.routing import RoutedEngine
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun
 from continuum.workflow.looping import OwnLoop
 from continuum.workflow.messages import EventSink, FunctionCode, ObjectName, RunSpec, TaskSpec
+from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes, name_gpus
 from continuum.workflow.transferring import Transfers
 
 CLOSE_TIMEOUT_S = 30.0
@@ -24,10 +29,10 @@ CLOSE_TIMEOUT_S = 30.0
 class LocalExecutor:
     """This machine as a site.
 
-    `computing_units` (default: the processors that this process may use) and `memory_bytes` (0: not counted)
-    are what it offers. `objects` gives access to the global store; it must not have been used yet, and is
-    closed with the executor. Without it, tasks that need it fail and say so. What tasks print goes to
-    `log_file`. Below `shelf` lies what outlives the run.
+    `computing_units` (default: the processors that this process may use), `memory_bytes` (0: not counted) and
+    `gpus` (default: those found) are what it offers. `objects` gives access to the global store; it must not
+    have been used yet, and is closed with the executor. Without it, tasks that need it fail and say so. What
+    tasks print goes to `log_file`.
     """
 
     def __init__(
@@ -36,15 +41,15 @@ class LocalExecutor:
         *,
         computing_units: int | None = None,
         memory_bytes: int = 0,
+        gpus: int | None = None,
         objects: ObjectClient | None = None,
         log_file: Path | None = None,
         folder: Path | None = None,
-        shelf: Path | None = None,
     ) -> None:
         self._site = site
-        self._shelf = shelf
         units = computing_units or len(os.sched_getaffinity(0))
-        self._budget = Budget(units, memory_bytes)
+        devices = name_gpus(find_gpus() if gpus is None else gpus)
+        self._budget = Budget(units, memory_bytes, devices)
         self._objects = objects
         self._log_file = log_file
         self._base = folder
@@ -61,12 +66,26 @@ class LocalExecutor:
         """How many computing units this machine offers."""
         return self._budget.computing_units
 
+    @property
+    def settings(self) -> SiteSettings:
+        """What placement should know of this machine."""
+        return SiteSettings(
+            memory_bytes=self._budget.memory_bytes,
+            gpus=len(self._budget.devices),
+            storage_bytes=find_storage_bytes(self._base or Path(tempfile.gettempdir())),
+            labels=find_labels(),
+        )
+
     def start(self, run: RunSpec, sink: EventSink) -> None:
         """Start the engine. Raises `UnavailableError` if this machine cannot run workers."""
         folder = RunFolder(run.run_id, disk=self._base)
         log_file = self._log_file or folder.work / "output.log"
-        engine = PoolEngine(folder, self._budget, log_file=log_file, directory=Path.cwd())
-        transfers = Transfers(self._site, folder, self._objects, run.objects, shelf=self._shelf)
+        directory = Path.cwd()
+        engine = RoutedEngine(
+            PoolEngine(folder, self._budget, log_file=log_file, directory=directory),
+            ProcessEngine(folder, self._budget, log_file=log_file, directory=directory),
+        )
+        transfers = Transfers(self._site, folder, self._objects, run.objects)
         hosted = HostedRun(engine, folder, transfers, self._loop)
         try:
             hosted.start(run, lambda events: sink(self._site, events))

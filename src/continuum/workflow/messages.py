@@ -67,7 +67,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `call` is `(args, kwargs)` in the project's serialisation (`workflow.serialising`), in which input `i`
     stands as slot `i`. `return_count` is how many values the function's result is split into (0: none is
-    kept; 1: the result itself).
+    kept; 1: the result itself). `engine` names the engine that it needs, if that is not the usual one;
+    `computing_units` 0: it only reads and writes, and takes none.
     """
 
     task_id: int
@@ -81,18 +82,16 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory_bytes: int = 0
     time_out_s: float = 0.0
     priority: bool = False
+    gpus: int = 0
+    engine: str = ""
 
 
 class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
-    """A function by content: `function` is the digest of `pickled` (cloudpickle).
-
-    `content` is what it says, the same for every driver of the same program.
-    """
+    """A function by content: `function` is the digest of `pickled` (cloudpickle)."""
 
     function: str
     name: str
     pickled: bytes
-    content: str = ""
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +99,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket
     (and key prefix) in which the run's data that crosses sites is published. `environment` is added to the
-    workers' environment. `incarnation` counts how often the run was resumed.
+    workers' environment.
     """
 
     run_id: str
@@ -110,7 +109,6 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     arguments: tuple[str, ...] = ()
     inline_limit_bytes: int = 4096
-    incarnation: int = 0
 
 
 class FailureKind(StrEnum):

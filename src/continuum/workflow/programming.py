@@ -14,8 +14,10 @@ from typing import Any, Protocol, TypeVar, overload
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Needs, OnFailure
-from continuum.workflow.constraints import ATTRIBUTE, resolve_needs
+from continuum.workflow.constraints import ATTRIBUTE, resolve_limit_s, resolve_needs
 from continuum.workflow.declaring import OPTIONS, POSITIONAL, Declared
+from continuum.workflow.directions import Direction, parse_direction
+from continuum.workflow.kinds.descriptions import Kind
 from continuum.workflow.returning import Returns, parse_returns
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -47,6 +49,11 @@ _ONLY_FALSE = frozenset(
 )
 _TARGETS = ("self", "cls")
 ON_FAILURE_ATTRIBUTE = "__continuum_on_failure__"
+ALTERNATIVES: dict[tuple[str, str], list["TaskFunction"]] = {}
+"""Tasks that do the same as another one, by the module and the name of that (see `kinds.implementing`)."""
+
+PROCESS = "process"
+"""The engine that gives each task a process of its own."""
 
 
 class CallsTasks(Protocol):
@@ -99,7 +106,8 @@ class TaskFunction:
         update_wrapper(self, function)
         self._given = options
         self.priority = bool(options.get("priority", False))
-        self.time_out_s = _time_out(options.get("time_out", 0))
+        self._time_out_s = _time_out(options.get("time_out", 0))
+        self._limit_s: float | None = None
         declared = Declared(function, options)
         for name, value in declared.rest.items():
             _refuse(function, name, value)
@@ -123,6 +131,8 @@ class TaskFunction:
         self._failing: Failing | None = None
         self.code: Any = None
         self.gives_futures = False
+        self.kind: Kind | None = None
+        self.expand: Callable[..., Any] | None = None
 
     # What other decorators above or below @task may still change is looked at on the first call.
 
@@ -143,17 +153,66 @@ class TaskFunction:
             self._failing = found or Failing(parse_policy(self._given.get("on_failure", "RETRY")), {})
         return self._failing
 
+    @property
+    def time_out_s(self) -> float:
+        """After how long a task is ended; 0: never."""
+        if self._limit_s is None:
+            limit_s = resolve_limit_s(self._constraints(), self.function)
+            limits = [each for each in (self._time_out_s, limit_s) if each]
+            self._limit_s = min(limits, default=0.0)
+        return self._limit_s
+
     def needs_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Needs:
         """Return what a call with these arguments asks of its site."""
         if self._needs is None:
-            options = {**getattr(self.function, ATTRIBUTE, {}), **getattr(self, ATTRIBUTE, {})}
+            options = self._constraints()
             needs = resolve_needs(options, self.function, None)
-            if needs is None:
-                arguments = inspect.signature(self.function).bind(*args, **kwargs)
+            if needs is None or self.kind is not None:
+                arguments = self._signature.bind(*args, **kwargs)
                 arguments.apply_defaults()
-                return resolve_needs(options, self.function, arguments.arguments) or Needs()
+                needs = resolve_needs(options, self.function, arguments.arguments) or Needs()
+                return self._needs_of_kind(needs, arguments.arguments)
             self._needs = needs
         return self._needs
+
+    def _needs_of_kind(self, needs: Needs, arguments: Mapping[str, Any]) -> Needs:
+        if self.kind is None:
+            return needs
+        from continuum.workflow.kinds.settling import needs_of_kind  # noqa: PLC0415 - for few programs
+
+        return needs_of_kind(needs, self.kind, self.function, arguments)
+
+    def _constraints(self) -> dict[str, Any]:
+        return {**getattr(self.function, ATTRIBUTE, {}), **getattr(self, ATTRIBUTE, {})}
+
+    def engine_for(self, needs: Needs) -> str:
+        """Return which engine of a site such a task needs; nothing: the usual one."""
+        is_apart = (
+            needs.gpus or not needs.computing_units or (self.kind is not None and self.kind.needs_process)
+        )
+        return PROCESS if is_apart else ""
+
+    @property
+    def parameter_names(self) -> frozenset[str]:
+        """The names of all parameters."""
+        return frozenset(self._signature.parameters)
+
+    @property
+    def given_directions(self) -> dict[str, Direction]:
+        """The directions that the program gives, also of what is plainly read."""
+        return {
+            name: parse_direction(name, value)
+            for name, value in self._given.items()
+            if name in self._signature.parameters
+        }
+
+    def body_of(self, function: Any) -> Any:
+        """Return what is called in place of `function` (this one, or what stands for it on its way)."""
+        if self.kind is None or not self.kind.has_body:
+            return function
+        from continuum.workflow.kinds.bodies import make_body  # noqa: PLC0415 - for few programs
+
+        return make_body(self, function, self.kind)
 
     def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise the `TypeError` of a call with wrong arguments: here, where it is made, and not at a site."""
@@ -177,6 +236,8 @@ class TaskFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make a task of this call; without a run, call the function."""
         run = _run
+        if self.expand is not None:
+            return self.expand(self._call_once, args, kwargs)
         if run is None:
             return self.call_alone(args, kwargs)
         return run.call(self, args, kwargs)
@@ -189,13 +250,18 @@ class TaskFunction:
             return call(self, args, kwargs)
         return self.call_here(args, kwargs)
 
+    def _call_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        run = _run
+        return self.call_alone(args, kwargs) if run is None else run.call(self, args, kwargs)
+
     def call_here(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function itself, now; a failure is ignored if its policy says so."""
         failing = self.failing
+        function = self.function if self.kind is None else self.body_of(self.function)
         if failing.policy is not OnFailure.IGNORE:
-            return self.function(*args, **kwargs)
+            return function(*args, **kwargs)
         try:
-            return self.function(*args, **kwargs)
+            return function(*args, **kwargs)
         except Exception as problem:  # noqa: BLE001 - this is what the policy IGNORE asks for
             print(f"task {self.name} failed and is ignored: {problem!r}", file=sys.stderr)  # noqa: T201
             return failing.defaults.get("returns")

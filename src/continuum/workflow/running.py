@@ -19,6 +19,7 @@ from continuum.model import stories
 from continuum.model.errors import InvalidInputError
 from continuum.model.grouping import Group
 from continuum.model.tasks import Datum, Needs, OnFailure, Problem, Task
+from continuum.workflow.alternatives import Variant
 from continuum.workflow.capturing import Capture, Captured
 from continuum.workflow.coding import encode_function
 from continuum.workflow.constraints import HOME
@@ -30,9 +31,10 @@ from continuum.workflow.filing import Files
 from continuum.workflow.futures import Future, Variable
 from continuum.workflow.groups import OPEN
 from continuum.workflow.holdings import Holdings
+from continuum.workflow.kinds.implementing import find_variants
 from continuum.workflow.messages import DatumKind, FunctionCode, Output
 from continuum.workflow.parameters import Parameters, Writing
-from continuum.workflow.programming import TaskFunction
+from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 from continuum.workflow.serialising import dumps
 from continuum.workflow.titles import title_of
 from continuum.workflow.waiting import Waiting
@@ -83,6 +85,9 @@ class Run:
             task, futures = self._make(function, captured, writings)
             needs = function.needs_of(args, kwargs)
             task.needs = needs if needs.site != HOME else _at(needs, self.driver.home)
+            task.payload.engine = function.engine_for(needs)
+            if ALTERNATIVES:
+                task.payload.variants = self._variants(function, task, args, kwargs)
             task.payload.title = title_of(function.name, args, kwargs)
             if parameters is not None:
                 parameters.give_turn(task)
@@ -118,6 +123,30 @@ class Run:
         if failing.policy is OnFailure.IGNORE:
             task.defaults = _defaults(failing.defaults, writings, returns.count)
         return task, futures
+
+    def _variants(
+        self, function: TaskFunction, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Variant, ...]:
+        """Return the ways to do a task, the one that the program calls last; none if it is the only one."""
+        others = find_variants(function)
+        if not others:
+            return ()
+        ways = []
+        for each in (*others, function):
+            needs = task.needs if each is function else self._at_home(each.needs_of(args, kwargs))
+            ways.append(
+                Variant(
+                    name=each.name,
+                    code=self._codes.get(each) or self._encode(each),
+                    needs=needs,
+                    engine=each.engine_for(needs),
+                    time_out_s=each.time_out_s,
+                )
+            )
+        return tuple(ways)
+
+    def _at_home(self, needs: Needs) -> Needs:
+        return needs if needs.site != HOME else _at(needs, self.driver.home)
 
     def _post(self, task: Task, writings: Sequence[Writing]) -> None:
         if self.files.has_objects:
@@ -237,10 +266,6 @@ class Run:
         """The program does not need this value any more; return whether it was known."""
         with self._lock:
             return self._holdings.delete(value)
-
-    def snapshot(self) -> None:
-        """Wait until all that has finished so far would outlive a kill of everything; see `checkpointing`."""
-        self.driver.snapshot()
 
     def finish(self) -> list[Problem]:
         """Wait for all tasks, bring the program's files up to date, and return failures not told yet."""

@@ -29,10 +29,13 @@ from continuum.store import ObjectClient
 from continuum.workflow import posting
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.pool import PoolEngine
+from continuum.workflow.engines.process import ProcessEngine
+from continuum.workflow.engines.routing import RoutedEngine
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun, Quota
 from continuum.workflow.looping import ThisLoop
 from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, TaskSpec
+from continuum.workflow.offering import name_gpus
 from continuum.workflow.remoting import RUN_ID
 from continuum.workflow.transferring import Transfers
 
@@ -77,6 +80,8 @@ class TaskService:
         log_folder: Path,
         computing_units: int,
         memory_bytes: int = 0,
+        gpus: int = 0,
+        nodes: Sequence[str] = (),
         data_limit_bytes: int = 0,
         driver_silence_limit_s: float = DRIVER_SILENCE_LIMIT_S,
     ) -> None:
@@ -85,7 +90,8 @@ class TaskService:
         self._objects = objects
         self._data_folder = data_folder
         self._log_folder = log_folder
-        self._budget = Budget(computing_units, memory_bytes)
+        self._budget = Budget(computing_units, memory_bytes, name_gpus(gpus))
+        self._nodes = tuple(nodes)
         self._quota = Quota(data_limit_bytes)
         self._silence_limit_s = driver_silence_limit_s
         self._signer = Signer(identity)
@@ -187,7 +193,10 @@ class TaskService:
     async def _start_run(self, run: RunSpec, code: bytes, signer: str) -> None:
         folder = await asyncio.to_thread(RunFolder, run.run_id, disk=self._data_folder)
         log_file = await asyncio.to_thread(new_log_file, self._log_folder, run.run_id)
-        engine = PoolEngine(folder, self._budget, log_file=log_file)
+        engine = RoutedEngine(
+            PoolEngine(folder, self._budget, log_file=log_file),
+            ProcessEngine(folder, self._budget, log_file=log_file, nodes=self._nodes),
+        )
         transfers = Transfers(self._site, folder, self._objects, run.objects)
         hosted = HostedRun(engine, folder, transfers, ThisLoop(), self._quota)
         served = ServedRun(self._site, run, signer, hosted, self._silence_limit_s)

@@ -244,6 +244,27 @@ def test_a_task_needs_a_plain_function():
         ({"site": "edge"}, Needs(site="edge")),
         ({"is_local": True}, Needs(site="home")),
         ({"processor_architecture": "arm64"}, Needs(architecture="arm64")),
+        (
+            {"storage_size": "2", "storage_type": "SSD"},
+            Needs(storage_bytes=2 * 10**9, labels=(("storage_type", "SSD"),)),
+        ),
+        ({"processors": [{"ProcessorType": "GPU"}]}, Needs(gpus=1)),
+        (
+            {
+                "processors": [
+                    {"processorType": "CPU", "computingUnits": "2"},
+                    {"processorType": "GPU", "name": "A100"},
+                ]
+            },
+            Needs(computing_units=2, gpus=1, labels=(("gpu_name", "A100"),)),
+        ),
+        ({"processors": [{"ProcessorType": "FPGA", "ComputingUnits": 2}]}, Needs(labels=(("fpgas", "2"),))),
+        ({"host_queues": ["long", "gpu"]}, Needs(labels=(("host_queues", "long,gpu"),))),
+        ({"operating_system_type": "Linux"}, Needs(labels=(("operating_system_type", "Linux"),))),
+        ({"processor_property_name": "AVX512"}, Needs(labels=(("processor_AVX512", "true"),))),
+        ({"memory_size": "[unassigned]"}, Needs()),
+        ({"computing_units": "x * 2"}, Needs(computing_units=2)),
+        ({"computing_units": "min(x, UNITS) + 1"}, Needs(computing_units=2)),
     ],
 )
 def test_constraints_are_understood_in_every_spelling(options, needs, monkeypatch):
@@ -262,12 +283,24 @@ def test_a_constraint_below_the_task_counts_too():
 
 
 @pytest.mark.parametrize(
-    "options", [{"storage_size": 3}, {"wall_clock_limit": 2}, {"processors": [{"ProcessorType": "GPU"}]}]
+    "options", [{"colour": "red"}, {"processors": [{"ProcessorType": "TPU"}]}, {"processors": [{"size": 3}]}]
 )
-def test_a_constraint_that_is_not_supported_is_refused_by_its_name(options):
-    name = "GPU" if "processors" in options else next(iter(options))
+def test_a_constraint_that_there_is_not_is_refused_by_its_name(options):
+    name = "colour" if "colour" in options else "TPU|size"
     with pytest.raises(InvalidInputError, match=name):
         constraint(**options)
+
+
+def test_a_constraint_that_names_a_global_variable_follows_it(monkeypatch):
+    function = constraint(computing_units="UNITS")(task()(one))
+    assert function.needs_of((1,), {}).computing_units == 3
+    monkeypatch.setitem(globals(), "UNITS", 7)
+    assert function.needs_of((1,), {}).computing_units == 7
+
+
+def test_the_wall_clock_limit_is_a_time_limit_in_minutes():
+    assert constraint(wall_clock_limit="2")(task()(one)).time_out_s == 120
+    assert constraint(wall_clock_limit=2)(task(time_out=5)(one)).time_out_s == 5
 
 
 @pytest.mark.parametrize("value", ["many", -1, 1.5])
@@ -296,12 +329,10 @@ def test_every_module_of_pycompss_that_is_there_is_found_by_its_name():
     assert merge_reduce(max, [3, 1, 4, 1, 5]) == 5
 
 
-@pytest.mark.parametrize(
-    "module", ["binary", "mpi", "implement", "reduction", "container", "http", "software"]
-)
+@pytest.mark.parametrize("module", ["compss", "julia", "decaf", "opencl"])
 def test_a_decorator_that_is_not_supported_is_refused_when_it_is_used(module):
     decorator = getattr(importlib.import_module(f"pycompss.api.{module}"), module)
-    with pytest.raises(InvalidInputError, match=f"{module} of PyCOMPSs is not supported yet"):
+    with pytest.raises(InvalidInputError, match=f"{module} of PyCOMPSs is not supported .(use|call)"):
         decorator(binary="ls")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from continuum.model.offers import why_not_offered
 from continuum.model.placement.histories import History
 from continuum.model.placement.links import OBJECT_S, Links, Move
 from continuum.model.placement.strategies import DATA, GRAVITY, GREEDY, LOAD, Objective, Strategy
@@ -47,6 +48,10 @@ class SiteLoad(msgspec.Struct, kw_only=True):
     architecture: str = ""
     software: frozenset[str] = frozenset()
     costs: SiteCosts = NO_COSTS
+    gpus: int = 0
+    storage_bytes: int = 0
+    nodes: int = 1
+    labels: Mapping[str, str] = {}
     is_home: bool = False
     is_lost: bool = False
     backlog: dict[str, int] = msgspec.field(default_factory=dict)
@@ -156,6 +161,8 @@ def _why_not(needs: Needs, site: SiteLoad, wanted: str) -> str:
     elif not set(needs.software) <= site.software:
         lacking = ", ".join(sorted(set(needs.software) - site.software))
         problem = f"does not have the software {lacking}"
+    else:
+        problem = why_not_offered(needs, site)
     return problem
 
 

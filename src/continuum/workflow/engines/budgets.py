@@ -6,13 +6,16 @@ its workers run dry (`should_yield`). Tasks are never interrupted for fairness.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class Budget:
-    """What a site offers. `memory_bytes` 0: not limited."""
+    """What a site offers. `memory_bytes` 0: not limited. `devices` are the names of its GPUs."""
 
-    def __init__(self, computing_units: int, memory_bytes: int = 0) -> None:
+    def __init__(self, computing_units: int, memory_bytes: int = 0, devices: Sequence[str] = ()) -> None:
+        self.devices = tuple(devices)
+        self._free_devices = list(devices)
+        self._device_waiters: list[Callable[[], None]] = []
         self.computing_units = computing_units
         self.memory_bytes = memory_bytes
         self._free_units = computing_units
@@ -74,6 +77,24 @@ class Budget:
             waiting = self._waiting()
         for each in waiting:
             each.on_free()
+
+    def try_take_devices(self, count: int, on_free: Callable[[], None]) -> tuple[str, ...] | None:
+        """Give so many devices, the first ones; None: `on_free` is called when some are free."""
+        with self._lock:
+            if count > len(self._free_devices):
+                self._device_waiters.append(on_free)
+                return None
+            taken = tuple(self._free_devices[:count])
+            del self._free_devices[:count]
+            return taken
+
+    def give_back_devices(self, devices: Sequence[str]) -> None:
+        """Take devices back and tell who waits for some."""
+        with self._lock:
+            self._free_devices = sorted({*self._free_devices, *devices}, key=self.devices.index)
+            waiting, self._device_waiters = self._device_waiters, []
+        for on_free in waiting:
+            on_free()
 
     def leave(self, share: "Share") -> None:
         """The run is over."""

@@ -22,12 +22,14 @@ import msgspec
 
 from continuum.workflow.engines.frames import KillWorker, StartWorker, WorkerEnded, WorkerSettings
 from continuum.workflow.engines.pages import Page, open_pages
+from continuum.workflow.engines.sessions import kill_session
 from continuum.workflow.engines.worker import run_worker
 from continuum.workflow.folders import remove_tree
 
 PARENT_DEATH_SIGNAL = 1  # prctl(2), PR_SET_PDEATHSIG
 MESSAGE_BYTES = 64 * 1024
 GRACE_S = 0.3  # for idle workers to end by themselves
+SOFT_GRACE_S = 3.0  # for those that have a program to end, and a container to remove
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _decode = msgspec.msgpack.Decoder(StartWorker | KillWorker).decode
@@ -42,6 +44,7 @@ class ForkServer:
         self._settings = settings
         self._pages = open_pages(Path(settings.pages_file))
         self._workers: dict[int, int] = {}  # process id -> name
+        self._sessions: set[int] = set()  # of workers that lead one
         self._waker, waker = socket.socketpair()
         self._waker.setblocking(False)
         waker.setblocking(False)
@@ -82,7 +85,7 @@ class ForkServer:
         if isinstance(message, KillWorker):
             for process_id, name in self._workers.items():
                 if name == message.name:
-                    _kill_tree(process_id)
+                    self._kill(process_id, is_soft=message.is_soft)
             return True
         self._start(message, socket.socket(fileno=descriptors[0]))
         return True
@@ -99,6 +102,16 @@ class ForkServer:
             self._become_worker(message, connection, parent)
         connection.close()
         self._workers[process_id] = message.name
+        if message.environment is not None:
+            self._sessions.add(process_id)
+
+    def _kill(self, process_id: int, *, is_soft: bool = False) -> None:
+        if is_soft:
+            os.kill(process_id, signal.SIGTERM)
+            return
+        if process_id in self._sessions:
+            kill_session(process_id)
+        _kill_tree(process_id)
 
     def _become_worker(self, message: StartWorker, connection: socket.socket, parent: int) -> NoReturn:
         status = 1
@@ -108,11 +121,15 @@ class ForkServer:
                 signal.signal(each, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             end_with_parent(signal.SIGKILL, parent)
-            os.setpgid(0, 0)
+            if message.environment is None:
+                os.setpgid(0, 0)
+            else:
+                os.setsid()
             for each_socket in (self._control, self._waker, self._waker_end):
                 each_socket.close()
             page = Page(self._pages, message.page)
-            run_worker(connection, page, message.name, message.computing_units, self._settings)
+            units, environment = message.computing_units, message.environment
+            run_worker(connection, page, message.name, units, self._settings, environment)
             status = 0
         except (BrokenPipeError, ConnectionResetError):
             status = 0  # who gave us work is gone
@@ -132,7 +149,8 @@ class ForkServer:
             if process_id == 0:
                 return
             name = self._workers.pop(process_id, None)
-            _kill_tree(process_id)  # what it started and left behind
+            self._kill(process_id)  # what it started and left behind
+            self._sessions.discard(process_id)
             if name is not None:
                 self._tell(WorkerEnded(name, status))
 
@@ -142,12 +160,14 @@ class ForkServer:
 
     def _end_all(self) -> None:
         self._control.close()
-        deadline = time.monotonic() + GRACE_S
+        for process_id in self._sessions:
+            os.kill(process_id, signal.SIGTERM)
+        deadline = time.monotonic() + (SOFT_GRACE_S if self._sessions else GRACE_S)
         while self._workers and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.005)
         for process_id in self._workers:
-            _kill_tree(process_id)
+            self._kill(process_id)
         while self._workers:
             process_id, _ = os.waitpid(-1, 0)
             self._workers.pop(process_id, None)

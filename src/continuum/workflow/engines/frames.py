@@ -50,17 +50,23 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartWorker(msgspec.Struct, frozen=True, array_like=True, tag=0):
-    """To the fork server, with the worker's socket: start worker `name` on `page` for tasks of `units`."""
+    """To the fork server, with the worker's socket: start worker `name` on `page` for tasks of `units`.
+
+    With an `environment` (what is added to it) it leads a session of its own, all of which ends with it, and
+    has a moment to tidy up when it is ended softly.
+    """
 
     name: int
     page: int
     computing_units: int
+    environment: dict[str, str] | None = None
 
 
 class KillWorker(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """To the fork server: end this worker and all that it started."""
+    """To the fork server: end this worker and all that it started; softly: let it do so itself."""
 
     name: int
+    is_soft: bool = False
 
 
 class WorkerEnded(msgspec.Struct, frozen=True, array_like=True):

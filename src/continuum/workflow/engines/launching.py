@@ -58,19 +58,21 @@ class Launcher:
         finally:
             far_end.close()
 
-    def start(self, name: int, page: int, computing_units: int) -> socket.socket:
+    def start(
+        self, name: int, page: int, computing_units: int, environment: dict[str, str] | None = None
+    ) -> socket.socket:
         """Start a worker and return the socket to it; it may be used at once."""
         near_end, far_end = socket.socketpair()
-        message = _encode(StartWorker(name, page, computing_units))
+        message = _encode(StartWorker(name, page, computing_units, environment))
         with far_end, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             rights = array.array("i", [far_end.fileno()])
             self.control.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         return near_end
 
-    def kill(self, name: int) -> None:
+    def kill(self, name: int, *, is_soft: bool = False) -> None:
         """End a worker now, with all that it started; `read` tells when it is gone."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then they are all gone
-            self.control.send(_encode(KillWorker(name)))
+            self.control.send(_encode(KillWorker(name, is_soft)))
 
     def read(self) -> WorkerEnded | None:
         """Return the next worker's end; None: the fork server itself ended, and with it all workers."""

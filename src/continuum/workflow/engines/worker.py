@@ -8,6 +8,7 @@ It ends when its socket does: then whoever gave it work is gone.
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -29,6 +30,7 @@ from continuum.workflow.engines.frames import (
 from continuum.workflow.engines.pages import Page
 from continuum.workflow.engines.printing import TaskOutput
 from continuum.workflow.folders import DataFolder
+from continuum.workflow.kinds.ending import Ended
 from continuum.workflow.messages import TaskSpec
 from continuum.workflow.pycompss import install as install_pycompss
 
@@ -148,10 +150,18 @@ class Worker:
         self._reporter.add(outcome)
 
 
-def run_worker(
-    connection: socket.socket, page: Page, name: int, computing_units: int, settings: WorkerSettings
+def run_worker(  # noqa: PLR0917 - one caller
+    connection: socket.socket,
+    page: Page,
+    name: int,
+    computing_units: int,
+    settings: WorkerSettings,
+    environment: dict[str, str] | None = None,
 ) -> None:
-    """Be a worker, in a process that was made for it."""
+    """Be a worker, in a process that was made for it. With an `environment` it can be ended softly."""
+    if environment is not None:
+        os.environ.update(environment)
+        signal.signal(signal.SIGTERM, _end)
     engines.is_worker = True
     _set_threads(computing_units)
     sys.argv = [settings.application, *settings.arguments]
@@ -165,6 +175,12 @@ def run_worker(
     output = TaskOutput(settings.log_file, str(data.work / f"worker-{name}.output"))
     runner = TaskRunner(data, settings.inline_limit_bytes, f"worker-{name}")
     Worker(connection, page, runner, output).serve()
+
+
+def _end(*_: object) -> None:
+    """Let the task tidy up on the way out, once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Ended
 
 
 def _set_threads(computing_units: int) -> None:

@@ -8,26 +8,21 @@ from continuum.model.errors import InvalidInputError
 MODULES: dict[str, tuple[str, ...]] = {
     f"pycompss.api.{module}": names
     for module, names in {
-        "binary": ("binary", "Binary"),
-        "mpi": ("mpi", "MPI", "Mpi"),
-        "mpmd_mpi": ("mpmd_mpi", "MPMDMPI"),
-        "multinode": ("multinode", "MultiNode"),
         "compss": ("compss", "COMPSs"),
-        "ompss": ("ompss", "OmpSs"),
         "opencl": ("opencl", "OpenCL"),
         "decaf": ("decaf", "Decaf"),
         "julia": ("julia", "Julia"),
-        "implement": ("implement", "Implement"),
-        "reduction": ("reduction", "Reduction"),
-        "container": ("container", "Container"),
-        "software": ("software", "Software"),
-        "http": ("http", "Http", "HTTP"),
-        "prolog": ("prolog", "Prolog"),
-        "epilog": ("epilog", "Epilog"),
         "data_transformation": ("dt", "data_transformation", "DataTransformation"),
-        "IO": ("IO",),
         "local": ("local",),
     }.items()
+}
+
+
+INSTEAD = {
+    "compss": "call the tasks of the other program, or start it with `continuum run`",
+    "opencl": "call the kernel in a task with @constraint(processors=[{'ProcessorType': 'GPU'}])",
+    "decaf": "use @mpi or @mpmd_mpi",
+    "julia": "use @binary(binary='julia', args='script.jl {{parameter}}')",
 }
 
 
@@ -35,7 +30,8 @@ def refuse(name: str) -> Callable[..., NoReturn]:
     """Return something with this name that raises `InvalidInputError` when it is used."""
 
     def refused(*_: Any, **__: Any) -> NoReturn:
-        raise InvalidInputError(f"{name} of PyCOMPSs is not supported yet")
+        hint = INSTEAD.get(name.lower(), "")
+        raise InvalidInputError(f"{name} of PyCOMPSs is not supported" + ("" if hint else " yet"), hint=hint)
 
     refused.__name__ = refused.__qualname__ = name
     return refused

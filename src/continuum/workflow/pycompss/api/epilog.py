@@ -1,0 +1,7 @@
+"""`from pycompss.api.epilog import epilog`."""
+
+from continuum.workflow.kinds.decorators import epilog
+
+Epilog = epilog
+
+__all__ = ["Epilog", "epilog"]

@@ -1,0 +1,7 @@
+"""`from pycompss.api.openmp import openmp`."""
+
+from continuum.workflow.kinds.decorators import openmp
+
+OpenMP = openmp
+
+__all__ = ["OpenMP", "openmp"]
