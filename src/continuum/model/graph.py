@@ -10,8 +10,9 @@ is nobody's fault: its tasks run again without counting a try, and data that lay
 running their producers again, as far back as needed (`DROPPED` data can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
-The four layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks
-that are waited for and cancelled together), here the events.
+The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that
+are waited for and cancelled together), `remembering` (what was done before the driver was started again),
+here the events.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 
 from continuum.model import stories
 from continuum.model.grouping import Grouping
+from continuum.model.remembering import Remembrance
 from continuum.model.settling import AT_SITE, Commands
 from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
 
@@ -56,7 +58,7 @@ class ProducedDatum(Protocol):
         """The name of the object that it is, or None."""
 
 
-class Graph(Grouping):
+class Graph(Grouping, Remembrance):
     """The events of a run. `at` is always now, in seconds since the epoch."""
 
     def submit(self, task: Task, at: float, *, call: str = "", group: str = "") -> None:
@@ -81,27 +83,6 @@ class Graph(Grouping):
             self._await_inputs(task, at)
             if task.commuting is not None:
                 self._commute(task)
-
-    def _record_submission(self, task: Task, at: float, call: str, group: str) -> None:
-        waits_for = [
-            datum.producer.id
-            for datum in task.reads
-            if datum.state is _PENDING and datum.producer is not None
-        ]
-        waits_for += [other.id for other in task.after if other.id in self.tasks]
-        self.commands.records.append(
-            stories.Submitted(
-                at=at,
-                task=task.id,
-                function=task.function,
-                reads=tuple([datum.id for datum in task.reads]),
-                writes=tuple([datum.id for datum in task.writes]),
-                waits_for=tuple(sorted(set(waits_for))) if waits_for else (),
-                call=call,
-                group=group,
-                units=task.needs.computing_units,
-            )
-        )
 
     def keep(self, datum: Datum) -> None:
         """A base datum that is not inline: the driver is going to supply it."""

@@ -122,6 +122,12 @@ class Repeated(_Record, frozen=True, kw_only=True, tag="repeated"):
     reason: str
 
 
+class Remembered(_Record, frozen=True, kw_only=True, tag="remembered"):
+    """The task had finished before the run was resumed: it does not run again unless its data are needed."""
+
+    task: int
+
+
 class Moved(_Record, frozen=True, kw_only=True, tag="moved"):
     """A datum of the run was put into the global store so that another site can read it."""
 
@@ -166,6 +172,7 @@ Record = (
     | Failed
     | Cancelled
     | Repeated
+    | Remembered
     | Moved
     | Named
     | SiteLost
@@ -262,6 +269,8 @@ def _other_sentence(record: Record) -> str:
             text = f"cancelled: {record.reason}"
         case Repeated():
             text = f"runs again for {record.datum}: {record.reason}"
+        case Remembered():
+            text = "had finished before the run was resumed"
         case Moved():
             text = f"{record.datum} ({format_bytes(record.bytes)}) was published from {record.site}"
         case Named():

@@ -72,6 +72,7 @@ class Datum:
     `is_external`: that object is the user's own, not the run's.
     `inline` are the bytes themselves, if small. `holders` counts who may still ask for it on the program's
     side, `readers` the unsettled tasks that read it. `origin` is what the driver can supply it from again.
+    `identity` tells, across drivers of the same run, what it is (empty: not known).
     `same_as` is the datum whose bytes these are, when a failure was ignored.
     """
 
@@ -79,6 +80,7 @@ class Datum:
         "awaiting",
         "holders",
         "id",
+        "identity",
         "inline",
         "is_external",
         "is_file",
@@ -102,6 +104,7 @@ class Datum:
 
     def __init__(self, datum_id: str, *, is_file: bool = False, name: str = "") -> None:
         self.id = datum_id
+        self.identity = b""
         self.is_file = is_file
         self.name = name
         self.state = DatumState.PENDING
@@ -159,7 +162,7 @@ class Task:
     tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
     outermost first (`grouping.Group`). `commuting` is its place among tasks that may run in any order
     (`commuting.Turn`), or None. `payload` belongs to the driver, `rank` to placement: the seconds of work
-    that follow.
+    that follow. `key` names the call across drivers of the same run.
     """
 
     __slots__ = (
@@ -174,6 +177,7 @@ class Task:
         "id",
         "input_losses",
         "is_priority",
+        "key",
         "missing",
         "needs",
         "on_failure",
@@ -210,6 +214,7 @@ class Task:
         self.is_priority = is_priority
         self.after = after
         self.payload = payload
+        self.key = b""
         self.state = TaskState.WAITING
         self.site = ""
         self.attempt = 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
+    from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
-    from continuum.workflow.sessions import RunOptions, Session
+    from continuum.workflow.sessions import Session
     from continuum.workflow.synchronising import (
         barrier,
         delete_file,
@@ -137,7 +138,9 @@ _HOMES = {
     "Run": "running",
     "RunEntry": "runs",
     "to_entry": "runs",
-    "RunOptions": "sessions",
+    "Beginning": "beginnings",
+    "RunOptions": "beginnings",
+    "choose_to_resume": "beginnings",
     "RunRegistry": "runs",
     "RunSummary": "journals",
     "ServiceLoad": "serving",
@@ -201,6 +204,7 @@ __all__ = [
     "INOUT",
     "IN_DELETE",
     "OUT",
+    "Beginning",
     "Comparison",
     "Driver",
     "DriverConnection",
@@ -224,6 +228,7 @@ __all__ = [
     "barrier_group",
     "binary",
     "cancel_group",
+    "choose_to_resume",
     "compare_runs",
     "constraint",
     "container",

@@ -15,6 +15,7 @@ from typing import Any
 import cloudpickle
 
 from continuum.model.errors import InvalidInputError
+from continuum.workflow.fingerprinting import digest_of_function
 from continuum.workflow.messages import FunctionCode
 from continuum.workflow.programming import TaskFunction
 
@@ -63,7 +64,9 @@ def encode_function(task: TaskFunction) -> FunctionCode:
             "make it inside the task",
         ) from problem
     digest = hashlib.blake2b(pickled, digest_size=16).hexdigest()
-    return FunctionCode(function=digest, name=task.name, pickled=pickled)
+    return FunctionCode(
+        function=digest, name=task.name, pickled=pickled, content=digest_of_function(function)
+    )
 
 
 def _is_found_by_name(function: Callable[..., Any]) -> bool:

@@ -9,11 +9,11 @@ from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundEr
 from continuum.sites import Home, Sites, list_sites
 from continuum.store import Locate, LocatorClient, ObjectClient
 from continuum.workflow.dispatching import SiteSettings
+from continuum.workflow.keeping import BUCKET
 from continuum.workflow.messages import ObjectName
 from continuum.workflow.operations import Found
 from continuum.workflow.remoting import DriverConnection
 
-BUCKET = "continuum-runs"
 IDENTITY = "driver"
 PATIENCE_S = 12.0  # a hub that is started again answers within about two
 ASK_AGAIN_S = 0.2
@@ -92,7 +92,7 @@ async def locate_objects(
         return
     then(
         [
-            Found(location.size_bytes, location.sites)
+            Found(location.size_bytes, location.sites, etag=location.etag)
             if location.exists
             else Found(problem=f"there is no object s3://{name.bucket}/{name.key}")
             for name, location in zip(names, located.locations, strict=True)
@@ -100,8 +100,8 @@ async def locate_objects(
     )
 
 
-async def remove_objects(objects: ObjectClient, run_id: str) -> None:
-    """Remove what the driver itself put into the store; sites have removed theirs."""
+async def remove_objects(objects: ObjectClient, folder: str) -> None:
+    """Remove what runs themselves have put into the store below `folder`; sites have removed theirs."""
     with contextlib.suppress(NotFoundError):
-        for info in await objects.list(BUCKET, f"{run_id}/"):
+        for info in await objects.list(BUCKET, f"{folder}/"):
             await objects.delete(BUCKET, info.key)

@@ -4,13 +4,15 @@ The program's thread and the executors only put messages into one queue. The dri
 lets the graph and the placement decide, and hands each site what became ready in one batch; nothing waits for
 a timer. Sites are told of data, functions and tasks only through `Executor`.
 
-What it does not promise: surviving the program's process. The journal tells what happened until then.
+What it does not promise: surviving the program's process. The journal tells what happened until then;
+what a driver that resumes the run has to know is remembered by `checkpointing`.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,6 +21,7 @@ from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.graph import Commands, Graph
 from continuum.model.placement import History, Links, Strategy
 from continuum.model.tasks import Datum, DatumState
+from continuum.workflow.checkpointing import Checkpoints
 from continuum.workflow.dispatching import Dispatcher, SiteSettings
 from continuum.workflow.hearing import Hearing
 from continuum.workflow.journals import Journal
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 1000
 _FLUSH_EVERY_S = 0.5
+SNAPSHOT_PATIENCE_S = 3600.0  # results may be large, and links slow
 
 
 class Driver:
@@ -49,8 +53,10 @@ class Driver:
         history: History | None = None,
         sites: Mapping[str, SiteSettings] | None = None,
         locate: Locate | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.spec = spec
+        self.checkpoints = checkpoints
         self.journal = journal
         self.graph = Graph()
         self.dispatcher = Dispatcher(self.graph, strategy or Strategy(), links or Links(), history)
@@ -63,8 +69,10 @@ class Driver:
         self._error: BaseException | None = None
         self._is_stopping = False
         self._dirty: set[str] = set()
-        self._hearing = Hearing(self.graph, self.dispatcher, journal, self._leave_home)
-        self._provisions = Provisions(self.graph, self.sites, spec.objects, locate, self.post)
+        self._hearing = Hearing(self.graph, self.dispatcher, journal, self._leave_home, checkpoints)
+        self._provisions = Provisions(
+            self.graph, self.sites, spec.objects, locate, self.post, checkpoints=checkpoints
+        )
         self._thread = threading.Thread(target=self._live, name="driver", daemon=True)
 
     # ---- called by the program's thread ----
@@ -143,6 +151,39 @@ class Driver:
             self._queue.put((Op.LOST, (source, site.name if sites else "")))
             raise UnavailableError(problem.message, hint=problem.hint) from problem
 
+    def took(self, datum: Datum, path: Path) -> None:
+        """The program's own version of a file is given to tasks."""
+        if self.checkpoints is not None:
+            self.checkpoints.took(datum, path)
+
+    def bringing(self, path: Path, data: bytes) -> None:
+        """A file of the program is about to be replaced: return once the run remembers that."""
+        if self.checkpoints is not None:
+            checkpoints = self.checkpoints
+            checkpoints.bringing(path, data)
+            self._ask(checkpoints.flush)
+
+    def snapshot(self, *, patience_s: float = SNAPSHOT_PATIENCE_S) -> None:
+        """Return once all that has finished so far outlives this process and its sites.
+
+        Raises `UnavailableError` if that takes too long.
+        """
+        if self.checkpoints is not None:
+            checkpoints = self.checkpoints
+            self._ask(lambda waiter: checkpoints.snapshot(self.graph, self.sites, waiter), patience_s)
+
+    def _ask(self, work: Callable[[Waiter], None], patience_s: float = SNAPSHOT_PATIENCE_S) -> None:
+        waiter = Waiter(1)
+        deadline = time.monotonic() + patience_s
+
+        def check() -> None:
+            self.check()
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"the run could not be kept within {patience_s:.0f} s")
+
+        self._queue.put((Op.DO, lambda _graph, _at: work(waiter)))
+        waiter.wait(check)
+
     def cancel(self, reason: str) -> None:
         """Stop everything that is not settled."""
         self._queue.put((Op.CANCEL, reason))
@@ -160,6 +201,8 @@ class Driver:
             thread.start()
         for thread in closing:
             thread.join()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
 
     # ---- the thread ----
 
@@ -178,6 +221,8 @@ class Driver:
             op, argument = self._queue.get(timeout=_FLUSH_EVERY_S)
         except Empty:
             self.journal.flush()
+            if self.checkpoints is not None:
+                self.checkpoints.act(self.sites, time.time())
             if self.dispatcher.has_waited_enough(at := time.time()):
                 self._act(at)
             return True
@@ -195,7 +240,10 @@ class Driver:
     def _handle(self, op: Op, argument: Any, at: float) -> bool:
         if op is Op.SUBMIT:
             payload = argument.payload
-            self.graph.submit(argument, at, call=payload.title, group=payload.group)
+            if self.checkpoints is None:
+                self.graph.submit(argument, at, call=payload.title, group=payload.group)
+            else:
+                self.checkpoints.submit(self.graph, argument, at)
         elif op is Op.EVENTS:
             self._hearing.take(argument[0], argument[1], at)
         elif op is Op.RELEASE:
@@ -215,7 +263,7 @@ class Driver:
                 self._provisions.supply(argument, self.home, at)
             case Op.LOCATE:
                 self.graph.keep(argument)
-                self._provisions.locating.append(argument)
+                self._provisions.look_for(argument)
             case Op.LOCATED:
                 self._provisions.located(argument[0], argument[1], at)
             case Op.HOLD:
@@ -255,6 +303,8 @@ class Driver:
             ):
                 break
         self.dispatcher.flush()
+        if self.checkpoints is not None:
+            self.checkpoints.act(self.sites, at)
         if self._barriers and not self.graph.tasks:
             for waiter in self._barriers:
                 waiter.one_less()
@@ -266,6 +316,8 @@ class Driver:
             self.dispatcher.hand_over_moved(task)
         for site, datum in commands.publish:
             self.sites[site].executor.publish([(datum.id, self._provisions.name_of(datum))])
+        if self.checkpoints is not None and commands.settled:
+            self.checkpoints.settled(commands.settled)
         if commands.drop:
             self._provisions.drop(commands.drop)
         for site, task in commands.cancel:

@@ -32,7 +32,7 @@ class LocalExecutor:
     `computing_units` (default: the processors that this process may use), `memory_bytes` (0: not counted) and
     `gpus` (default: those found) are what it offers. `objects` gives access to the global store; it must not
     have been used yet, and is closed with the executor. Without it, tasks that need it fail and say so. What
-    tasks print goes to `log_file`.
+    tasks print goes to `log_file`. Below `shelf` lies what outlives the run.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class LocalExecutor:
         objects: ObjectClient | None = None,
         log_file: Path | None = None,
         folder: Path | None = None,
+        shelf: Path | None = None,
     ) -> None:
         self._site = site
+        self._shelf = shelf
         units = computing_units or len(os.sched_getaffinity(0))
         devices = name_gpus(find_gpus() if gpus is None else gpus)
         self._budget = Budget(units, memory_bytes, devices)
@@ -85,7 +87,7 @@ class LocalExecutor:
             PoolEngine(folder, self._budget, log_file=log_file, directory=directory),
             ProcessEngine(folder, self._budget, log_file=log_file, directory=directory),
         )
-        transfers = Transfers(self._site, folder, self._objects, run.objects)
+        transfers = Transfers(self._site, folder, self._objects, run.objects, shelf=self._shelf)
         hosted = HostedRun(engine, folder, transfers, self._loop)
         try:
             hosted.start(run, lambda events: sink(self._site, events))

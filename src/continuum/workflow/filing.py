@@ -115,6 +115,8 @@ class Files:
             datum.state = DatumState.READY
         else:
             datum.origin = path
+        self._run.driver.took(datum, path)  # a run that was resumed may know that this is not its content
+        if datum.origin is not None:
             self._run.driver.post(Op.SUPPLY, datum)
         if before is not None:
             self._run.driver.post(Op.RELEASE, before)
@@ -194,6 +196,7 @@ class Files:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_bytes(data)
+        self._run.driver.bringing(path, data)
         temporary.replace(path)
         variable.stamp = stamp_of(path)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from continuum.model import stories
 from continuum.model.graph import Graph
+from continuum.workflow.checkpointing import Checkpoints
 from continuum.workflow.dispatching import Dispatcher
 from continuum.workflow.journals import Journal
 from continuum.workflow.messages import (
@@ -26,8 +27,14 @@ class Hearing:
     """Takes what sites say. `on_lost` is told of a lost site before the graph is."""
 
     def __init__(
-        self, graph: Graph, dispatcher: Dispatcher, journal: Journal, on_lost: Callable[[str], None]
+        self,
+        graph: Graph,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        on_lost: Callable[[str], None],
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        self._checkpoints = checkpoints
         self.moved_bytes = 0
         self._graph = graph
         self._dispatcher = dispatcher
@@ -87,9 +94,14 @@ class Hearing:
     def _published(self, site: str, event: DatumPublished, at: float) -> None:
         if event.problem:
             log.warning("%s could not be published from %s: %s", event.datum, site, event.problem)
+            if self._checkpoints is not None and self._checkpoints.is_saving_alone(event.datum):
+                self._checkpoints.published(event.datum, None)
+                return
             self._graph.unpublished(event.datum, site, event.problem, at)
         else:
             self._graph.published(event.datum, site, event.published, at)
+            if self._checkpoints is not None:
+                self._checkpoints.published(event.datum, event.published)
 
     def _site_gone(self, queue: SiteQueue, reason: str, at: float) -> None:
         if queue.load.is_lost:
@@ -97,6 +109,8 @@ class Hearing:
         log.warning("site %s was lost: %s", queue.name, reason)
         self._dispatcher.lose(queue, at)
         self._on_lost(queue.name)
+        if self._checkpoints is not None:
+            self._checkpoints.site_lost(queue.name)
         self._graph.site_lost(queue.name, reason, at)
 
     def _site_returned(self, queue: SiteQueue, at: float) -> None:

@@ -15,13 +15,15 @@ from continuum.workflow.driver import Driver, Op
 from continuum.workflow.futures import Future, Variable
 from continuum.workflow.serialising import dump, dump_call
 
+DATA_PER_DRIVER = 1_000_000_000  # so that data of a resumed run have names of their own
+
 
 class Holdings:
     """Variables, constants and tracked objects of one run."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(1 + driver.spec.incarnation * DATA_PER_DRIVER)
         self.limit_bytes = driver.spec.inline_limit_bytes
         self.tracked = Tracked(self.release_variable)
         self.constants = Constants(self.release)

@@ -24,7 +24,7 @@ RUNNING, SUCCEEDED, FAILED, CANCELLED, LOST = "running", "succeeded", "failed", 
 WAITING, DAMAGED = "waiting", "damaged"
 _FLUSH_BYTES = 64 * 1024
 _START_FIELD = 19  # of /proc/PID/stat behind the process's name: its start in ticks since boot, see proc(5)
-_ROOM_HINT = "free some space, or use another home: --home or $CONTINUUM_HOME"
+ROOM_HINT = "free some space, or use another home: --home or $CONTINUUM_HOME"
 _decode = msgspec.json.Decoder(Record).decode
 
 log = logging.getLogger(__name__)
@@ -157,9 +157,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def _unwritable(folder: Path | None, problem: OSError) -> UnavailableError:
     reason = problem.strerror or problem
-    return UnavailableError(
-        f"the journal of the run cannot be written in {folder}: {reason}", hint=_ROOM_HINT
-    )
+    return UnavailableError(f"the journal of the run cannot be written in {folder}: {reason}", hint=ROOM_HINT)
 
 
 def read_records(folder: Path) -> Iterator[Record]:

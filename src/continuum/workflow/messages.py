@@ -87,11 +87,15 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
-    """A function by content: `function` is the digest of `pickled` (cloudpickle)."""
+    """A function by content: `function` is the digest of `pickled` (cloudpickle).
+
+    `content` is what it says, the same for every driver of the same program.
+    """
 
     function: str
     name: str
     pickled: bytes
+    content: str = ""
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +103,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket
     (and key prefix) in which the run's data that crosses sites is published. `environment` is added to the
-    workers' environment.
+    workers' environment. `incarnation` counts how often the run was resumed.
     """
 
     run_id: str
@@ -109,6 +113,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     arguments: tuple[str, ...] = ()
     inline_limit_bytes: int = 4096
+    incarnation: int = 0
 
 
 class FailureKind(StrEnum):

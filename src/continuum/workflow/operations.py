@@ -35,6 +35,7 @@ class Found(msgspec.Struct, frozen=True):
     size_bytes: int = 0
     sites: tuple[str, ...] = ()
     problem: str = ""
+    etag: str = ""
 
 
 class Locate(Protocol):

@@ -6,6 +6,7 @@ from typing import Any
 
 from continuum.model.graph import Graph
 from continuum.model.tasks import Datum
+from continuum.workflow.checkpointing import Checkpoints
 from continuum.workflow.messages import ObjectName
 from continuum.workflow.operations import Found, Locate, Op
 from continuum.workflow.queues import SiteQueue
@@ -21,7 +22,10 @@ class Provisions:
         objects: ObjectName,
         locate: Locate | None,
         post: Callable[[Op, Any], None],
+        *,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        self._checkpoints = checkpoints
         self.locating: list[Datum] = []
         self._graph = graph
         self._sites = sites
@@ -35,6 +39,8 @@ class Provisions:
 
     def drop(self, drops: Sequence[tuple[str, tuple[str, ...], Any]]) -> None:
         """Have the sites forget data."""
+        if self._checkpoints is not None:
+            self._checkpoints.lose([datum_id for datum_id, _, _ in drops])
         by_site: dict[str, list[str]] = {}
         for datum_id, sites, _ in drops:
             for site in sites:
@@ -46,12 +52,20 @@ class Provisions:
     def supply(self, datum: Datum, home: str, at: float) -> None:
         """Have the home site take what the driver itself has."""
         source: bytes | Path = datum.origin
+        if self._checkpoints is not None:
+            self._checkpoints.supplied(datum)
         if isinstance(source, bytes):
             datum.origin = None  # the site has it from now on
         elif not source.exists():
             self._graph.missing(datum, f"the file {source} is gone", at)
             return
         self._sites[home].executor.put(datum.id, source, self.name_of(datum))
+
+    def look_for(self, datum: Datum) -> None:
+        """The program has named an object of the store."""
+        if self._checkpoints is not None:
+            self._checkpoints.looked_for(datum)
+        self.locating.append(datum)
 
     def ask_locations(self, at: float) -> None:
         """Ask where the objects are that the program has named since the last time."""
@@ -73,4 +87,6 @@ class Provisions:
             if found.problem:
                 self._graph.missing(datum, found.problem, at)
             else:
+                if self._checkpoints is not None:
+                    self._checkpoints.located(datum, found.etag)
                 self._graph.located(datum, found.size_bytes, found.sites)

@@ -73,6 +73,8 @@ def _count_other(record: Record, states: dict[int, str]) -> None:
             states[record.task] = TaskState.CANCELLED
         case stories.Repeated():
             states[record.task] = TaskState.WAITING
+        case stories.Remembered():
+            states[record.task] = TaskState.FINISHED
         case _:
             pass
 

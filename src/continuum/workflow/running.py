@@ -267,6 +267,10 @@ class Run:
         with self._lock:
             return self._holdings.delete(value)
 
+    def snapshot(self) -> None:
+        """Wait until all that has finished so far would outlive a kill of everything; see `checkpointing`."""
+        self.driver.snapshot()
+
     def finish(self) -> list[Problem]:
         """Wait for all tasks, bring the program's files up to date, and return failures not told yet."""
         self.driver.wait_for_all()

@@ -20,14 +20,14 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
-from continuum.model.placement import FASTEST, Strategy, parse_strategy
+from continuum.model.placement import Strategy, parse_strategy
 from continuum.model.tasks import Problem
 from continuum.sites import Home, Sites
 from continuum.store import LocatorClient
 from continuum.workflow import journals
+from continuum.workflow.beginnings import Beginning, RunOptions, begin, check_unchanged
 from continuum.workflow.coding import archive_modules
 from continuum.workflow.connecting import (
-    BUCKET,
     PATIENCE_S,
     connection_of,
     locate_objects,
@@ -41,6 +41,7 @@ from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
 from continuum.workflow.driver import Driver, Found
 from continuum.workflow.executors import LocalExecutor
 from continuum.workflow.journals import Journal, RunSummary, read_records, write_atomically
+from continuum.workflow.keeping import BUCKET, CHECKPOINTS, Keeping, put_journal_aside
 from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
 from continuum.workflow.provenance import Provenance
@@ -50,33 +51,17 @@ from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
 from continuum.workflow.summaries import summarise
 
+__all__ = ["RunOptions", "Session", "new_run_id"]
+
 log = logging.getLogger(__name__)
 
 LOCAL = "local"
 ASK_TIMEOUT_S = 15.0
+SAVING_PATIENCE_S = 30.0
 MOST_RECORDS_DRAWN = 200_000
 _SAFE = re.compile(r"[^a-z0-9]+")
 
 Tell = Callable[[str], None]
-
-
-class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a program is to be run. Empty `name`: the program's; empty `site`: the first of the continuum.
-
-    `computing_units` (local runs only; 0: all) is how many tasks run at once, `gpus` (None: those found) how
-    many GPUs they share.
-    """
-
-    name: str = ""
-    site: str = ""
-    is_local: bool = False
-    placement: str = "data"
-    objective: str = FASTEST
-    after: tuple[str, ...] = ()
-    environment: dict[str, str] = {}
-    draws_graph: bool = True
-    computing_units: int = 0
-    gpus: int | None = None
 
 
 class Session:
@@ -90,10 +75,15 @@ class Session:
         options: RunOptions,
         *,
         tell: Tell = lambda _: None,
+        resumes: Beginning | None = None,
+        changed_ok: bool = False,
     ) -> None:
+        """`resumes`: the run that goes on; its program may have changed only if `changed_ok`."""
         self.home = home
         self.options = options
-        self.run_id = new_run_id(options.name or program.stem)
+        self._resumes = resumes
+        self._changed_ok = changed_ok
+        self.run_id = resumes.run_id if resumes else new_run_id(options.name or program.stem)
         self.folder = home.runs() / self.run_id
         self._program = program
         self._tell = tell
@@ -104,6 +94,8 @@ class Session:
         self._journal = Journal(None)
         self._provenance = Provenance(self.folder, self.run_id, program)
         self._memory = Memory(home.path, str(program.absolute()))
+        self._keeping: Keeping | None = None
+        self._incarnation = 0
         self._state = journals.WAITING
         self._exit_status = 0
         self._reason = ""
@@ -116,11 +108,16 @@ class Session:
     def open(self) -> Run:
         """Get everything ready and return the run. Raises `ContinuumError`; then nothing is left open."""
         code = archive_modules(self._program)
+        if self._resumes is not None and not self._changed_ok:
+            check_unchanged(self._resumes, code)
         self._check_placement()
+        keeping = Keeping(self.folder, self.run_id, self.options)
+        if self._resumes is not None:
+            keeping.lock()
+        self._keeping = keeping
         self._connect()
         try:
-            self._journal = Journal(self.folder)
-            self._write_summary()
+            self._begin(code)
             self._begin_announcing()
             self._wait_for_others()
             self._start_driver(code)
@@ -132,6 +129,23 @@ class Session:
         self._state = journals.RUNNING
         self._write_summary()
         return Run(self.driver)
+
+    def _begin(self, code: bytes) -> None:
+        beginning = begin(self.run_id, self._program, self._arguments, self.options, code)
+        if self._resumes is not None:
+            self._incarnation = self._resumes.incarnation + 1
+            beginning = msgspec.structs.replace(beginning, incarnation=self._incarnation)
+            put_journal_aside(self.folder, self._incarnation)
+        self._journal = Journal(self.folder)
+        self.keeping.begin(beginning)
+        self._write_summary()
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept of the run."""
+        if self._keeping is None:
+            raise UnavailableError("the run has not started")
+        return self._keeping
 
     @property
     def driver(self) -> Driver:
@@ -184,6 +198,7 @@ class Session:
             objects=ObjectName(bucket=BUCKET, key=self.run_id),
             environment=self.options.environment,
             arguments=self._arguments,
+            incarnation=self._incarnation,
         )
         known = self._known_sites()
         executors = self._executors(known)
@@ -200,6 +215,7 @@ class Session:
             history=history,
             sites=settings_of(known),
             locate=self._locate if self._connection is not None else None,
+            checkpoints=self.keeping.open(self._incarnation, self._look_again),
         )
         self._driver.start()
 
@@ -219,9 +235,15 @@ class Session:
             units = self.options.computing_units or None
             log_file = self.folder / "output.log"
             objects = objects_of(self.home, "") if self._connection is not None else None
-            gpus = self.options.gpus
             return [
-                LocalExecutor(LOCAL, computing_units=units, gpus=gpus, objects=objects, log_file=log_file)
+                LocalExecutor(
+                    LOCAL,
+                    computing_units=units,
+                    gpus=self.options.gpus,
+                    objects=objects,
+                    log_file=log_file,
+                    shelf=self.keeping.shelf,
+                )
             ]
         assert known is not None  # noqa: S101 - without a connection there is no way here
         assert self._connection is not None  # noqa: S101
@@ -240,6 +262,19 @@ class Session:
     def _locate(self, names: Sequence[ObjectName], then: Callable[[Sequence[Found]], None]) -> None:
         assert self._connection is not None  # noqa: S101 - given to the driver only then
         spawn(self._connection.loop, locate_objects(LocatorClient(self._connection.backbone), names, then))
+
+    def _look_again(self, names: Sequence[ObjectName]) -> Sequence[Found]:
+        if self._connection is None:
+            return [Found() for _ in names]
+        found: Sequence[Found] = ()
+
+        def keep(answers: Sequence[Found]) -> None:
+            nonlocal found
+            found = answers
+
+        locator = LocatorClient(self._connection.backbone)
+        self._connection.wait(locate_objects(locator, names, keep), 2 * PATIENCE_S)
+        return found
 
     # ---- announcing ----
 
@@ -280,10 +315,13 @@ class Session:
     def close(self) -> None:
         """End the executors, write summary and picture, tell the hub, disconnect. Idempotent."""
         if self._driver is not None:
+            self._keep_last()
             self._driver.close()
             dispatcher = self._driver.dispatcher
             self._memory.keep(dispatcher.history, dispatcher.links)
         self._journal.close()
+        if self._keeping is not None:
+            self._keeping.close(self._state)
         try:
             self._write_summary()
             if self._driver is not None:
@@ -296,6 +334,14 @@ class Session:
         if connection is not None:
             self._part(connection)
 
+    def _keep_last(self) -> None:
+        """Let results of a run that failed be saved, if results are: it may be resumed."""
+        if self._state == journals.FAILED and self.keeping.saves_results:
+            try:
+                self.driver.snapshot(patience_s=SAVING_PATIENCE_S)
+            except ContinuumError as problem:
+                log.warning("%s", problem)
+
     def _part(self, connection: DriverConnection) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
@@ -304,6 +350,8 @@ class Session:
         last = [patiently(lambda: announce_run(connection.backbone, entry, progress))]
         if self._driver is not None:
             last.append(remove_objects(connection.objects, self.run_id))
+            if self._keeping is not None and self._keeping.has_objects_to_remove(self._state):
+                last.append(remove_objects(connection.objects, f"{CHECKPOINTS}/{self.run_id}"))
         for work in last:
             try:
                 connection.wait(work, ASK_TIMEOUT_S)

@@ -7,6 +7,8 @@ it is dropped and when the run ends; what a user named stays.
 
 import asyncio
 import logging
+import os
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +24,7 @@ from continuum.workflow.messages import ObjectName
 log = logging.getLogger(__name__)
 
 TRANSFERS_AT_ONCE = 8
+SHELF = "@shelf"  # no bucket has this name
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -37,9 +40,21 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Transfers:
-    """Fetches and publishes the data of one run. Belongs to one event loop."""
+    """Fetches and publishes the data of one run. Belongs to one event loop.
 
-    def __init__(self, site: str, folder: RunFolder, objects: ObjectClient | None, home: ObjectName) -> None:
+    `shelf` is a folder of the driver's own for what outlives a local run: "objects" of the bucket `SHELF`.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        folder: RunFolder,
+        objects: ObjectClient | None,
+        home: ObjectName,
+        *,
+        shelf: Path | None = None,
+    ) -> None:
+        self._shelf = shelf
         self._site = site
         self._folder = folder
         self._objects = objects
@@ -61,8 +76,10 @@ class Transfers:
         return Fetched()  # counted where it was started
 
     async def _fetch(self, datum: str, name: ObjectName) -> Fetched:
-        objects = self._client()
         path = self._folder.new_file()
+        if self._shelf is not None and name.bucket == SHELF:
+            return Fetched(await asyncio.to_thread(_take_down, self._shelf / name.key, self._folder, datum))
+        objects = self._client()
         async with self._slots:
             began_at = time.monotonic()
             try:
@@ -83,6 +100,9 @@ class Transfers:
             raise NotFoundError(f"{datum} is not at this site")
         async with self._slots:
             try:
+                if self._shelf is not None and name.bucket == SHELF:
+                    await asyncio.to_thread(_shelve, Path(path), self._shelf / name.key)
+                    return
                 await put_object(self._client(), name, Path(path))
             except OSError as problem:
                 raise UnavailableError(f"{datum} cannot be read here: {problem.strerror}") from problem
@@ -91,6 +111,8 @@ class Transfers:
 
     async def read(self, name: ObjectName) -> bytes:
         """Return the bytes of an object."""
+        if self._shelf is not None and name.bucket == SHELF:
+            return await asyncio.to_thread(_look_up, self._shelf / name.key)
         return await self._client().get(name.bucket, name.key)
 
     @property
@@ -135,3 +157,26 @@ async def put_object(objects: ObjectClient, name: ObjectName, content: bytes | P
             raise
         await objects.ensure_bucket(name.bucket)
         await objects.put(name.bucket, name.key, content)
+
+
+def _shelve(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}")
+    shutil.copyfile(source, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+
+
+def _take_down(source: Path, folder: RunFolder, datum: str) -> int:
+    try:
+        return folder.link(datum, source)
+    except OSError as problem:
+        raise UnavailableError(f"{datum} is not kept any more: {problem.strerror}") from problem
+
+
+def _look_up(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as problem:
+        raise UnavailableError(f"{source} is not kept any more: {problem.strerror}") from problem

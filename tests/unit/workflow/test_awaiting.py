@@ -101,8 +101,10 @@ def test_futures_come_as_they_are_done(run, tmp_path):
     gate.touch()
     assert next(done) is slow
     assert list(done) == []
+    stuck = awaited.wait_for(str(tmp_path / "never"))
     with pytest.raises(TimeoutError):
-        list(as_completed([awaited.wait_for(str(tmp_path / "never"))], timeout_s=0.05))
+        list(as_completed([stuck], timeout_s=0.05))
+    stuck.cancel()
 
 
 async def test_futures_come_as_they_are_done_in_a_loop_too(either_way):

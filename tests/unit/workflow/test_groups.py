@@ -179,3 +179,11 @@ def test_a_group_belongs_to_its_thread(run):
         cancel_group("mine")
         barrier_group("mine")
     assert wait_on(results[0]) == 2
+
+
+def test_an_engine_survives_groups_that_cancel_themselves_again_and_again(run):
+    for number in range(60):
+        with pytest.raises(TaskGroupError), group(f"again-{number}"):  # noqa: PT012
+            for value in range(10):
+                grouped.object_to(value, 5)
+    assert wait_on(grouped.double(1)) == 2

@@ -13,6 +13,7 @@ from continuum.cli.run.comparing import compare
 from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
+from continuum.cli.run.resuming import resume
 from continuum.cli.run.seeing import gantt, graph, report, trace
 from continuum.cli.run.watching import events, watch
 
@@ -56,3 +57,4 @@ app.command("gantt")(gantt)
 app.command("graph")(graph)
 app.command("trace")(trace)
 app.command("compare")(compare)
+app.command("resume")(resume)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.core import TyperCommand
@@ -18,7 +18,8 @@ from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.cli.run.executing import Outcome, execute
 from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
-from continuum.workflow import RunOptions, Session
+from continuum.sites import Home
+from continuum.workflow import Beginning, RunOptions, Session
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
@@ -34,6 +35,7 @@ _COMMANDS = (
     "graph",
     "trace",
     "compare",
+    "resume",
 )
 
 HELP_OF_PROGRAM = """
@@ -66,6 +68,8 @@ Other commands:
 * `continuum run compare A B` - what differs between two runs
 
 * `continuum run gantt RUN`, `continuum run graph RUN` - pictures of it
+
+* `continuum run resume RUN` - go on with a run that failed, was cancelled, or whose driver died
 """
 
 
@@ -130,6 +134,16 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="A variable of the tasks' environment."),
     ] = None,
+    checkpoint: Annotated[
+        str,
+        typer.Option(
+            "--checkpoint",
+            metavar="WHEN",
+            help="When large results are copied to where they outlive the run, for `continuum run resume`: "
+            "each task, every N tasks (100), every so many seconds (60s); results: at snapshots only; off: "
+            "nothing is remembered.",
+        ),
+    ] = "results",
     graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     home: HomeOption = None,
@@ -160,17 +174,34 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         environment=_parse_environment(env or []),
         draws_graph=graph,
         computing_units=units,
+        checkpoint=checkpoint,
         gpus=gpus,
     )
+    drive(open_home(home), app, arguments or [], options, is_quiet=quiet, as_json=as_json)
+
+
+def drive(
+    home: Home,
+    app: Path,
+    arguments: list[str],
+    options: RunOptions,
+    *,
+    is_quiet: bool,
+    as_json: bool,
+    resumes: Beginning | None = None,
+    changed_ok: bool = False,
+) -> NoReturn:
+    """Run a program to its end, and end as it did."""
     if not os.environ.get("CONTINUUM_DEBUG"):
-        logging.basicConfig(
-            level=logging.ERROR if quiet else logging.WARNING, format="continuum: %(message)s"
-        )
-    progress = Progress(is_quiet=quiet)
-    session = Session(open_home(home), app, arguments or (), options, tell=progress.tell)
+        level = logging.ERROR if is_quiet else logging.WARNING
+        logging.basicConfig(level=level, format="continuum: %(message)s")
+    progress = Progress(is_quiet=is_quiet)
+    session = Session(
+        home, app, arguments, options, tell=progress.tell, resumes=resumes, changed_ok=changed_ok
+    )
     with _output_to_stderr() if as_json else contextlib.nullcontext():
-        outcome = _run(session, app, arguments or [], progress)
-        if not quiet:
+        outcome = _run(session, app, arguments, progress)
+        if not is_quiet:
             print_end(session.summary(), session.folder, outcome)
     if as_json:
         print_json(session.summary())

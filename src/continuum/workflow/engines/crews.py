@@ -63,6 +63,7 @@ class Crew:
     def rest(self, seat: Seat) -> None:
         """A worker has nothing to do."""
         seat.is_recalled = False
+        seat.settles_at = 0.0  # what was taken back is settled; what it gets next was not taken back
         self._idle.setdefault(seat.computing_units, []).append(seat)
 
     def end(self, seat: Seat) -> None:

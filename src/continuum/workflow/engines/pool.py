@@ -324,7 +324,7 @@ class PoolEngine:
         has_free_units = not self._line and self._budget.free_units > 0
         for seat in self._crew.seats:
             if seat.settles_at and now >= seat.settles_at:
-                self._requeue(seat.settle())
+                self._settle(seat)
             running = seat.running()
             if running is None:
                 continue
@@ -336,6 +336,14 @@ class PoolEngine:
                 if (is_stuck or self._has_cancelled(seat)) and seat.can_recall() and not seat.is_recalled:
                     seat.recall(now + SETTLE_S)
         self._next_check = now + (FAST_TICK_S if may_need_more or self._cancelled else TICK_S)
+
+    def _settle(self, seat: Seat) -> None:
+        """Put back in the queue what a worker has not begun; if that was all it had, it is free."""
+        was_idle = seat.is_idle
+        self._requeue(seat.settle())
+        if seat.is_idle and not was_idle:
+            self._release(seat)
+            self._crew.rest(seat)
 
     def _watch(self, seat: Seat, number: int, task: TaskSpec, run_s: float) -> None:
         if run_s >= TICK_S and seat.announced < number:
