@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from continuum.workflow.kinds.implementing import implement
     from continuum.workflow.kinds.reducing import reduction
+    from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot
     from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
@@ -154,6 +155,7 @@ _HOMES = {
     "barrier_group": "groups",
     "cancel_group": "groups",
     "constraint": "constraints",
+    "count_sites": "limiting",
     "delete_file": "synchronising",
     "delete_object": "synchronising",
     "Comparison": "seeing.comparing",
@@ -176,6 +178,8 @@ _HOMES = {
     "read_records": "journals",
     "read_summary": "journals",
     "show_run": "runs",
+    "set_wall_clock": "limiting",
+    "snapshot": "limiting",
     "task": "decorating",
     "use_run": "programming",
     "wait_on": "synchronising",
@@ -232,6 +236,7 @@ __all__ = [
     "compare_runs",
     "constraint",
     "container",
+    "count_sites",
     "delete_file",
     "delete_object",
     "draw_dot",
@@ -264,7 +269,9 @@ __all__ = [
     "read_records",
     "read_summary",
     "reduction",
+    "set_wall_clock",
     "show_run",
+    "snapshot",
     "software",
     "task",
     "to_entry",

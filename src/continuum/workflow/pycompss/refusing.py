@@ -26,12 +26,14 @@ INSTEAD = {
 }
 
 
-def refuse(name: str) -> Callable[..., NoReturn]:
+def refuse(name: str, *, hint: str = "") -> Callable[..., NoReturn]:
     """Return something with this name that raises `InvalidInputError` when it is used."""
 
     def refused(*_: Any, **__: Any) -> NoReturn:
-        hint = INSTEAD.get(name.lower(), "")
-        raise InvalidInputError(f"{name} of PyCOMPSs is not supported" + ("" if hint else " yet"), hint=hint)
+        instead = INSTEAD.get(name.lower(), hint)
+        raise InvalidInputError(
+            f"{name} of PyCOMPSs is not supported" + ("" if instead else " yet"), hint=instead
+        )
 
     refused.__name__ = refused.__qualname__ = name
     return refused

@@ -1,11 +1,14 @@
 """`from pycompss.api.api import compss_wait_on, compss_barrier, compss_open, …`."""
 
+import logging
 import os
 from pathlib import Path
 from typing import IO, Any
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.groups import barrier_group, cancel_group, group
+from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot
+from continuum.workflow.programming import find_run
 from continuum.workflow.pycompss.api.exceptions import COMPSsException
 from continuum.workflow.pycompss.refusing import refuse
 from continuum.workflow.synchronising import (
@@ -98,13 +101,50 @@ def compss_stop(*_: Any, **__: Any) -> None:
     """Nothing: the run ends with the program."""
 
 
-compss_wait_on_directory = refuse("compss_wait_on_directory")
-compss_snapshot = refuse("compss_snapshot")
-compss_get_number_of_resources = refuse("compss_get_number_of_resources")
-compss_request_resources = refuse("compss_request_resources")
-compss_free_resources = refuse("compss_free_resources")
-compss_set_wall_clock = refuse("compss_set_wall_clock")
-compss_add_logger = refuse("compss_add_logger")
+def compss_get_number_of_resources() -> int:
+    """How many sites take part in the run."""
+    return count_sites()
+
+
+def compss_request_resources(num_resources: int, group_name: str | None = None) -> None:  # noqa: ARG001
+    """Refused in a run: workers follow the queue by themselves, and sites are there or not."""
+    if find_run() is not None:
+        _ask_for_resources("compss_request_resources")
+
+
+def compss_free_resources(num_resources: int, group_name: str | None = None) -> None:  # noqa: ARG001
+    """Refused in a run, as `compss_request_resources`."""
+    if find_run() is not None:
+        _ask_for_resources("compss_free_resources")
+
+
+def _ask_for_resources(name: str) -> None:
+    refuse(name, hint="workers follow the queue by themselves; `continuum site list` shows what there is")()
+
+
+def compss_set_wall_clock(wall_clock_limit: float) -> None:
+    """Cancel what is not finished this many seconds from now."""
+    set_wall_clock(wall_clock_limit)
+
+
+def compss_snapshot() -> None:
+    """Keep what is finished, so that the run can be resumed from here."""
+    snapshot()
+
+
+def compss_add_logger(logger_name: str) -> None:
+    """Show what this logger of the program says, at standard error, as the runtime's own."""
+    logger = logging.getLogger(logger_name)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+
+
+compss_exists = compss_file_exists
+compss_wait_on_directory = compss_wait_on_file
 
 __all__ = [
     "TaskGroup",
@@ -114,6 +154,7 @@ __all__ = [
     "compss_cancel_group",
     "compss_delete_file",
     "compss_delete_object",
+    "compss_exists",
     "compss_file_exists",
     "compss_free_resources",
     "compss_get_number_of_resources",

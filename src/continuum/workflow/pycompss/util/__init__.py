@@ -1,0 +1,1 @@
+"""Modules of PyCOMPSs that programs import besides its programming interface."""
