@@ -92,12 +92,14 @@ class Call:
         "function",
         "group",
         "id",
+        "reads",
         "sources",
         "state",
         "title",
         "tries",
         "units",
         "woken_by",
+        "writes",
     )
 
     def __init__(self, record: stories.Submitted) -> None:
@@ -107,6 +109,8 @@ class Call:
         self.group = record.group
         self.units = record.units
         self.called_at = record.at
+        self.reads = record.reads
+        self.writes = record.writes
         self.sources: tuple[int, ...] = ()
         self.woken_by: tuple[int, ...] = ()
         self.state = CALLED
@@ -121,6 +125,14 @@ class Call:
     def ended_at(self) -> float:
         """When its last try ended; 0 while it goes on or never ran."""
         return self.tries[-1].ended_at if self.tries else 0.0
+
+    def take_over(self, before: "Call", at: float) -> None:
+        """This is the same call in a run that was resumed; what the driver that died left open ended then."""
+        self.tries = before.tries
+        for each in self.tries:
+            each.task = self
+            if not each.ended_at:
+                each.end(at, CANCELLED, "the driver of the run died")
 
 
 class Presence:
@@ -141,6 +153,7 @@ class Timeline:
     def __init__(self, records: Iterable[Record]) -> None:
         self.begin_at = 0.0
         self.end_at = 0.0
+        self._before_at = 0.0
         self.calls: dict[int, Call] = {}
         self.sites: dict[str, Presence] = {}
         self.failures: list[stories.Failed] = []
@@ -153,6 +166,7 @@ class Timeline:
     def add(self, record: Record) -> None:
         """Take one more record."""
         self.begin_at = self.begin_at or record.at
+        self._before_at = self.end_at
         self.end_at = max(self.end_at, record.at)
         match record:
             case stories.Submitted():
@@ -174,6 +188,8 @@ class Timeline:
                 self._cancelled(record)
             case stories.Repeated():
                 self.calls[record.task].state = CALLED
+            case stories.Remembered():
+                self.calls[record.task].state = FINISHED
             case stories.Moved():
                 self.published.append(record)
             case stories.Synchronised():
@@ -193,7 +209,11 @@ class Timeline:
         return self.sites.get(name) or self.sites.setdefault(name, Presence(name))
 
     def _submitted(self, record: stories.Submitted) -> None:
-        call = self.calls[record.task] = Call(record)
+        call = Call(record)
+        before = self.calls.get(record.task)
+        if before is not None:
+            call.take_over(before, self._before_at)
+        self.calls[record.task] = call
         producers = self._producers
         sources = {producers[datum]: None for datum in record.reads if datum in producers}
         sources.update(dict.fromkeys(record.waits_for))

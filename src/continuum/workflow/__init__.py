@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, show_run, to_entry
     from continuum.workflow.seeing.comparing import Comparison, compare_runs
+    from continuum.workflow.seeing.crates import CrateOptions, write_crate
     from continuum.workflow.seeing.gantts import draw_gantt
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
@@ -159,6 +160,8 @@ _HOMES = {
     "delete_file": "synchronising",
     "delete_object": "synchronising",
     "Comparison": "seeing.comparing",
+    "CrateOptions": "seeing.crates",
+    "write_crate": "seeing.crates",
     "compare_runs": "seeing.comparing",
     "draw_dot": "drawing",
     "draw_gantt": "seeing.gantts",
@@ -210,6 +213,7 @@ __all__ = [
     "OUT",
     "Beginning",
     "Comparison",
+    "CrateOptions",
     "Driver",
     "DriverConnection",
     "Future",
@@ -280,6 +284,7 @@ __all__ = [
     "wait_on",
     "wait_on_file",
     "with_counts",
+    "write_crate",
 ]
 
 _RENAMED = {"install_pycompss": "install"}

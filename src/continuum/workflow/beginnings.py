@@ -19,7 +19,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `computing_units` (local runs only; 0: all) is how many tasks run at once, `gpus` (None: those found) how
     many GPUs they share. `checkpoint`: see
-    `checkpointing.parse_policy`.
+    `checkpointing.parse_policy`. `keeps_crate`: write the run as an RO-Crate at the end.
     """
 
     name: str = ""
@@ -33,6 +33,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     computing_units: int = 0
     gpus: int | None = None
     checkpoint: str = "results"
+    keeps_crate: bool = False
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):

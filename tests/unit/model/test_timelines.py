@@ -102,6 +102,30 @@ def test_ignored_cancelled_and_lost_things_are_told_apart():
     assert [failure.task for failure in timeline.failures] == [1, 3]
 
 
+def test_a_run_that_was_resumed_keeps_what_was_done_before_its_driver_died():
+    timeline = Timeline(
+        [
+            submitted(0, 1),
+            submitted(0, 2),
+            placed(1, 1),
+            finished(2, 1),
+            placed(2, 2),
+            stories.Started(at=3, task=2, attempt=1),
+            submitted(50, 1),
+            stories.Remembered(at=50, task=1),
+            submitted(50, 2),
+            placed(51, 2),
+            finished(53, 2),
+        ]
+    )
+    assert [(each.outcome, each.ended_at) for each in timeline.tries] == [
+        (FINISHED, 2.0),
+        (CANCELLED, 50.0),
+        (FINISHED, 53.0),
+    ]
+    assert [call.state for call in timeline.calls.values()] == [FINISHED, FINISHED]
+
+
 def test_the_critical_path_goes_through_what_ended_last_and_through_waits_of_the_program():
     timeline = Timeline(
         [

@@ -1,6 +1,11 @@
 """Commands that show and export what a run did, from a journal in a home."""
 
+import hashlib
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import journaled
@@ -10,6 +15,8 @@ from typer.testing import CliRunner
 from continuum.cli.main import cli
 from continuum.model.errors import UnavailableError
 from continuum.workflow.journals import Journal
+
+CONTINUUM = str(Path(sys.executable).with_name("continuum"))
 
 
 @pytest.fixture
@@ -80,3 +87,41 @@ def test_watching_a_run_that_has_ended_tells_how(runner):
     done = runner.invoke(cli, ["run", "watch", "fit"])
     assert done.exit_code == 0
     assert done.stdout.startswith("succeeded: 4 of 4 tasks done; edge: 3 done")
+
+
+def test_a_run_leaves_a_crate_if_one_asks_and_can_be_compared_and_drawn(tmp_path):
+    program = tmp_path / "app.py"
+    program.write_text(
+        "import sys\n"
+        "from continuum.workflow import FILE_OUT, task, wait_on_file\n\n"
+        "@task(out=FILE_OUT)\n"
+        "def write(out, text):\n"
+        "    with open(out, 'w') as file:\n"
+        "        file.write(text)\n\n"
+        f"write('{tmp_path}/out.txt', sys.argv[1])\n"
+        f"wait_on_file('{tmp_path}/out.txt')\n"
+    )
+    environment = os.environ | {"CONTINUUM_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+
+    def continuum(*words: str) -> str:
+        done = subprocess.run(
+            [CONTINUUM, "run", *words],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    told = continuum("--local", "--name", "one", "--provenance", "app.py", "same")
+    crate = Path(re.search(r"the crate is (\S+)", told)[1])
+    metadata = json.loads((crate / "ro-crate-metadata.json").read_text())
+    written = next(each for each in metadata["@graph"] if each["@id"].endswith("/out.txt"))
+    assert written["sha256"] == hashlib.sha256(b"same").hexdigest()
+    continuum("--local", "--name", "two", "app.py", "same")
+    compared = json.loads(continuum("compare", "one", "two", "--json"))
+    assert [each["verdict"] for each in compared["results"]] == ["same"]
+    assert compared["changes"] == []

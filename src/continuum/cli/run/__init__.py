@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from continuum.cli.run.comparing import compare
+from continuum.cli.run.crating import crate
 from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
@@ -57,4 +58,5 @@ app.command("gantt")(gantt)
 app.command("graph")(graph)
 app.command("trace")(trace)
 app.command("compare")(compare)
+app.command("crate")(crate)
 app.command("resume")(resume)

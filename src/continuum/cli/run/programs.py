@@ -24,18 +24,8 @@ from continuum.workflow import Beginning, RunOptions, Session
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
 _COMMANDS = (
-    "list",
-    "show",
-    "explain",
-    "log",
-    "watch",
-    "events",
-    "report",
-    "gantt",
-    "graph",
-    "trace",
-    "compare",
-    "resume",
+    *("list", "show", "explain", "log", "watch", "events"),
+    *("report", "gantt", "graph", "trace", "compare", "crate", "resume"),
 )
 
 HELP_OF_PROGRAM = """
@@ -66,6 +56,8 @@ Other commands:
 * `continuum run report RUN` - one page with its timeline, graph, functions, sites and failures
 
 * `continuum run compare A B` - what differs between two runs
+
+* `continuum run crate RUN` - the run as an RO-Crate, with code, versions, inputs and outputs
 
 * `continuum run gantt RUN`, `continuum run graph RUN` - pictures of it
 
@@ -145,6 +137,9 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         ),
     ] = "results",
     graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Write the run as an RO-Crate into its folder at the end.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -175,6 +170,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         draws_graph=graph,
         computing_units=units,
         checkpoint=checkpoint,
+        keeps_crate=provenance,
         gpus=gpus,
     )
     drive(open_home(home), app, arguments or [], options, is_quiet=quiet, as_json=as_json)
@@ -203,9 +199,17 @@ def drive(
         outcome = _run(session, app, arguments, progress)
         if not is_quiet:
             print_end(session.summary(), session.folder, outcome)
+        if options.keeps_crate:
+            progress.tell(f"the crate is {_write_crate(session.folder)}")
     if as_json:
         print_json(session.summary())
     raise typer.Exit(outcome.exit_status)
+
+
+def _write_crate(folder: Path) -> Path:
+    from continuum.workflow import CrateOptions, write_crate  # noqa: PLC0415 - only then
+
+    return write_crate(folder, folder / "crate", CrateOptions())
 
 
 def _run(session: Session, app: Path, arguments: list[str], progress: Progress) -> Outcome:

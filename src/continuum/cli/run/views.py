@@ -159,7 +159,7 @@ class Tally:
             match record:
                 case stories.Submitted():
                     self._functions.setdefault(record.function, {})
-                    self._tasks[record.task] = (record.function, "", "")
+                    self._tasks.setdefault(record.task, (record.function, "", ""))  # there: it was resumed
                     self._move(record.task, TaskState.WAITING)
                 case stories.Placed():
                     self._move(record.task, "queued", record.site)
@@ -181,6 +181,8 @@ class Tally:
                 self._move(record.task, TaskState.CANCELLED)
             case stories.Repeated():
                 self._move(record.task, TaskState.WAITING)
+            case stories.Remembered():
+                self._move(record.task, TaskState.FINISHED)
             case stories.SiteJoined():
                 units = record.computing_units
                 known = self._sites.get(record.site, SiteView(record.site, units, 0, 0, 0, 0, is_lost=False))
