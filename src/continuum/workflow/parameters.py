@@ -209,13 +209,20 @@ class Parameters:
         variable = variable or self._holdings.adopt(value)
         end, chain = variable.datum, variable.chain
         before = newest(variable)
-        if use.direction.access is Access.WRITE and type(value) is not Future:
-            # What the program has in its hands is only the vessel.
+        if use.direction.access is Access.WRITE and self._is_vessel(use, value):
             before = self._holdings.make_base(value)
             self._note(use, variable, vessel=before, default=dumps(value))
         else:
             self._note(use, variable, before=before, chain=_chain(use, chain if before is end else None))
         return Slot(self._capture.slot(before))
+
+    def _is_vessel(self, use: Use, value: Any) -> bool:
+        """Whether what the program has in its hands will do for a task to fill.
+
+        A collection has the form that tasks gave it, so it is none if it is known as a whole.
+        """
+        is_known = use.direction.is_collection and isinstance(value, _CONTAINERS) and not use.path
+        return not (type(value) is Future or is_known or self._holdings.is_mixed(value))
 
     def _use_mixed(self, use: Use, value: Any) -> Any:
         """Write as a whole what has variables inside: the version before is only made where the task runs."""
