@@ -13,6 +13,9 @@ from continuum.workflow import (
     CONCURRENT,
     DICTIONARY_IN,
     DICTIONARY_INOUT,
+    DIRECTORY_IN,
+    DIRECTORY_INOUT,
+    DIRECTORY_OUT,
     FILE_COMMUTATIVE,
     FILE_IN,
     FILE_INOUT,
@@ -167,3 +170,22 @@ def read(path):
 def extend_each(paths, value):
     for path in paths:
         extend[""].function(path, value)
+
+
+@everywhere(folder=DIRECTORY_OUT)
+def make_folder(folder, value):
+    Path(folder).mkdir(exist_ok=True)
+    for old in Path(folder).iterdir():
+        old.unlink()
+    (Path(folder) / "first").write_text(f"{value}\n" * 100)
+
+
+@everywhere(folder=DIRECTORY_INOUT)
+def extend_folder(folder, value):
+    names = list(Path(folder).iterdir())
+    (Path(folder) / f"file{len(names)}").write_text(f"{value}\n")
+
+
+@everywhere(folder=DIRECTORY_IN, returns=1)
+def read_folder(folder):
+    return sum(sum(map(int, path.read_text().split())) for path in Path(folder).iterdir()) % 1_000_003

@@ -25,6 +25,7 @@ from continuum.workflow import (
     open_file,
     use_run,
     wait_on,
+    wait_on_directory,
     wait_on_file,
 )
 from continuum.workflow.coding import archive_modules
@@ -62,6 +63,9 @@ CALLS = [
     "extend_any_order",
     "read",
     "extend_each",
+    "make_folder",
+    "extend_folder",
+    "read_folder",
 ]
 LOOKS = [
     "wait_result",
@@ -72,6 +76,7 @@ LOOKS = [
     "wait_table",
     "open",
     "wait_file",
+    "wait_folder",
     "barrier",
     "delete",
 ]
@@ -93,6 +98,8 @@ class Program:
         for path in self.paths:
             Path(path).write_text("1\n" * 30)
         self.collections[1][1] = 5
+        self.folder = folder / "folder"
+        self.folder.mkdir()
 
     def call(self, name: str, site: int) -> Any:
         return getattr(tasks, name)[tasks.SITES[site % 2] if self.pinned and site % 3 else ""]
@@ -162,6 +169,15 @@ class Program:
     def do_extend_each(self, _: int, second: int, site: int) -> None:
         self.call("extend_each", site)(self.paths[:2], self.result(second))
 
+    def do_make_folder(self, first: int, _: int, site: int) -> None:
+        self.call("make_folder", site)(self.folder, self.result(first))
+
+    def do_extend_folder(self, first: int, _: int, site: int) -> None:
+        self.call("extend_folder", site)(self.folder, self.result(first))
+
+    def do_read_folder(self, _: int, __: int, site: int) -> None:
+        self.keep(self.call("read_folder", site)(self.folder))
+
     # ---- what the program itself looks at, and changes ----
 
     def do_wait_result(self, first: int, second: int, _: int) -> None:
@@ -204,6 +220,13 @@ class Program:
         wait_on_file(path)
         self.seen.append(sum(map(int, Path(path).read_text().split())))
 
+    def do_wait_folder(self, first: int, second: int, _: int) -> None:
+        wait_on_directory(self.folder)
+        files = sorted(path.name for path in self.folder.iterdir())
+        self.seen += [files, tasks.read_folder[""].function(self.folder)]
+        if second % 2:
+            (self.folder / f"program{first}").write_text("5")
+
     def do_barrier(self, *_: int) -> None:
         barrier()
 
@@ -218,6 +241,7 @@ class Program:
         self.seen.append([sorted(wait_on(bag)) for bag in self.bags])
         for number in range(3):
             self.do_open(number, 0, 0)
+        self.do_wait_folder(0, 0, 0)
         return self.seen
 
 

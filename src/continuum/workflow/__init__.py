@@ -4,7 +4,7 @@ Belongs here: the programming model, the driver of a run, the engines that execu
 here: where objects lie and how they are copied (the store), what a site is (sites).
 
 What programs use: `task`, `constraint`, `on_failure`, the directions, `wait_on`, `barrier`, `open_file`,
-`wait_on_file`, `delete_object`, `delete_file`, `TaskFailedError`.
+`wait_on_file`, `wait_on_directory`, `delete_object`, `delete_file`, `TaskFailedError`.
 
 Names are imported when they are first used: workers, which import parts of this package, start in a few
 milliseconds.
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         DICTIONARY_IN,
         DICTIONARY_INOUT,
         DICTIONARY_OUT,
+        DIRECTORY_IN,
+        DIRECTORY_INOUT,
+        DIRECTORY_OUT,
         FILE_COMMUTATIVE,
         FILE_CONCURRENT,
         FILE_IN,
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
         delete_object,
         open_file,
         wait_on,
+        wait_on_directory,
         wait_on_file,
     )
 
@@ -121,6 +125,9 @@ _HOMES = {
     "DICTIONARY_IN": "directions",
     "DICTIONARY_INOUT": "directions",
     "DICTIONARY_OUT": "directions",
+    "DIRECTORY_IN": "directions",
+    "DIRECTORY_INOUT": "directions",
+    "DIRECTORY_OUT": "directions",
     "FILE_COMMUTATIVE": "directions",
     "FILE_CONCURRENT": "directions",
     "FILE_IN": "directions",
@@ -186,6 +193,7 @@ _HOMES = {
     "task": "decorating",
     "use_run": "programming",
     "wait_on": "synchronising",
+    "wait_on_directory": "synchronising",
     "wait_on_file": "synchronising",
     "with_counts": "recounting",
 }
@@ -202,6 +210,9 @@ __all__ = [
     "DICTIONARY_IN",
     "DICTIONARY_INOUT",
     "DICTIONARY_OUT",
+    "DIRECTORY_IN",
+    "DIRECTORY_INOUT",
+    "DIRECTORY_OUT",
     "FILE_COMMUTATIVE",
     "FILE_CONCURRENT",
     "FILE_IN",
@@ -282,6 +293,7 @@ __all__ = [
     "trace_of",
     "use_run",
     "wait_on",
+    "wait_on_directory",
     "wait_on_file",
     "with_counts",
     "write_crate",

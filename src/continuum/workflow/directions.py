@@ -25,11 +25,11 @@ class Access(StrEnum):
 class Direction(msgspec.Struct, frozen=True):
     """How one parameter is used.
 
-    `depth` is how deep a collection or dictionary nests: what lies there are its elements. `is_deleted`: the
-    task is the last that uses it. `is_commutative`: tasks that update it exclude each other, in any order;
-    `is_concurrent`: they need not even do that (here they do: an update that is not seen would be lost).
-    `stream` ("", "stdin", "stdout", "stderr"), `prefix` and `keep_rename` concern tasks that are programs;
-    `weight` and `cache` are hints.
+    `is_file` holds for directories too. `depth` is how deep a collection or dictionary nests: what lies there
+    are its elements. `is_deleted`: the task is the last that uses it. `is_commutative`: tasks that update it
+    exclude each other, in any order; `is_concurrent`: they need not even do that (here they do: an update
+    that is not seen would be lost). `stream` ("", "stdin", "stdout", "stderr"), `prefix` and `keep_rename`
+    concern tasks that are programs; `weight` and `cache` are hints.
     """
 
     name: str
@@ -68,6 +68,12 @@ FILE_OUT = Direction("FILE_OUT", WRITE, is_file=True)
 FILE_INOUT = Direction("FILE_INOUT", UPDATE, is_file=True)
 FILE_CONCURRENT = Direction("FILE_CONCURRENT", UPDATE, is_file=True, is_concurrent=True)
 FILE_COMMUTATIVE = Direction("FILE_COMMUTATIVE", UPDATE, is_file=True, is_commutative=True)
+
+DIRECTORY = Direction("DIRECTORY", is_file=True, is_directory=True)
+DIRECTORY_IN = Direction("DIRECTORY_IN", is_file=True, is_directory=True)
+DIRECTORY_IN_DELETE = Direction("DIRECTORY_IN_DELETE", is_file=True, is_directory=True, is_deleted=True)
+DIRECTORY_OUT = Direction("DIRECTORY_OUT", WRITE, is_file=True, is_directory=True)
+DIRECTORY_INOUT = Direction("DIRECTORY_INOUT", UPDATE, is_file=True, is_directory=True)
 
 COLLECTION = Direction("COLLECTION", is_collection=True)
 COLLECTION_IN = Direction("COLLECTION_IN", is_collection=True)
@@ -111,10 +117,6 @@ STREAMED = {
 UNSUPPORTED = {
     name: Direction(name, is_supported=False)
     for name in (
-        "DIRECTORY",
-        "DIRECTORY_IN",
-        "DIRECTORY_OUT",
-        "DIRECTORY_INOUT",
         "STREAM_IN",
         "STREAM_OUT",
     )

@@ -26,6 +26,7 @@ from continuum.workflow.messages import (
     Output,
     TaskFinished,
     TaskSpec,
+    kind_of,
 )
 from continuum.workflow.queues import SiteQueue
 
@@ -363,7 +364,7 @@ def _input(datum: Datum) -> Input:
     inline = source.inline
     return Input(
         datum=source.id,
-        kind=DatumKind.FILE if datum.is_file else DatumKind.OBJECT,
+        kind=kind_of(datum.name) if datum.is_file else DatumKind.OBJECT,
         size_bytes=source.size_bytes,
         inline=inline,
         published=None if inline is not None else source.published,

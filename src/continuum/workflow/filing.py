@@ -20,9 +20,12 @@ from continuum.model import stories
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
 from continuum.workflow.capturing import newest, stamp_of
+from continuum.workflow.directories import PackedDirectories, is_directory, replace_directory
 from continuum.workflow.driver import Op
+from continuum.workflow.folders import remove_tree
 from continuum.workflow.futures import Variable
 from continuum.workflow.messages import ObjectName
+from continuum.workflow.packing import stamp_of_tree
 
 if TYPE_CHECKING:
     from continuum.workflow.running import Run
@@ -48,17 +51,25 @@ class Files:
         self._run = run
         self._variables: dict[str, Variable] = {}
         self._used: list[Variable] = []
+        self._packed = PackedDirectories()
         self.has_objects = False
 
     # ---- what a parameter names ----
 
-    def variable_of(self, parameter: str, value: Any) -> Variable:
-        """Return the file or object that `value` names."""
+    def variable_of(self, parameter: str, value: Any, *, is_folder: bool = False) -> Variable:
+        """Return the file, directory or object that `value` names."""
         if not isinstance(value, str | os.PathLike):
             raise InvalidInputError(
                 f"the parameter {parameter} must be a path or an s3:// URI, not {value!r}"
             )
         name = _name(os.fspath(value))
+        if is_folder:
+            if name.startswith(SCHEME):
+                raise InvalidInputError(
+                    f"{value} (parameter {parameter}) cannot be a directory of a task",
+                    hint="name its objects: COLLECTION_FILE_IN with a list of s3:// URIs",
+                )
+            name += "/"
         variable = self._variables.get(name)
         if variable is None:
             variable = self._variables[name] = self._run.new_variable(name=name)
@@ -70,7 +81,13 @@ class Files:
 
     def base_name(self, variable: Variable) -> str:
         """Return the last part of its name: what a task sees."""
+        if is_directory(variable):
+            return variable.name[:-1].rpartition("/")[2] + "/"
         return variable.name.rpartition("/")[2]
+
+    def is_there(self, variable: Variable) -> bool:
+        """Whether a directory exists for the program now, as far as it has called tasks."""
+        return variable.written_by_task or Path(variable.name).is_dir()
 
     def object_of(self, variable: Variable) -> ObjectName | None:
         """Return the object of the store that it is, or None for a file."""
@@ -84,10 +101,11 @@ class Files:
         if variable.written_by_task and not self._was_changed(variable, path):
             return newest(variable)
         try:
-            stamp = stamp_of(path)
+            stamp = _stamp_of(path, variable)
         except OSError as problem:
             raise NotFoundError(
-                f"the file {variable.name} (parameter {parameter}) cannot be read: {problem.strerror}"
+                f"the {_kind(variable)} {variable.name} (parameter {parameter})"
+                f" cannot be read: {problem.strerror}"
             ) from problem
         if variable.datum is None or stamp != variable.stamp or variable.datum.state is DatumState.FAILED:
             self._take(variable, path, stamp)
@@ -98,7 +116,7 @@ class Files:
         if variable.stamp is None:
             return False
         try:
-            return stamp_of(path) != variable.stamp
+            return _stamp_of(path, variable) != variable.stamp
         except OSError:
             return False
 
@@ -109,7 +127,10 @@ class Files:
         variable.stamp = stamp
         variable.written_by_task = False
         datum.size_bytes = stamp[1]
-        if stamp[1] <= self._run.spec.inline_limit_bytes:
+        if is_directory(variable):
+            path = self._packed.pack(path)
+            datum.size_bytes = path.stat().st_size
+        if datum.size_bytes <= self._run.spec.inline_limit_bytes:
             datum.inline = path.read_bytes()
             datum.size_bytes = len(datum.inline)
             datum.state = DatumState.READY
@@ -175,7 +196,7 @@ class Files:
 
     def wait(self, value: Any) -> None:
         """Wait for the newest version; a file then is at its path."""
-        variable = self.variable_of("file", value)
+        variable = self.variable_of("file", value, is_folder=self._is_known_directory(value))
         self._used.clear()
         if variable.name.startswith(SCHEME):
             if variable.datum is not None:
@@ -193,6 +214,10 @@ class Files:
         self._run.driver.post(Op.RECORD, synchronised)
         data = self._run.fetch(datum)
         path = Path(variable.name)
+        if is_directory(variable):
+            replace_directory(path, data)
+            variable.stamp = stamp_of_tree(path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_bytes(data)
@@ -210,16 +235,30 @@ class Files:
 
     def delete(self, value: Any) -> bool:
         """Forget a file and delete it at the program's side; return whether it was known."""
-        variable = self._variables.pop(_name(os.fspath(value)), None)
-        path = None if os.fspath(value).startswith(SCHEME) else Path(value)
+        name = _name(os.fspath(value)) + "/" * self._is_known_directory(value)
+        variable = self._variables.pop(name, None)
+        path = None if name.startswith(SCHEME) else Path(name)
         if variable is not None and variable.datum is not None:
             if variable.datum.state is DatumState.PENDING and not variable.written_by_task:
                 self._run.driver.wait_for([variable.datum])
             self._run.driver.post(Op.RELEASE, variable.datum)
-        if path is not None:
+        if path is not None and name.endswith("/"):
+            remove_tree(path)
+        elif path is not None:
             path.unlink(missing_ok=True)
         return variable is not None
+
+    def _is_known_directory(self, value: Any) -> bool:
+        return isinstance(value, str | os.PathLike) and _name(os.fspath(value)) + "/" in self._variables
 
 
 def _name(text: str) -> str:
     return text if text.startswith(SCHEME) else os.path.abspath(text)  # noqa: PTH100 - Path.resolve follows links
+
+
+def _kind(variable: Variable) -> str:
+    return "directory" if is_directory(variable) else "file"
+
+
+def _stamp_of(path: Path, variable: Variable) -> tuple[int, int]:
+    return stamp_of_tree(path) if is_directory(variable) else stamp_of(path)

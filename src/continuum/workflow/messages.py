@@ -16,10 +16,16 @@ from continuum.model.sites import Transfer
 
 
 class DatumKind(StrEnum):
-    """What a datum is: a Python object (serialised) or a file (bytes as they are)."""
+    """What a datum is: a Python object (serialised), a file (bytes as they are), a directory (`packing`)."""
 
     OBJECT = "object"
     FILE = "file"
+    DIRECTORY = "directory"
+
+
+def kind_of(name: str) -> DatumKind:
+    """Return what a datum with the name of a file is: names of directories end with a slash."""
+    return DatumKind.DIRECTORY if name.endswith("/") else DatumKind.FILE
 
 
 class ObjectName(msgspec.Struct, frozen=True, array_like=True):
@@ -49,7 +55,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A datum that a task writes: a return value or a parameter as it is after the call.
 
     `parameter` names the parameter; empty: the `index`-th return value. `element` not empty: not the
-    parameter itself but that element of it (see `engines.elements`). `publish_as` is where the site must put
+    parameter itself but that element of it (see `engines.elements`). `is_there`: a directory that the task
+    finds there, empty; else it makes it. `publish_as` is where the site must put
     it in the global store before it reports the task finished; None: only when asked.
     """
 
@@ -60,6 +67,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     file_name: str = ""
     publish_as: ObjectName | None = None
     element: tuple[int, ...] = ()
+    is_there: bool = False
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

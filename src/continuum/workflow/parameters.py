@@ -11,6 +11,7 @@ returned it.
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from continuum.model.commuting import Chain, Turn
@@ -20,11 +21,12 @@ from continuum.workflow.directions import Access, Direction
 from continuum.workflow.filing import Files
 from continuum.workflow.futures import Future, Variable
 from continuum.workflow.holdings import Holdings
+from continuum.workflow.packing import EMPTY, pack_to_bytes
 from continuum.workflow.programming import TaskFunction
 from continuum.workflow.serialising import dumps
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-Path = tuple[int, ...]
+Place = tuple[int, ...]
 
 _VALUES = frozenset((tuple, frozenset))
 _CONTAINERS = (list, tuple, dict)
@@ -37,7 +39,7 @@ class Writing:
     `chain` are the calls with which it may change places, if the order of the updates does not matter.
     `element` is the path of the element that is written, if it is not the whole parameter. `before` is the
     version that it updates, `default` what stands for it if a failure is ignored, `vessel` the copy of the
-    program's object that an OUT parameter fills.
+    program's object that an OUT parameter fills; `is_there`: a directory that the task finds there, empty.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Writing:
         "default",
         "direction",
         "element",
+        "is_there",
         "name",
         "parameter",
         "superseded",
@@ -59,14 +62,16 @@ class Writing:
         parameter: str,
         direction: Direction,
         *,
-        element: Path = (),
+        element: Place = (),
         name: str = "",
         before: Datum | None = None,
         default: bytes | None = None,
         vessel: Datum | None = None,
         chain: Chain | None = None,
+        is_there: bool = False,
     ) -> None:
         self.chain = chain
+        self.is_there = is_there
         self.vessel = vessel
         self.superseded: Datum | None = None
         self.variable = variable
@@ -83,7 +88,7 @@ class Use(NamedTuple):
 
     parameter: str
     direction: Direction
-    path: Path = ()
+    path: Place = ()
 
     def element(self, position: int) -> "Use":
         """Return the use of one element."""
@@ -236,11 +241,13 @@ class Parameters:
     def _use_file(self, use: Use, value: Any) -> Any:
         if value is None:
             return None
-        variable = self._files.variable_of(use.parameter, value)
+        variable = self._files.variable_of(use.parameter, value, is_folder=use.direction.is_directory)
         name = self._files.base_name(variable)
         if use.direction.access is Access.WRITE:
             position = len(self.writings)
-            self._note(use, variable, name=name, default=b"")
+            is_there = use.direction.is_directory and self._files.is_there(variable)
+            default = EMPTY if use.direction.is_directory else b""
+            self._note(use, variable, name=name, default=default, is_there=is_there)
             return Slot(-1 - position) if use.path else str(value)
         end, chain = variable.datum, variable.chain
         before = self._files.current(use.parameter, variable)
@@ -249,8 +256,14 @@ class Parameters:
             chain = None if is_object else _chain(use, chain if before is end else None)
             self._note(use, variable, name=name, before=before, chain=chain)
         if use.direction.is_deleted:
-            self._after.append(lambda: self._files.delete(value))
+            self._after.append(lambda: self._files.delete(variable.name))
         return Slot(self._capture.slot(before))
+
+
+def read_default(writing: Writing, value: Any) -> bytes:
+    """Return what stands for a file or directory if a failure is ignored: the one at the path `value`."""
+    path = Path(value)
+    return pack_to_bytes(path) if writing.direction.is_directory else path.read_bytes()
 
 
 def _chain(use: Use, last: Chain | None) -> Chain | None:

@@ -10,7 +10,6 @@ import pickle
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,8 +31,8 @@ from continuum.workflow.futures import Future, Variable
 from continuum.workflow.groups import OPEN
 from continuum.workflow.holdings import Holdings
 from continuum.workflow.kinds.implementing import find_variants
-from continuum.workflow.messages import DatumKind, FunctionCode, Output
-from continuum.workflow.parameters import Parameters, Writing
+from continuum.workflow.messages import DatumKind, FunctionCode, Output, kind_of
+from continuum.workflow.parameters import Parameters, Writing, read_default
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 from continuum.workflow.serialising import dumps
 from continuum.workflow.titles import title_of
@@ -185,11 +184,12 @@ class Run:
         writes.append(datum)
         output = Output(
             datum=datum.id,
-            kind=DatumKind.FILE if direction.is_file else DatumKind.OBJECT,
+            kind=kind_of(writing.name) if direction.is_file else DatumKind.OBJECT,
             parameter=writing.parameter,
             file_name=writing.name,
             publish_as=published,
             element=writing.element,
+            is_there=writing.is_there,
         )
         outputs.append(output)
 
@@ -295,7 +295,7 @@ def _defaults(given: Mapping[str, Any], writings: Sequence[Writing], return_coun
         value = given.get(writing.parameter)
         if value is not None:
             value = element_of(value, writing.element)
-            defaults[index] = Path(value).read_bytes() if writing.direction.is_file else dumps(value)
+            defaults[index] = read_default(writing, value) if writing.direction.is_file else dumps(value)
         elif writing.default is not None:
             defaults[index] = writing.default
     results = given.get("returns")

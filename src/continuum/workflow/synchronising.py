@@ -68,6 +68,11 @@ def wait_on_file(*paths: str | os.PathLike[str]) -> Any:
     return paths[0] if len(paths) == 1 else list(paths)
 
 
+def wait_on_directory(*paths: str | os.PathLike[str]) -> Any:
+    """Wait until the newest versions of these directories are at their paths; return the path or paths."""
+    return wait_on_file(*paths)
+
+
 def delete_object(*values: Any) -> bool:
     """Say that these values are not needed any more; return whether all of them were known."""
     run = find_run()

@@ -39,6 +39,15 @@ def run(shared_run: Run) -> Iterator[Run]:
         yield shared_run
 
 
+@pytest.fixture
+def own_run() -> Iterator[Run]:
+    """A run in which nothing else keeps the workers busy."""
+    run = open_run()
+    with use_run(run):
+        yield run
+    run.driver.close()
+
+
 @pytest.fixture(params=["in a run", "plain python"])
 def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
     """The test happens twice: with its tasks in a run, and as a plain sequential program."""

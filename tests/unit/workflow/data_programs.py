@@ -14,6 +14,9 @@ from continuum.workflow import (
     DICTIONARY_IN,
     DICTIONARY_INOUT,
     DICTIONARY_OUT,
+    DIRECTORY_IN,
+    DIRECTORY_INOUT,
+    DIRECTORY_OUT,
     FILE_COMMUTATIVE,
     FILE_IN,
     FILE_INOUT,
@@ -229,3 +232,35 @@ def extend_any_order(path, text):
 def add_to_both(one, two, value):
     one.append(value)
     two.append(value)
+
+
+@task(folder=DIRECTORY_OUT)
+def make_folder(folder, names):
+    Path(folder).mkdir(exist_ok=True)
+    for name in names:
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (Path(folder) / "link").symlink_to(names[0])
+
+
+@task(folder=DIRECTORY_IN, returns=1)
+def list_folder(folder):
+    root = Path(folder)
+    (root / "mine alone").touch()
+    return root.name, sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+@task(folder=DIRECTORY_INOUT)
+def add_to_folder(folder, name, text):
+    (Path(folder) / name).write_text(text)
+
+
+@task(folder=DIRECTORY_OUT)
+def make_no_folder(folder):
+    assert not Path(folder).exists()
+
+
+@task(folder=DIRECTORY_INOUT)
+def link_out(folder):
+    (Path(folder) / "out").symlink_to("../../secret")

@@ -3,19 +3,9 @@
 import data_programs as programs
 import pytest
 
-from conftest import open_run
-from continuum.workflow import open_file, use_run, wait_on
+from continuum.workflow import open_file, wait_on
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def own_run():
-    """A run in which nothing else keeps the workers busy."""
-    run = open_run()
-    with use_run(run):
-        yield
-    run.driver.close()
 
 
 def test_who_is_ready_first_goes_first(own_run, tmp_path):

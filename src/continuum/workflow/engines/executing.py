@@ -113,7 +113,7 @@ class TaskRunner:
         return call, args, kwargs
 
     def _value(self, given: Input, files: TaskFiles | None) -> object:
-        if given.kind is DatumKind.FILE and files is not None:
+        if given.kind is not DatumKind.OBJECT and files is not None:
             return files.add_input(given)
         try:
             if given.inline is not None:
@@ -156,7 +156,7 @@ class TaskRunner:
         results = _split(result, task.return_count, function.name)
         produced = []
         for position, output in enumerate(task.outputs):
-            if output.kind is DatumKind.FILE and files is not None:
+            if output.kind is not DatumKind.OBJECT and files is not None:
                 produced.append(files.keep_output(position, output, self._inline_limit_bytes))
             elif output.element and elements is not None:
                 value = elements.value_of(output)

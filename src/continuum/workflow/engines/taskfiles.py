@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from continuum.workflow.engines.directories import pack_output, unpack_input
 from continuum.workflow.engines.elements import element_of
 from continuum.workflow.engines.functions import Function, Refusal
 from continuum.workflow.folders import DataFolder, file_name_of, remove_tree
@@ -18,9 +19,9 @@ from continuum.workflow.messages import DatumKind, FailureKind, Input, Output, P
 def has_files(task: TaskSpec) -> bool:
     """Tell whether a task reads or writes files."""
     for given in task.inputs:
-        if given.kind is DatumKind.FILE:
+        if given.kind is not DatumKind.OBJECT:
             return True
-    return any(output.kind is DatumKind.FILE for output in task.outputs)
+    return any(output.kind is not DatumKind.OBJECT for output in task.outputs)
 
 
 class TaskFiles:
@@ -48,7 +49,7 @@ class TaskFiles:
         before it is known how many inputs there are.
         """
         paths = [
-            self._output_path(position, output) if output.kind is DatumKind.FILE else None
+            self._output_path(position, output) if output.kind is not DatumKind.OBJECT else None
             for position, output in enumerate(self._outputs)
         ]
         return paths + paths[::-1]
@@ -57,7 +58,7 @@ class TaskFiles:
         """Put every input where the task expects it and every output's path where its parameter is."""
         changed = set()
         for position, output in enumerate(self._outputs):
-            if output.kind is not DatumKind.FILE or not output.parameter:
+            if output.kind is DatumKind.OBJECT or not output.parameter:
                 continue
             given = element_of(function.argument(args, kwargs, output.parameter), output.element)
             if isinstance(given, str) and given in self._inputs:
@@ -73,11 +74,16 @@ class TaskFiles:
     def keep_output(self, position: int, output: Output, inline_limit_bytes: int) -> Produced:
         """Make what the task wrote a datum."""
         path = Path(self._paths[position])
-        if not path.is_file():
+        is_directory = output.kind is DatumKind.DIRECTORY
+        if not (path.is_dir() if is_directory else path.is_file()):
+            what = "make its directory" if is_directory else "write its file"
             raise Refusal(
                 FailureKind.OUTPUT_LOST,
-                f"the task did not write its file {output.parameter or output.file_name or output.datum}",
+                f"the task did not {what} {output.parameter or output.file_name or output.datum}",
             )
+        if is_directory:
+            folder, path = path, self._folder / f"packed{position}"
+            pack_output(output, folder, path)
         size_bytes = path.stat().st_size
         inline = path.read_bytes() if size_bytes <= inline_limit_bytes else None
         if inline is None or output.publish_as is not None:
@@ -97,10 +103,15 @@ class TaskFiles:
             folder = self._folder / f"out{position}"
             folder.mkdir()
             path = self._paths[position] = str(folder / _base_name(output.file_name, output.datum))
+            if output.is_there:
+                Path(path).mkdir()
         return path
 
     def _place(self, path: Path, given: Input, *, as_copy: bool) -> None:
         path.parent.mkdir()
+        if given.kind is DatumKind.DIRECTORY:
+            unpack_input(self._data, given, path)
+            return
         if given.inline is not None:
             path.write_bytes(given.inline)
             return
