@@ -22,14 +22,18 @@ class Chain:
     """Tasks called one after the other that update the same variable and commute.
 
     `head` is a task whose turn has come, but which waits for something else; `ready` wait for nothing but
-    their turn. Both may be out of date: what they say is checked when it is used.
+    their turn. Both may be out of date: what they say is checked when it is used. `successor` is the chain of
+    those called later, if none of them may go before the ones in this. `is_moved`: turns have been
+    exchanged, so a link need not hold the updates that were called up to it (the last one holds all).
     """
 
-    __slots__ = ("head", "ready")
+    __slots__ = ("head", "is_moved", "ready", "successor")
 
     def __init__(self) -> None:
+        self.is_moved = False
         self.head: Task | None = None
         self.ready: deque[Task] = deque()
+        self.successor: Chain | None = None
 
 
 class Turn:
@@ -46,6 +50,25 @@ class Turn:
         self.write = write
         self.is_open = True
         self.is_moved = False
+
+
+def join_chain(task: Task) -> None:
+    """The program called `task`: it takes its place behind all that has been called before."""
+    turn: Turn = task.commuting
+    turn.chain = _last(turn.chain)
+
+
+def cut_chain(task: Task) -> None:
+    """The update of `task` is there already, with those called before: no later one may go before it."""
+    turn: Turn = task.commuting
+    turn.is_open = False
+    _last(turn.chain).successor = Chain()
+
+
+def _last(chain: Chain) -> Chain:
+    while chain.successor is not None:
+        chain = chain.successor
+    return chain
 
 
 def exchange_turns(task: Task) -> Task | None:
@@ -97,4 +120,4 @@ def _exchange(head: Task, other: Task) -> None:
     early, late = head.writes[first.write], other.writes[second.write]
     head.writes[first.write], other.writes[second.write] = late, early  # type: ignore[index]
     early.producer, late.producer = other, head
-    first.is_moved = second.is_moved = True
+    first.is_moved = second.is_moved = first.chain.is_moved = True

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from continuum.model import stories
+from continuum.model.commuting import join_chain
 from continuum.model.grouping import Grouping
 from continuum.model.remembering import Remembrance
 from continuum.model.settling import AT_SITE, Commands
@@ -82,6 +83,7 @@ class Graph(Grouping, Remembrance):
         else:
             self._await_inputs(task, at)
             if task.commuting is not None:
+                join_chain(task)
                 self._commute(task)
 
     def keep(self, datum: Datum) -> None:

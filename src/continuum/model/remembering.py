@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from continuum.model import stories
+from continuum.model.commuting import cut_chain
 from continuum.model.recovering import Recovery
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
 
@@ -45,6 +46,8 @@ class Remembrance(Recovery):
         counts = self.counts.setdefault(task.function, dict.fromkeys(TaskState, 0))
         counts[TaskState.FINISHED] += 1
         task.state = TaskState.FINISHED
+        if task.commuting is not None:
+            cut_chain(task)
         self._record_submission(task, at, call, group)
         self.commands.records.append(stories.Remembered(at=at, task=task.id))
         self.commands.settled.append(task)

@@ -144,15 +144,14 @@ class Checkpoints:
 
     # ---- files of the program; on its thread ----
 
-    def took(self, datum: Datum, path: Path) -> None:
-        """The program's own version of a file is given to tasks.
+    def took(self, datum: Datum, path: Path, name: str) -> None:
+        """The program's own version of the file or directory `name`, as it is at `path`, is given to tasks.
 
         If it is what the run itself put there before it was resumed, then it stands for what was there at
         first, whose content is gone.
         """
         inline = datum.inline
         found = digest_of_bytes(inline) if inline is not None else digest_of_file(path)
-        name = str(path)
         with self._taking:
             number = self._takes[name]
             self._takes[name] = number + 1
@@ -174,7 +173,7 @@ class Checkpoints:
     def settled(self, tasks: Sequence[Task]) -> None:
         """Tasks have ended: remember those that have results."""
         for task in tasks:
-            if task.commuting is not None and task.commuting.is_moved:
+            if task.commuting is not None and task.commuting.chain.is_moved:
                 continue  # what it wrote is not what a call in the program's order would write
             if task.state is TaskState.FINISHED or task.state is TaskState.IGNORED:
                 outputs = tuple([_kept(datum) for datum in task.writes])

@@ -151,10 +151,10 @@ class Driver:
             self._queue.put((Op.LOST, (source, site.name if sites else "")))
             raise UnavailableError(problem.message, hint=problem.hint) from problem
 
-    def took(self, datum: Datum, path: Path) -> None:
-        """The program's own version of a file is given to tasks."""
+    def took(self, datum: Datum, path: Path, name: str) -> None:
+        """The program's own version of a file or directory, which is at `path`, is given to tasks."""
         if self.checkpoints is not None:
-            self.checkpoints.took(datum, path)
+            self.checkpoints.took(datum, path, str(Path(name)))
 
     def bringing(self, path: Path, data: bytes) -> None:
         """A file of the program is about to be replaced: return once the run remembers that."""

@@ -136,7 +136,9 @@ class Files:
             datum.state = DatumState.READY
         else:
             datum.origin = path
-        self._run.driver.took(datum, path)  # a run that was resumed may know that this is not its content
+        self._run.driver.took(
+            datum, path, variable.name
+        )  # a run that was resumed may know that this is not its content
         if datum.origin is not None:
             self._run.driver.post(Op.SUPPLY, datum)
         if before is not None:
@@ -215,6 +217,7 @@ class Files:
         data = self._run.fetch(datum)
         path = Path(variable.name)
         if is_directory(variable):
+            self._run.driver.bringing(path, data)
             replace_directory(path, data)
             variable.stamp = stamp_of_tree(path)
             return

@@ -148,7 +148,8 @@ def _add_code(digest: Any, code: types.CodeType) -> list[str]:
 def _say(output: Output) -> bytes:
     published = output.publish_as
     where = f"{published.bucket}/{published.key}" if published is not None else ""
-    return f"|{output.parameter}|{DatumKind(output.kind)}|{output.file_name}|{where}".encode()
+    element = ".".join(map(str, output.element))
+    return f"|{output.parameter}|{DatumKind(output.kind)}|{output.file_name}|{where}|{element}".encode()
 
 
 def _without_trackers(call: bytes) -> bytes:

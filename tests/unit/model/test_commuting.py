@@ -1,6 +1,7 @@
 """Tasks that update a variable in any order: one at a time, none lost, none waited for in vain."""
 
 import random
+from typing import NamedTuple
 
 from graph_bench import Bench, Produced
 from hypothesis import given, settings
@@ -75,6 +76,34 @@ def test_a_task_that_needs_the_result_of_one_that_lost_its_turn_does_not_wait_fo
     bench.run(first)
     bench.run(second)
     assert variable.datum.state is DatumState.READY
+
+
+class Kept(NamedTuple):
+    size_bytes: int = 1
+    inline: bytes | None = b"v"
+    sites: tuple[str, ...] = ()
+    published: object = None
+
+
+def test_what_was_done_before_the_driver_was_started_again_stays_where_it_was():
+    bench = Bench()
+    variable = Variable(bench)
+    chain = variable.chain = Chain()
+    late = bench.datum()
+    slow = bench.call(writes=[late])
+    first = update(bench, variable, reads=[late])
+    done = Task(next(bench.numbers), "update", [variable.datum], [bench.datum()])
+    done.commuting = Turn(chain, 0, 0)
+    variable.datum = done.writes[0]
+    bench.graph.remember(done, [Kept()], bench.at)
+    waits = update(bench, variable, reads=[late])
+    quick = update(bench, variable)
+    assert bench.ready == [slow, quick]
+    assert quick.reads == [done.writes[0]]
+    bench.run(quick)
+    bench.run(slow)
+    assert bench.ready == [first, waits]
+    assert not first.commuting.is_moved
 
 
 class RandomRun:
