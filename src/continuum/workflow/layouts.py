@@ -5,8 +5,10 @@ their sources, then of their targets, a few times over (the barycentre heuristic
 Edges that would close a circle are left out when layers are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from continuum.workflow.columns import in_columns
 
 _SWEEPS = 4
 _COLUMN = 64.0
@@ -21,8 +23,14 @@ class Box(NamedTuple):
     y: float
 
 
-def lay_out(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> tuple[dict[str, Box], float, float]:
-    """Return where each node goes, and width and height of the whole. Nodes come in the program's order."""
+def lay_out(
+    nodes: Sequence[str], edges: Sequence[tuple[str, str]], groups: Mapping[str, str] | None = None
+) -> tuple[dict[str, Box], float, float]:
+    """Return where each node goes, and width and height of the whole. Nodes come in the program's order.
+
+    `groups` are paths (`outer/inner`) by node: groups get columns of their own, so that a box around one
+    holds nothing else.
+    """
     place = {node: index for index, node in enumerate(nodes)}
     forward = [(source, target) for source, target in edges if place[source] < place[target]]
     sources: dict[str, list[str]] = {node: [] for node in nodes}
@@ -44,6 +52,10 @@ def lay_out(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> tuple[dic
             layer.sort(key=lambda node: _mean([x[other] for other in near[node]], x[node]))
             for index, node in enumerate(layer):
                 x[node] = index - (len(layer) - 1) / 2
+    if groups:
+        x, wide = in_columns(nodes, depth, x, groups)
+        boxes = {node: Box(_MARGIN + x[node] * _COLUMN, _MARGIN + depth[node] * _LAYER) for node in nodes}
+        return boxes, 2 * _MARGIN + wide * _COLUMN, 2 * _MARGIN + (len(layers) - 1) * _LAYER
     widest = max((len(layer) for layer in layers), default=1)
     middle = _MARGIN + (widest - 1) * _COLUMN / 2
     boxes = {node: Box(middle + x[node] * _COLUMN, _MARGIN + depth[node] * _LAYER) for node in nodes}

@@ -54,7 +54,7 @@ const Picture = (() => {
     const layers = [], sources = made.nodes.map(() => []), targets = made.nodes.map(() => []);
     made.nodes.forEach((node, i) => (layers[node.depth] = layers[node.depth] || []).push(i));
     made.edges.forEach(({ a, b }) => { if (made.nodes[a].depth < made.nodes[b].depth) { sources[b].push(a); targets[a].push(b); } });
-    const x = new Float64Array(made.nodes.length), groups = new Map();
+    const x = new Float64Array(made.nodes.length);
     const spread = (layer) => layer.forEach((node, i) => (x[node] = i - (layer.length - 1) / 2));
     const mean = (list, otherwise) => (list.length ? list.reduce((sum, node) => sum + x[node], 0) / list.length : otherwise);
     layers.forEach(spread);
@@ -63,12 +63,10 @@ const Picture = (() => {
       order.forEach((layer) => {
         if (!layer) return;
         const wish = new Map(layer.map((node) => [node, mean(near[node], x[node])]));
-        const middles = new Map();
-        layer.forEach((node) => { const group = made.nodes[node].group; if (group) { const each = middles.get(group) || middles.set(group, []).get(group); each.push(wish.get(node)); } });
-        const key = (node) => { const each = middles.get(made.nodes[node].group); return each ? each.reduce((a, b) => a + b, 0) / each.length : wish.get(node); };
-        layer.sort((a, b) => key(a) - key(b) || wish.get(a) - wish.get(b) || a - b); spread(layer);
+        layer.sort((a, b) => wish.get(a) - wish.get(b) || a - b); spread(layer);
       });
     }
+    if (made.nodes.some((node) => node.group)) { columns(made, x); measure(made); return; }
     const widest = Math.max(16, Math.ceil(Math.sqrt(made.nodes.length) * 2.4));
     let top = 0;
     layers.forEach((layer) => {
@@ -80,10 +78,40 @@ const Picture = (() => {
       });
       top += (lines - 1) * LINE + LAYER;
     });
+    measure(made);
+  }
+  // Groups get columns of their own, as in the pictures that Python draws (columns.py): a box holds nothing else.
+  function columns(made, order) {
+    const paths = made.nodes.map((node) => (node.group ? node.group.split("/") : []));
+    const all = made.nodes.map((_, i) => i).sort((a, b) => order[a] - order[b]);
+    const place = (nodes, level) => {
+      const members = new Map(), alone = new Map(), at = new Map(), taken = [];
+      const put = (map, key, node) => (map.get(key) || map.set(key, []).get(key)).push(node);
+      nodes.forEach((node) => (paths[node].length > level ? put(members, paths[node][level], node) : put(alone, made.nodes[node].depth, node)));
+      for (const held of members.values()) {
+        const [inside, width] = place(held, level + 1), depths = held.map((node) => made.nodes[node].depth);
+        const first = Math.min(...depths), last = Math.max(...depths), near = taken.filter((each) => each[0] <= last && first <= each[1]);
+        const left = [0, ...near.map((each) => each[3])].sort((a, b) => a - b).find((begin) => near.every(([, , from, end]) => begin >= end || begin + width + 0.4 <= from)) || 0;
+        taken.push([first, last, left, left + width + 0.4]);
+        inside.forEach((column, node) => at.set(node, left + column));
+      }
+      let whole = Math.max(0, ...taken.map((each) => each[3]), ...[...alone.values()].map((layer) => layer.length));
+      for (const [layer, held] of alone) {
+        const beside = Math.max(0, ...taken.filter(([first, last]) => first <= layer && layer <= last).map((each) => each[3]));
+        const begin = beside || (whole - held.length) / 2;
+        held.forEach((node, i) => at.set(node, begin + i));
+        whole = Math.max(whole, begin + held.length);
+      }
+      return [at, whole];
+    };
+    place(all, 0)[0].forEach((column, node) => Object.assign(made.nodes[node], { x: column * STEP, y: made.nodes[node].depth * LAYER }));
+  }
+  function measure(made) {
+    const groups = new Map();
     made.nodes.forEach((node) => {
       node.r = node.tasks.length > 1 ? Math.min(30, 12 + Math.sqrt(node.tasks.length)) : 15;
       for (let group = node.group; group; group = group.includes("/") ? group.slice(0, group.lastIndexOf("/")) : "") {
-        const box = groups.get(group) || groups.set(group, { group, left: 1e9, top: 1e9, right: -1e9, bottom: -1e9 }).get(group), pad = 22 + 6 * (10 - group.split("/").length) / 10;
+        const box = groups.get(group) || groups.set(group, { group, left: 1e9, top: 1e9, right: -1e9, bottom: -1e9 }).get(group), pad = Math.max(17, 27 - 4 * group.split("/").length);
         box.left = Math.min(box.left, node.x - pad); box.right = Math.max(box.right, node.x + pad); box.top = Math.min(box.top, node.y - pad); box.bottom = Math.max(box.bottom, node.y + pad);
       }
     });
@@ -105,7 +133,7 @@ const Picture = (() => {
     g.save(); g.translate(ox, oy); g.scale(scale, scale);
     view.groups.forEach((box) => {
       g.strokeStyle = css("--soft"); g.lineWidth = 1; g.setLineDash([5, 4]); g.strokeRect(box.left, box.top, box.right - box.left, box.bottom - box.top); g.setLineDash([]);
-      g.fillStyle = css("--soft"); g.font = "10px system-ui"; g.textAlign = "left"; g.fillText(box.group.split("/").pop(), box.left + 4, box.top - 4);
+      g.fillStyle = css("--soft"); g.font = "10px system-ui"; g.textAlign = "left"; g.fillText(box.group.split("/").pop(), box.left + 4 + 50 * (box.group.split("/").length - 1), box.top - 4);
     });
     edges(g);
     view.nodes.forEach((node) => { if (inView(node)) drawNode(g, node); });
