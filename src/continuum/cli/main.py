@@ -36,6 +36,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("continuum.cli.status", "status", "Show how every process stands."),
     "demo": ("continuum.cli.demo", "demo", "See it all at work on a fresh embedded continuum."),
     "run": ("continuum.cli.run", "app", "Run a workflow; list, show and explain runs."),
+    "runcompss": (
+        "continuum.cli.runcompss",
+        "runcompss",
+        "Run a PyCOMPSs program with the options of COMPSs' runcompss.",
+    ),
     "site": ("continuum.cli.site", "app", "List and show sites."),
     "store": ("continuum.cli.store", "app", "List, add, remove and check stores."),
     "bucket": ("continuum.cli.bucket", "app", "List buckets; what S3 has no word for."),

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     )
     from continuum.workflow.kinds.implementing import implement
     from continuum.workflow.kinds.reducing import reduction
-    from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot
+    from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot, stop_run
     from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
@@ -190,6 +190,7 @@ _HOMES = {
     "show_run": "runs",
     "set_wall_clock": "limiting",
     "snapshot": "limiting",
+    "stop_run": "limiting",
     "task": "decorating",
     "use_run": "programming",
     "wait_on": "synchronising",
@@ -288,6 +289,7 @@ __all__ = [
     "show_run",
     "snapshot",
     "software",
+    "stop_run",
     "task",
     "to_entry",
     "trace_of",

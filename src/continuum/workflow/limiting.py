@@ -32,6 +32,13 @@ def set_wall_clock(limit_s: float) -> None:
     timer.start()
 
 
+def stop_run(reason: str) -> None:
+    """Cancel what the run of this process has not finished, and let no task begin. Nothing without a run."""
+    run = find_run()
+    if run is not None:
+        _stop(run, reason)
+
+
 def _stop(run: Any, reason: str) -> None:
     run.driver.post(Op.DO, lambda graph, at: _forbid(graph, reason, at))
 
