@@ -21,7 +21,7 @@ demo: ## start a small continuum, run the examples on it, check every outcome, s
 	@$(BIN)/continuum demo $(ARGS)
 
 test: ## run all tests: unit tests, then tests with real servers and clients (under ten minutes on two cores)
-	@scripts/prepare test clients
+	@scripts/prepare test clients dislib
 	scripts/test $(PARALLEL) $(ARGS)
 
 check: static unit ## what every commit must pass: format, lint, types, import contracts, unit tests (under three minutes)
@@ -38,7 +38,7 @@ unit: ## the unit tests alone
 	$(BIN)/pytest tests/unit $(PARALLEL) $(ARGS)
 
 system: ## the tests with real servers and clients alone
-	@scripts/prepare test clients
+	@scripts/prepare test clients dislib
 	$(BIN)/pytest tests/system $(PARALLEL) $(ARGS)
 
 fuzz: ## try hostile bytes and wild requests for some minutes, other ones each time (FUZZ_REQUESTS=N, FUZZ_SEED=N, ARGS=--hypothesis-seed=N)
