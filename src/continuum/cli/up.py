@@ -73,6 +73,15 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
             show_default="as before, else no price and 250 g/kWh",
         ),
     ] = None,
+    offer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SITE:gpus=…",
+            help="What a site has for tasks: gpus, software (a+b), nodes (host1+host2), and properties that "
+            "constraints ask for, such as storage_type. May be repeated.",
+            show_default="as before, else what is found there",
+        ),
+    ] = None,
     link: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,12 +112,14 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
 
     * `continuum up --store edge=directory:/data/edge`
 
+    * `continuum up --offer cloud:gpus=2,storage_type=ssd --offer edge:software=casa+wsclean`
+
     * `continuum up --costs cloud:price=0.05,carbon=300 --costs edge:carbon=40 --link cloud:edge:price=0.02`
     """
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
-        given = (sites, gateway_ports, policy, profile, database, hubs, store, costs, link)
+        given = (sites, gateway_ports, policy, profile, database, hubs, store, costs, offer, link)
         if hub_port is not None or any(given):
             raise ConflictError(
                 f"the continuum in {chosen.path} is already up; options count when it starts",
@@ -126,6 +137,7 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         database=database,
         hubs=hubs,
         costs=tuple(costs or ()),
+        offers=tuple(offer or ()),
         links=tuple(link or ()),
     )
     display = Display(chosen, is_quiet=as_json)

@@ -66,6 +66,18 @@ J_PER_KWH = 3.6e6
 NO_COSTS = SiteCosts()
 
 
+class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person declares that a site has; the rest is what is found there (`gpus` None, no `labels`)."""
+
+    gpus: int | None = None
+    software: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
+NO_OFFERS = SiteOffers()
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The network from one site to another.
 

@@ -12,7 +12,7 @@ import msgspec
 
 from continuum.backbone import BackboneSettings
 from continuum.model.errors import NotFoundError
-from continuum.model.sites import Link, SiteCosts
+from continuum.model.sites import Link, SiteCosts, SiteOffers
 from continuum.security import IdentityFiles, identity_files
 from continuum.sites.documents import format_document, read_document
 
@@ -33,8 +33,8 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     allowed) or `release`. `ports` are the internal ports that were chosen at the first `up`, by name
     (`backbone`, `store.edge.s3`). `stores` says of each site what its store is (`seaweedfs`, `directory`,
     `directory:/path`); one that is not there has SeaweedFS. `database` says where the URL of the PostgreSQL
-    database is (empty: SQLite in the home), which `hubs` hubs share. `costs` and `links` are what was
-    declared.
+    database is (empty: SQLite in the home), which `hubs` hubs share. `costs`, `offers` and `links` are
+    what was declared.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     hubs: int = 1
     costs: dict[str, SiteCosts] = {}
+    offers: dict[str, SiteOffers] = {}
     links: tuple[Link, ...] = ()
 
 

@@ -12,7 +12,7 @@ import msgspec
 from continuum.backbone import BackboneSettings
 from continuum.model.objects import Role
 from continuum.model.policies import Policy
-from continuum.model.sites import NO_COSTS, Link, SiteCosts, SiteKind
+from continuum.model.sites import NO_COSTS, NO_OFFERS, Link, SiteCosts, SiteKind, SiteOffers
 from continuum.security import IdentityFiles, identity_files
 from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
@@ -50,6 +50,7 @@ class EmbeddedSite(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSecrets
     store_kind: str = SEAWEEDFS
     costs: SiteCosts = NO_COSTS
+    offers: SiteOffers = NO_OFFERS
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +141,7 @@ def describe(settings: EmbeddedSettings) -> Continuum:
         database=settings.database,
         hubs=settings.hubs,
         costs={site.name: site.costs for site in settings.sites if site.costs != NO_COSTS},
+        offers={site.name: site.offers for site in settings.sites if site.offers != NO_OFFERS},
         links=settings.links,
     )
 
@@ -341,6 +343,10 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         computing_units=site.computing_units,
         memory_bytes=site.memory_bytes,
         costs=site.costs,
+        gpus=site.offers.gpus,
+        software=site.offers.software,
+        nodes=site.offers.nodes,
+        labels=site.offers.labels,
     )
 
 

@@ -13,10 +13,11 @@ import msgspec
 
 from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.policies import Policy
-from continuum.model.sites import NO_COSTS, SiteCosts, SiteKind, parse_site_name
+from continuum.model.sites import NO_COSTS, NO_OFFERS, SiteCosts, SiteKind, SiteOffers, parse_site_name
 from continuum.security import create_identity
 from continuum.sites.embedded import ports as port_choice
 from continuum.sites.embedded.declaring import choose_costs, choose_links
+from continuum.sites.embedded.offering import choose_offers
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite, default_links
 from continuum.sites.embedded.seaweedfs import ensure_store_secrets
 from continuum.sites.embedded.stores import choose_stores, is_directory, port_names
@@ -47,6 +48,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     hubs: int | None = None
     costs: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
 
 
@@ -68,6 +70,7 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
     hub_port, gateway_ports = _choose_outer_ports(options, before, names)
     database, hubs = _choose_database(options, before)
     costs = choose_costs(options.costs, before.costs if before is not None else {}, names)
+    offers = choose_offers(options.offers, before.offers if before is not None else {}, names)
     links = choose_links(options.links, before.links if before is not None else (), default_links(names))
     ports = _choose_inner_ports(before, stores, hubs, {hub_port, *gateway_ports}, tell)
     run_folder = choose_run_folder(home.path)
@@ -79,7 +82,7 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         run_folder=run_folder,
         profile=_choose_profile(options, before),
         policy=_choose_policy(options, before),
-        sites=_describe_sites(home, stores, gateway_ports, costs),
+        sites=_describe_sites(home, stores, gateway_ports, costs, offers),
         hub_port=hub_port,
         ports=ports
         | {"hub": hub_port}
@@ -225,7 +228,11 @@ def _choose_inner_ports(
 
 
 def _describe_sites(
-    home: Home, stores: Mapping[str, str], gateway_ports: list[int], costs: Mapping[str, SiteCosts]
+    home: Home,
+    stores: Mapping[str, str],
+    gateway_ports: list[int],
+    costs: Mapping[str, SiteCosts],
+    offers: Mapping[str, SiteOffers],
 ) -> tuple[EmbeddedSite, ...]:
     units = max(1, len(os.sched_getaffinity(0)) // len(stores))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // len(stores)
@@ -239,6 +246,7 @@ def _describe_sites(
             store=ensure_store_secrets(home.site_folder(name) / "store-secrets.json"),
             store_kind=kind,
             costs=costs.get(name, NO_COSTS),
+            offers=offers.get(name, NO_OFFERS),
         )
         for (name, kind), port in zip(stores.items(), gateway_ports, strict=True)
     )

@@ -1,0 +1,54 @@
+"""What a person declares that a site has for tasks: GPUs, software, machines, further properties.
+
+`edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `gpus`, `software` and `nodes` are
+properties, as constraints ask for them. What is not named stays as it was; an empty value takes it away.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from continuum.model.errors import InvalidInputError
+from continuum.model.sites import NO_OFFERS, SiteOffers
+
+_HINT = "SITE:gpus=2,software=casa+wsclean,nodes=host1+host2,storage_type=ssd,…"
+MOST_GPUS = 1024
+
+
+def choose_offers(
+    words: Iterable[str], before: Mapping[str, SiteOffers], sites: Sequence[str]
+) -> dict[str, SiteOffers]:
+    """Return what sites are declared to have. Raises `InvalidInputError`."""
+    offers = {name: each for name, each in before.items() if name in sites}
+    for word in words:
+        site, _, text = word.partition(":")
+        if site not in sites:
+            raise InvalidInputError(f"there is no site {site!r}", hint=f"{_HINT}; sites: {', '.join(sites)}")
+        offers[site] = _changed(offers.get(site, NO_OFFERS), text)
+    return offers
+
+
+def _changed(offers: SiteOffers, text: str) -> SiteOffers:
+    labels = dict(offers.labels)
+    changes: dict[str, object] = {}
+    for part in text.split(","):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or not name.isidentifier():
+            raise InvalidInputError(f"{part!r} says nothing of it", hint=_HINT)
+        if name == "gpus":
+            changes["gpus"] = _number(value)
+        elif name in {"software", "nodes"}:
+            changes[name] = tuple(filter(None, value.split("+")))
+        elif value:
+            labels[name] = value.replace("+", ",")
+        else:
+            labels.pop(name, None)
+    return msgspec.structs.replace(offers, labels=labels, **changes)
+
+
+def _number(value: str) -> int | None:
+    if not value:
+        return None
+    if not value.isdecimal() or int(value) > MOST_GPUS:
+        raise InvalidInputError(f"gpus={value} is no number of GPUs", hint=_HINT)
+    return int(value)

@@ -1,0 +1,28 @@
+"""What a person declares that sites have."""
+
+import pytest
+
+from continuum.model.errors import InvalidInputError
+from continuum.model.sites import SiteOffers
+from continuum.sites.embedded.offering import choose_offers
+
+SITES = ("edge", "cloud")
+
+
+def test_offers_are_declared_and_stay_until_they_are_declared_anew():
+    first = choose_offers(
+        ["cloud:gpus=2,software=casa+wsclean,storage_type=ssd", "edge:nodes=a+b"], {}, SITES
+    )
+    assert first["cloud"] == SiteOffers(gpus=2, software=("casa", "wsclean"), labels={"storage_type": "ssd"})
+    assert first["edge"].nodes == ("a", "b")
+    second = choose_offers(["cloud:gpus=,storage_type=,host_queues=long+short"], first, SITES)
+    assert second["cloud"] == SiteOffers(software=("casa", "wsclean"), labels={"host_queues": "long,short"})
+    assert choose_offers([], second, ("edge",)) == {"edge": first["edge"]}
+
+
+@pytest.mark.parametrize(
+    "word", ["moon:gpus=1", "edge", "edge:gpus", "edge:gpus=many", "edge:gpus=-1", "edge:a b=1"]
+)
+def test_what_says_nothing_is_refused(word):
+    with pytest.raises(InvalidInputError):
+        choose_offers([word], {}, SITES)
