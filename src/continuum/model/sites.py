@@ -67,8 +67,9 @@ NO_COSTS = SiteCosts()
 
 
 class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person declares that a site has; the rest is what is found there (`gpus` None, no `labels`)."""
+    """What a person declares that a site has; the rest (units 0, `gpus` None) is what is found there."""
 
+    computing_units: int = 0
     gpus: int | None = None
     software: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()

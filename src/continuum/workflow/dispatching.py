@@ -225,7 +225,9 @@ class Dispatcher:
         variants: tuple[Variant, ...] = task.payload.variants
         if not variants:
             return self._choose_site(task)
-        decision, self._picked[task.id] = choose_variant(task, variants, self._choose_site)
+        decision, self._picked[task.id] = choose_variant(
+            task, variants, self._choose_site, self.history.knows
+        )
         return decision
 
     def _choose_site(self, task: Task) -> Decision:

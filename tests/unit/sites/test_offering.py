@@ -11,10 +11,10 @@ SITES = ("edge", "cloud")
 
 def test_offers_are_declared_and_stay_until_they_are_declared_anew():
     first = choose_offers(
-        ["cloud:gpus=2,software=casa+wsclean,storage_type=ssd", "edge:nodes=a+b"], {}, SITES
+        ["cloud:gpus=2,software=casa+wsclean,storage_type=ssd", "edge:nodes=a+b,units=8"], {}, SITES
     )
     assert first["cloud"] == SiteOffers(gpus=2, software=("casa", "wsclean"), labels={"storage_type": "ssd"})
-    assert first["edge"].nodes == ("a", "b")
+    assert (first["edge"].nodes, first["edge"].computing_units) == (("a", "b"), 8)
     second = choose_offers(["cloud:gpus=,storage_type=,host_queues=long+short"], first, SITES)
     assert second["cloud"] == SiteOffers(software=("casa", "wsclean"), labels={"host_queues": "long,short"})
     assert choose_offers([], second, ("edge",)) == {"edge": first["edge"]}

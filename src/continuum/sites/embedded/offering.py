@@ -1,7 +1,8 @@
-"""What a person declares that a site has for tasks: GPUs, software, machines, further properties.
+"""What a person declares that a site has for tasks: cores, GPUs, software, machines, further properties.
 
-`edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `gpus`, `software` and `nodes` are
-properties, as constraints ask for them. What is not named stays as it was; an empty value takes it away.
+`edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `units` (computing units), `gpus`,
+`software` and `nodes` are properties, as constraints ask for them. What is not named stays as it was; an
+empty value takes it away.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +12,8 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.model.sites import NO_OFFERS, SiteOffers
 
-_HINT = "SITE:gpus=2,software=casa+wsclean,nodes=host1+host2,storage_type=ssd,…"
-MOST_GPUS = 1024
+_HINT = "SITE:units=4,gpus=2,software=casa+wsclean,nodes=host1+host2,storage_type=ssd,…"
+MOST = 1024
 
 
 def choose_offers(
@@ -37,6 +38,8 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
             raise InvalidInputError(f"{part!r} says nothing of it", hint=_HINT)
         if name == "gpus":
             changes["gpus"] = _number(value)
+        elif name == "units":
+            changes["computing_units"] = _number(value) or 0
         elif name in {"software", "nodes"}:
             changes[name] = tuple(filter(None, value.split("+")))
         elif value:
@@ -49,6 +52,6 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
 def _number(value: str) -> int | None:
     if not value:
         return None
-    if not value.isdecimal() or int(value) > MOST_GPUS:
-        raise InvalidInputError(f"gpus={value} is no number of GPUs", hint=_HINT)
+    if not value.isdecimal() or int(value) > MOST:
+        raise InvalidInputError(f"{value} is no number here", hint=_HINT)
     return int(value)

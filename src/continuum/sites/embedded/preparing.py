@@ -241,7 +241,7 @@ def _describe_sites(
             name=name,
             kind=SiteKind.EMBEDDED.value,
             gateway_port=port,
-            computing_units=units,
+            computing_units=offers.get(name, NO_OFFERS).computing_units or units,
             memory_bytes=memory,
             store=ensure_store_secrets(home.site_folder(name) / "store-secrets.json"),
             store_kind=kind,
