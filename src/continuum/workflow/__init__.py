@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from continuum.workflow.kinds.reducing import reduction
     from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot, stop_run
     from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
+    from continuum.workflow.opening import run
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.recounting import with_counts
@@ -188,6 +189,7 @@ _HOMES = {
     "read_records": "journals",
     "read_summary": "journals",
     "show_run": "runs",
+    "run": "opening",
     "set_wall_clock": "limiting",
     "snapshot": "limiting",
     "stop_run": "limiting",
@@ -285,6 +287,7 @@ __all__ = [
     "read_records",
     "read_summary",
     "reduction",
+    "run",
     "set_wall_clock",
     "show_run",
     "snapshot",

@@ -54,6 +54,11 @@ def _graph(plan: Plan, value: str) -> None:
     plan.words.append("--no-graph" if value.lower() in _FALSE else "--graph")
 
 
+def _provenance(plan: Plan, value: str) -> None:
+    if value.lower() not in _FALSE:
+        plan.words.append("--provenance")
+
+
 def _lang(_: Plan, value: str) -> None:
     if value.lower() != "python":
         raise InvalidInputError(f"--lang={value} is not supported", hint="programs are in Python")
@@ -141,6 +146,13 @@ OPTIONS: tuple[Option, ...] = (
         )
         for name in ("home", "name", "site", "placement", "objective", "after", "env", "units", "gpus")
     ),
+    Option(
+        ("--provenance", "-p"),
+        "file?",
+        MAPPED,
+        "`--provenance`: the run as an RO-Crate; the YAML file is not read",
+        _provenance,
+    ),
     Option(("--local",), "", MAPPED, "`--local` of `continuum run`", _word("--local")),
     Option(("--streaming",), "type", MAPPED, "`NONE`; others are refused", _only_none),
     Option(("--tracing", "-t"), "bool?", NOTED, _TRACE),
@@ -161,8 +173,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--master_working_dir",), "folder", NOTED, _RUNS),
     Option(("--keep_workingdir",), "bool?", NOTED, "folders of tasks are removed with the run"),
     Option(("--task_execution",), "kind", NOTED, "tasks run where placement says"),
-    Option(("--provenance", "-p"), "file?", REFUSED, "use `continuum run report` for what ran where"),
-    Option(("--zip_provenance", "--zip", "-z"), "bool?", REFUSED, "as `--provenance`"),
+    Option(("--zip_provenance", "--zip", "-z"), "bool?", NOTED, "`continuum run crate RUN` can write a zip"),
     Option(("--appdir",), "folder", NOTED, "the program's own folder is always searched"),
     Option(("--python_interpreter",), "name", NOTED, "program and tasks run on the Python of the platform"),
     Option(("--python_propagate_virtual_environment",), "bool", NOTED, "as `--python_interpreter`"),
