@@ -213,3 +213,7 @@ def fail_with_unpicklable():
 @task(returns=1, priority=True)
 def urgent(x):
     return x
+
+
+def scale_plain(value, factor=1):
+    return value * factor

@@ -336,9 +336,7 @@ def test_a_decorator_that_is_not_supported_is_refused_when_it_is_used(module):
         decorator(binary="ls")
 
 
-@pytest.mark.parametrize(
-    "module", ["pycompss.streams", "pycompss.dds", "pycompss.interactive", "pycompss.api.magic"]
-)
+@pytest.mark.parametrize("module", ["pycompss.streams", "pycompss.storage", "pycompss.api.magic"])
 def test_a_module_that_is_not_supported_is_refused_when_it_is_imported(module):
     sys.modules.pop(module, None)
     with pytest.raises(InvalidInputError, match="is not supported yet"):

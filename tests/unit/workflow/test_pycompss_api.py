@@ -12,6 +12,8 @@ import conftest
 from continuum.model.errors import InvalidInputError
 from continuum.workflow import TaskFailedError, set_wall_clock, use_run, wait_on
 from continuum.workflow.pycompss.api import api
+from continuum.workflow.pycompss.api.data_transformation import dt
+from continuum.workflow.pycompss.api.local import local
 from continuum.workflow.pycompss.functions import data, elapsed_time, profile
 from continuum.workflow.pycompss.functions import map as mapping
 from continuum.workflow.pycompss.util.serialization import serializer
@@ -98,3 +100,23 @@ def test_small_functions_around_tasks(either_way, capsys, tmp_path):
     assert "MiB" in capsys.readouterr().out
     serializer.serialize_to_file({"a": 1}, str(tmp_path / "object"))
     assert serializer.deserialize_from_file(str(tmp_path / "object")) == {"a": 1}
+
+
+def test_a_local_function_gets_values(either_way):
+    @local
+    def shown(number, more=()):
+        return f"{number} {list(more)}"
+
+    assert shown(programs.add(1, 2), more=[programs.add(3)]) == "3 [3]"
+
+
+def test_an_argument_is_transformed_by_a_task_of_its_own(either_way):
+    transformed = dt("a", programs.scale_plain, factor=10)(
+        dt("b", programs.add, is_workflow=True)(programs.add)
+    )
+    assert wait_on(transformed(1, b=2)) == 12
+    with pytest.raises(InvalidInputError, match="no parameter c"):
+        dt("c", programs.scale_plain)(programs.add)
+    with pytest.raises(InvalidInputError, match="type=") as told:
+        dt("a", type="FILE_TO_OBJECT")
+    assert "function" in told.value.hint

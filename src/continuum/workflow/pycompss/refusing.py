@@ -12,8 +12,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "opencl": ("opencl", "OpenCL"),
         "decaf": ("decaf", "Decaf"),
         "julia": ("julia", "Julia"),
-        "data_transformation": ("dt", "data_transformation", "DataTransformation"),
-        "local": ("local",),
     }.items()
 }
 
