@@ -269,6 +269,11 @@ class Timeline:
         if call.last is not None and not call.last.ended_at:
             call.last.end(record.at, CANCELLED, record.reason)
 
+    def extend_to(self, now: float) -> None:
+        """The run goes on: what has no end goes on until now."""
+        if self.begin_at:
+            self.end_at = max(self.end_at, now)
+
     # ---- what can be asked ----
 
     @property
@@ -320,18 +325,17 @@ class Timeline:
 
 
 def lanes_of(tries: Iterable[Try], end_at: float) -> dict[tuple[str, str], list[Try]]:
-    """Return tries by site and worker, in order of time; who has no worker gets a row where there is room."""
+    """Return tries that began, by site and worker, in order of time; without a worker: a row with room."""
     lanes: dict[tuple[str, str], list[Try]] = {}
-    ordered = sorted(tries, key=lambda each: each.started_at or each.placed_at)
+    ordered = sorted((each for each in tries if each.started_at), key=lambda each: each.started_at)
     for each in ordered:
         if each.worker:
             lanes.setdefault((each.site, each.worker), []).append(each)
     free_at: dict[tuple[str, str], float] = {}
     for each in ordered:
         if not each.worker and each.outcome != CANCELLED:
-            begun = each.started_at or each.placed_at
             number = 1
-            while free_at.get((each.site, f"~{number}"), 0.0) > begun:
+            while free_at.get((each.site, f"~{number}"), 0.0) > each.started_at:
                 number += 1
             free_at[each.site, f"~{number}"] = each.ended_at or end_at
             lanes.setdefault((each.site, f"~{number}"), []).append(each)

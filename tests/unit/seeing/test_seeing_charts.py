@@ -107,3 +107,12 @@ def test_of_too_many_tasks_the_page_has_those_that_matter_and_says_so(monkeypatc
     assert len(data["tasks"]["id"]) == 3
     assert "3 of 4 tasks" in data["cut"]
     assert [function["count"] for function in data["functions"]] == [2, 1, 1]
+
+
+def test_a_run_that_goes_on_is_drawn_until_now_with_what_is_queued():
+    summary = msgspec.structs.replace(journaled.SUMMARY, state="running", ended_at=0.0)
+    records = [*journaled.records()[:7], stories.Started(at=1002.0, task=1, attempt=1)]
+    data = data_of(draw_page(summary, records, now=1020.0))
+    assert data["end"] == 20 * pages.TICKS_PER_S
+    assert data["tries"]["outcome"] == ["running", "queued"]
+    assert data["tries"]["lane"] == [0, -1]  # what is queued has no row of its own

@@ -1,6 +1,7 @@
 """`continuum run list|show|explain`: looking at runs, those of now and those of before."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,7 @@ from continuum.workflow import (
     list_summaries,
     read_records,
     read_summary,
+    show_run,
     to_entry,
     with_counts,
 )
@@ -119,16 +121,17 @@ def _known_runs(home: Home) -> list[RunEntry]:
 def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show one run: its state, functions, sites and failures."""
     opened = open_home(home)
-    folder = find_folder(opened.runs(), run)
-    summary = with_counts(read_summary(folder), folder)
+    summary, folder = _find(opened, run)
     if as_json:
         print_json(summary)
         return
     console = _console()
     style = _STYLES.get(summary.state, "red")
     console.print(f"[bold]{summary.run_id}[/] [{style}]{summary.state}[/]")
-    printed = [(f"output {site}", str(path)) for site, path in output_files(opened, folder).items()]
-    for heading, text in [*_lines(summary, str(folder)), *printed]:
+    files = output_files(opened, folder) if folder is not None else {}
+    printed = [(f"output {site}", str(path)) for site, path in files.items()]
+    place = str(folder) if folder is not None else "the home of the machine where it was started"
+    for heading, text in [*_lines(summary, place), *printed]:
         console.print(f"  {heading:<12} {text}", markup=False, soft_wrap=True)
     _print_functions(console, summary)
     _print_sites(console, summary)
@@ -137,6 +140,18 @@ def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False)
             f"\nfailed: task {problem.task_id} ({problem.function}): {problem.message}", markup=False
         )
         console.print(problem.traceback, style="dim", markup=False)
+
+
+def _find(home: Home, run: str) -> tuple[RunSummary, Path | None]:
+    """Return the run in this home, else what the hub knows of one that was started elsewhere."""
+    try:
+        folder = find_folder(home.runs(), run)
+    except NotFoundError as unknown:
+        try:
+            return ask(home, lambda backbone: show_run(backbone, run)), None
+        except (NotFoundError, UnavailableError):
+            raise unknown from None
+    return with_counts(read_summary(folder), folder), folder
 
 
 def _lines(summary: RunSummary, folder: str) -> list[tuple[str, str]]:

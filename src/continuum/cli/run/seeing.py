@@ -1,5 +1,6 @@
 """`continuum run gantt|graph|report|trace`: pictures, pages and files of what a run did, from its journal."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,10 @@ def gantt(
     from continuum.model.timelines import Timeline  # noqa: PLC0415 - only here
     from continuum.workflow import draw_gantt  # noqa: PLC0415
 
-    drawn = draw_gantt(Timeline(read_records(folder)), folder.name)
+    timeline = Timeline(read_records(folder))
+    if read_summary(folder).state == "running":
+        timeline.extend_to(time.time())
+    drawn = draw_gantt(timeline, folder.name)
     _write({"svg": (output or folder / "gantt.svg", drawn)}, as_json=as_json)
 
 
@@ -99,7 +103,8 @@ def _write_page(folder: Path, output: Path, first: str, *, as_json: bool) -> Non
     from continuum.workflow import draw_page  # noqa: PLC0415 - only here
 
     summary = with_counts(read_summary(folder), folder)
-    _write({"html": (output, draw_page(summary, read_records(folder), first=first))}, as_json=as_json)
+    page = draw_page(summary, read_records(folder), first=first, now=time.time())
+    _write({"html": (output, page)}, as_json=as_json)
 
 
 def _write(files: dict[str, tuple[Path, str | Iterable[str]]], *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from continuum.model.stories import Record, format_bytes, format_seconds
 from continuum.model.timelines import FAILED, Call, Timeline, Try, lanes_of
 from continuum.workflow.drawing import Picture, whole_picture_of
-from continuum.workflow.journals import RunSummary
+from continuum.workflow.journals import RUNNING, RunSummary
 from continuum.workflow.seeing.gantts import colours_of
 
 MOST_TASKS = 60_000
@@ -41,10 +41,17 @@ class Share(msgspec.Struct, kw_only=True):
     reason: str
 
 
-def draw_page(summary: RunSummary, records: Iterable[Record], *, first: str = "timeline") -> str:
-    """Return the page; `first` is the tab that it opens with: timeline, graph, tables, failures."""
+def draw_page(
+    summary: RunSummary, records: Iterable[Record], *, first: str = "timeline", now: float = 0.0
+) -> str:
+    """Return the page; `first` is the tab that it opens with: timeline, graph, tables, failures.
+
+    A run that goes on is drawn until `now`.
+    """
     records = list(records)
     timeline = Timeline(records)
+    if summary.state == RUNNING:
+        timeline.extend_to(now)
     document = _Page(summary, timeline, whole_picture_of(records)).document(first)
     data = msgspec.json.encode(document).decode().replace("<", "\\u003c")
     page = _asset("report.html")
@@ -129,7 +136,7 @@ class _Page:
         took_s = (summary.ended_at - summary.started_at) if summary.ended_at else timeline.took_s
         computed_s = sum(each.run_s for each in timeline.tries)
         units = sum(site.computing_units for site in timeline.sites.values())
-        busy = f"{100 * computed_s / (units * timeline.took_s):.0f} %" if units and timeline.took_s else "-"
+        busy = _share_of(computed_s, units * timeline.took_s)
         path_s = sum(call.last.run_s for call in self.path if call.last is not None)
         moved = sum(each.moved_bytes for each in timeline.tries)
         return [
@@ -244,6 +251,10 @@ class _Page:
             }
             for each in self.timeline.failures[-MOST_FAILURES:]
         ]
+
+
+def _share_of(part_s: float, whole_s: float) -> str:
+    return f"{min(1.0, part_s / whole_s):.0%}" if whole_s else "-"
 
 
 def shares_of(timeline: Timeline) -> list[Share]:

@@ -21,7 +21,7 @@ const Timeline = (() => {
 
   function steps(site, begins, ends) {
     const changes = [];
-    R.site.forEach((each, i) => { if (each === site && begins[i] >= 0 && ends[i] > begins[i]) changes.push([begins[i], 1], [ends[i], -1]); });
+    R.site.forEach((each, i) => { const end = ends[i] < 0 ? D.end : ends[i]; if (each === site && begins[i] >= 0 && end > begins[i]) changes.push([begins[i], 1], [end, -1]); });
     changes.sort((a, b) => a[0] - b[0]);
     let level = 0, most = 0;
     const points = changes.map(([at, change]) => { level += change; most = Math.max(most, level); return [at, level]; });
