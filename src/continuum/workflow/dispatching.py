@@ -31,9 +31,10 @@ from continuum.workflow.messages import (
 from continuum.workflow.queues import SiteQueue
 
 RETURN_WITHIN_S = 60.0  # a supervisor starts an agent again in seconds, a person the supervisor in a minute
-_STEAL_AT_MOST = 16
+_GIVE_AT_MOST = 16
 _MOST_COMPARED = 16  # sites, for the mean of the links
-_ASK_AGAIN_AFTER_S = 0.05  # a site with nothing to do for which nothing was found
+_ASK_AGAIN_AFTER_S = 0.05  # when the last task of a queue was best off there
+_ASK_AGAIN_SHARE = 0.25  # of what it takes, if that is longer
 
 log = logging.getLogger(__name__)
 
@@ -268,42 +269,29 @@ class Dispatcher:
                 queue.moving.append(task)
 
     def _rebalance(self, at: float) -> None:
-        """Let a site with nothing to do have tasks that wait elsewhere, if they would be done earlier."""
-        donors = [queue for queue in self.sites.values() if len(queue.waiting)]
-        if not donors:
-            return
-        for idle in self.sites.values():
-            if idle.load.is_lost or len(idle.waiting) or at < idle.asks_again_at or not idle.has_room():
-                continue
-            donor = max(donors, key=lambda queue: len(queue.waiting))
-            if not len(donor.waiting):
-                return
-            if not self._steal(idle, donor, at):
-                idle.asks_again_at = at + _ASK_AGAIN_AFTER_S
+        """Look once more at tasks that wait while a site has nothing to do: would they be done earlier there?"""
+        donors = [queue for queue in self.sites.values() if len(queue.waiting) and at >= queue.asks_again_at]
+        if donors and any(queue.is_idle() for queue in self.sites.values()):
+            donors.sort(key=lambda queue: -len(queue.waiting))
+            for donor in donors:
+                self._give_away(donor, at)
 
-    def _steal(self, idle: SiteQueue, donor: SiteQueue, at: float) -> bool:
-        """Place tasks that wait at `donor` once more; return whether `idle` got any."""
-        has_any = False
-        for _ in range(min(_STEAL_AT_MOST, len(donor.waiting))):
-            if not idle.has_room():
-                break
+    def _give_away(self, donor: SiteQueue, at: float) -> None:
+        """Place the tasks at the end of a queue once more, until one is best off where it is."""
+        for _ in range(min(_GIVE_AT_MOST, len(donor.waiting))):
             task = donor.waiting.take_late()
             donor.lighten(task)
             if task.state is not TaskState.READY:
                 continue
             decision = self._choose(task)
-            if decision.site != idle.name:
-                self._put_back(donor, task, decision)
-                break
-            has_any = True
+            if decision.site == donor.name:
+                donor.enqueue(task)
+                if decision.moves:
+                    self.links.begin(task.id, donor.name, decision.moves)
+                donor.asks_again_at = at + max(_ASK_AGAIN_AFTER_S, decision.run_s * _ASK_AGAIN_SHARE)
+                return
             self._enqueue(task, decision, f"waited at {donor.name}; {decision.reason}", at)
-            self._fill(idle)
-        return has_any
-
-    def _put_back(self, donor: SiteQueue, task: Task, decision: Decision) -> None:
-        donor.enqueue(task)
-        if decision.site == donor.name and decision.moves:
-            self.links.begin(task.id, donor.name, decision.moves)
+            self._fill(self.sites[decision.site])
 
     def hand_over(self, queue: SiteQueue, task: Task) -> None:
         """Put a task into the next batch for its site."""

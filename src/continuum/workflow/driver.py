@@ -25,7 +25,7 @@ from continuum.workflow.checkpointing import Checkpoints
 from continuum.workflow.dispatching import Dispatcher, SiteSettings
 from continuum.workflow.hearing import Hearing
 from continuum.workflow.journals import Journal
-from continuum.workflow.messages import Event, Executor, RunSpec
+from continuum.workflow.messages import Event, EventSink, Executor, RunSpec
 from continuum.workflow.operations import Found, Locate, Op, Waiter
 from continuum.workflow.providing import Provisions
 
@@ -82,10 +82,15 @@ class Driver:
 
         Raises `UnavailableError` if none can.
         """
+        self.join_sites(self._sink)
+        self._thread.start()
+
+    def join_sites(self, sink: EventSink) -> None:
+        """Start the executors. For `start`, and for who calls `turn` himself: then there is no thread."""
         problems = []
         for executor in self._executors:
             try:
-                executor.start(self.spec, self._sink)
+                executor.start(self.spec, sink)
             except UnavailableError as problem:
                 log.warning("site %s does not take part: %s", executor.site, problem)
                 problems.append(f"{executor.site}: {problem.message}")
@@ -96,7 +101,12 @@ class Driver:
         if self.home not in self.sites:
             self.home = next(iter(self.sites))
             self.sites[self.home].load.is_home = True
-        self._thread.start()
+
+    def turn(self, messages: Sequence[tuple[Op, Any]], at: float) -> None:
+        """Take messages and act on them, at this time: what the thread does again and again."""
+        for op, argument in messages:
+            self._handle(op, argument, at)
+        self._act(at)
 
     def _join(self, executor: Executor) -> None:
         settings = self._settings.get(executor.site, getattr(executor, "settings", SiteSettings()))

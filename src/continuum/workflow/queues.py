@@ -15,6 +15,8 @@ from continuum.workflow.messages import Executor, FunctionCode, TaskSpec
 AHEAD_S = 0.05
 LEAST_PER_UNIT = 3
 MOST_PER_UNIT = 400
+LONG_S = 0.5  # such tasks go nearly one by one: what a site has cannot be placed elsewhere any more
+LEAST_AHEAD = 2
 UNKNOWN_S = 0.012  # until something has finished: a few per unit
 OVERHEAD_S = 0.0001  # what an empty task costs anyway
 
@@ -104,12 +106,18 @@ class SiteQueue:
         self.moved_bytes = 0
 
     def _window(self) -> int:
+        if self.mean_s >= LONG_S:
+            return self.units + max(LEAST_AHEAD, self.units // 4)
         each = int(AHEAD_S / (self.mean_s + OVERHEAD_S))
         return self.units * max(LEAST_PER_UNIT, min(MOST_PER_UNIT, each))
 
     def has_room(self) -> bool:
         """Whether another task may be handed to the site."""
         return self.in_flight + len(self.moving) < self.window
+
+    def is_idle(self) -> bool:
+        """Whether the site could have more, and nothing waits for it."""
+        return not len(self.waiting) and not self.load.is_lost and self.has_room()
 
     def enqueue(self, task: Task) -> None:
         """Queue a placed task; what is urgent goes first."""

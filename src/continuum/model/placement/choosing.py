@@ -17,7 +17,7 @@ from continuum.model.offers import why_not_offered
 from continuum.model.placement.histories import History
 from continuum.model.placement.links import OBJECT_S, Links, Move
 from continuum.model.placement.strategies import DATA, GRAVITY, GREEDY, LOAD, Objective, Strategy
-from continuum.model.sites import NO_COSTS, SiteCosts
+from continuum.model.sites import J_PER_KWH, NO_COSTS, SiteCosts
 from continuum.model.stories import (
     Row,
     format_bytes,
@@ -32,6 +32,7 @@ EQUAL_WITHIN_S = 0.001
 EQUAL_WITHIN = 0.01
 MOST_ROWS = 12
 GB = 1e9
+S_PER_H = 3600.0
 # What the network between sites takes: of the order of 0.01 kWh per GB, falling by half every two years
 # (Aslan and others 2018, doi:10.1111/jiec.12630, give 0.06 for 2015).
 NETWORK_J_PER_BYTE = 0.006 * 3.6e6 / GB
@@ -120,7 +121,8 @@ def choose_site(
         site = candidates[0].name
         moves = _moves(data, site, links) if data else ()
         return Decision(site, reason, (), history.expected_s(task.function, site), moves)
-    estimates = _estimate_all(task, candidates, history, links, data)
+    is_fastest = strategy.objective.is_fastest and strategy.name in {DATA, GREEDY}
+    estimates = _estimate_all(task, candidates, history, links, data, is_fastest=is_fastest)
     ordered = _order(estimates, strategy)
     best = ordered[0]
     known = history.knows(task.function)
@@ -180,22 +182,51 @@ def _excluded_rows(excluded: Mapping[str, str]) -> tuple[Row, ...]:
 
 
 def _estimate_all(
-    task: Task, candidates: Sequence[SiteLoad], history: History, links: Links, data: Sequence[Datum]
+    task: Task,
+    candidates: Sequence[SiteLoad],
+    history: History,
+    links: Links,
+    data: Sequence[Datum],
+    *,
+    is_fastest: bool,
 ) -> list[Estimate]:
     units = task.needs.computing_units
+    function = task.function
     estimates = []
     for site in candidates:
-        run_s = history.expected_s(task.function, site.name)
+        run_s = history.expected_s(function, site.name)
         queue_s = history.backlog_s(site) / site.computing_units if site.backlog else 0.0
-        estimate = Estimate(site, queue_s, run_s)
-        estimates.append(estimate)
-        costs = site.costs
-        estimate.price_eur = costs.price_eur(units * run_s)
-        estimate.energy_j = costs.energy_j(units * run_s)
+        estimates.append(Estimate(site, queue_s, run_s))
+    if data and len(estimates) > MOST_ROWS and is_fastest:
+        estimates = _promising(estimates, data, links)
+        data = ()
+    for estimate in estimates:
+        costs = estimate.load.costs
+        unit_s = units * estimate.run_s
+        estimate.price_eur += costs.price_eur_per_unit_h * unit_s / S_PER_H
+        estimate.energy_j += (costs.busy_w_per_unit - costs.idle_w_per_unit) * unit_s
         if data:
             _add_moves(estimate, data, links)
-        estimate.carbon_g = costs.carbon_g(estimate.energy_j)
+        estimate.carbon_g = estimate.energy_j * costs.carbon_g_per_kwh / J_PER_KWH
     return estimates
+
+
+def _promising(estimates: list[Estimate], data: Sequence[Datum], links: Links) -> list[Estimate]:
+    """Leave out sites where the task would wait and run longer than it takes elsewhere with all moves."""
+    estimates.sort(key=_without_moves)
+    kept: list[Estimate] = []
+    best_s = float("inf")
+    for estimate in estimates:
+        if len(kept) >= MOST_ROWS and estimate.total_s > best_s + EQUAL_WITHIN_S:
+            break
+        _add_moves(estimate, data, links)
+        best_s = min(best_s, estimate.total_s)
+        kept.append(estimate)
+    return kept
+
+
+def _without_moves(estimate: Estimate) -> float:
+    return estimate.total_s
 
 
 def _add_moves(estimate: Estimate, data: Sequence[Datum], links: Links) -> None:
@@ -207,15 +238,15 @@ def _add_moves(estimate: Estimate, data: Sequence[Datum], links: Links) -> None:
         source, arrival_s = _best_source(datum, site, links)
         if not source:
             continue
-        is_coming = links.is_coming(datum.id, site)
-        object_s = OBJECT_S if datum.published is not None else 2 * OBJECT_S
+        size_bytes = datum.size_bytes
+        estimate.move_bytes += size_bytes
         size_s = 0.0
-        estimate.move_bytes += datum.size_bytes
-        if not is_coming:
+        if not links.is_coming(datum.id, site):
             link = links.between(source, site)
-            size_s = datum.size_bytes / link.bandwidth_bytes_per_s
-            estimate.price_eur += link.price_eur_per_gb * datum.size_bytes / GB
-            estimate.energy_j += NETWORK_J_PER_BYTE * datum.size_bytes
+            size_s = size_bytes / link.bandwidth_bytes_per_s
+            estimate.price_eur += link.price_eur_per_gb * size_bytes / GB
+            estimate.energy_j += NETWORK_J_PER_BYTE * size_bytes
+        object_s = OBJECT_S if datum.published is not None else 2 * OBJECT_S
         over[source] = (over[source] + size_s if source in over else arrival_s) + object_s
     if over:
         estimate.move_s = max(over.values())
@@ -224,13 +255,10 @@ def _add_moves(estimate: Estimate, data: Sequence[Datum], links: Links) -> None:
 
 def _best_source(datum: Datum, site: str, links: Links) -> tuple[str, float]:
     """Return from where a datum is there first, and when; nothing if nobody has it."""
-    is_coming = links.is_coming(datum.id, site)
+    size_bytes = 0 if links.is_coming(datum.id, site) else datum.size_bytes
     best, soonest_s = "", 0.0
-    for source in (*datum.sites, *datum.replicas):
-        link = links.between(source, site)
-        arrival_s = link.latency_s + links.wait_s(source, site)
-        if not is_coming:
-            arrival_s += datum.size_bytes / link.bandwidth_bytes_per_s
+    for source in datum.sites + datum.replicas:
+        arrival_s = links.arrival_s(source, site, size_bytes)
         if not best or arrival_s < soonest_s:
             best, soonest_s = source, arrival_s
     return best, soonest_s

@@ -91,6 +91,13 @@ class Links:
         pending = self._pending.get((source, target))
         return pending / self.between(source, target).bandwidth_bytes_per_s if pending else 0.0
 
+    def arrival_s(self, source: str, target: str, size_bytes: int) -> float:
+        """Return when so many bytes would be there, behind what is on its way."""
+        key = (source, target)
+        link = self._links.get(key, DEFAULT_LINK)
+        ahead = self._pending.get(key, 0) if self._pending else 0
+        return link.latency_s + (ahead + size_bytes) / link.bandwidth_bytes_per_s
+
     # ---- what transfers took ----
 
     def learn(self, target: str, transfers: Sequence[Transfer]) -> None:
