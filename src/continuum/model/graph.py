@@ -269,6 +269,18 @@ class Graph(Grouping, Remembrance):
             self._again(task, at)
         return True
 
+    def expose(self, datum: Datum) -> None:
+        """Have a datum that lies only in the run's data of its sites put into the global store."""
+        if datum.published is None and datum.sites and datum.id in self.stored:
+            self._publish(datum)
+
+    def brought(self, datum: Datum, site: str) -> bool:
+        """A site has fetched a datum ahead of need; return False if nobody needs it any more."""
+        if datum.state is not _THERE:
+            return False
+        _note_copy(datum, site)
+        return True
+
     def published(self, datum_id: str, site: str, name: Any, at: float) -> None:
         """A datum is in the global store (`name`), or (None: a base datum) at `site`."""
         datum = self.stored.get(datum_id)

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot, stop_run
     from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
     from continuum.workflow.opening import run
+    from continuum.workflow.pinning import pinned
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.recounting import with_counts
@@ -88,6 +89,8 @@ if TYPE_CHECKING:
     from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
     from continuum.workflow.sessions import Session
+    from continuum.workflow.simulating.asking import simulate_runs
+    from continuum.workflow.simulating.running import Outcome
     from continuum.workflow.synchronising import (
         barrier,
         delete_file,
@@ -149,6 +152,7 @@ _HOMES = {
     "RunEntry": "runs",
     "to_entry": "runs",
     "Beginning": "beginnings",
+    "Outcome": "simulating.running",
     "RunOptions": "beginnings",
     "choose_to_resume": "beginnings",
     "RunRegistry": "runs",
@@ -194,6 +198,8 @@ _HOMES = {
     "snapshot": "limiting",
     "stop_run": "limiting",
     "task": "decorating",
+    "simulate_runs": "simulating.asking",
+    "pinned": "pinning",
     "use_run": "programming",
     "wait_on": "synchronising",
     "wait_on_directory": "synchronising",
@@ -233,6 +239,7 @@ __all__ = [
     "Future",
     "JournalTail",
     "LocalExecutor",
+    "Outcome",
     "RemoteExecutor",
     "Run",
     "RunEntry",
@@ -283,6 +290,7 @@ __all__ = [
     "open_file",
     "openmp",
     "picture_of",
+    "pinned",
     "prolog",
     "read_records",
     "read_summary",
@@ -290,6 +298,7 @@ __all__ = [
     "run",
     "set_wall_clock",
     "show_run",
+    "simulate_runs",
     "snapshot",
     "software",
     "stop_run",

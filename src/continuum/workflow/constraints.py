@@ -182,7 +182,7 @@ def _needs(options: Mapping[str, Any], scope: "Scope") -> Needs:
         memory_bytes=int(number("memory_size", 0) * GB),
         architecture=str(scope.look_up(options.get("processor_architecture", ""))),
         software=tuple(name.strip() for name in names if name.strip()),
-        site=str(options.get("site", HOME if is_local else "")),
+        site=_site_of(options, scope, is_local=is_local),
         gpus=whole("gpus", 0),
         storage_bytes=int(number("storage_size", 0) * GB),
         nodes=max(whole("nodes", 1), 1),
@@ -269,3 +269,10 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise InvalidInputError(f"@constraint({name}={value!r}) must be a number") from None
+
+
+def _site_of(options: Mapping[str, Any], scope: "Scope", *, is_local: bool) -> str:
+    """Return the site that is named, by itself, by the environment, or by the parameter of that name."""
+    named = options.get("site", HOME if is_local else "")
+    found = scope.look_up(named)
+    return found if isinstance(found, str) else str(named)

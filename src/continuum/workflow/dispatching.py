@@ -19,6 +19,7 @@ from continuum.model.sites import NO_COSTS, SiteCosts
 from continuum.model.tasks import Datum, Task, TaskState
 from continuum.workflow.alternatives import Variant, choose_variant
 from continuum.workflow.messages import (
+    DatumBrought,
     DatumKind,
     Executor,
     FunctionCode,
@@ -28,6 +29,7 @@ from continuum.workflow.messages import (
     TaskSpec,
     kind_of,
 )
+from continuum.workflow.pushing import Pusher
 from continuum.workflow.queues import SiteQueue
 
 RETURN_WITHIN_S = 60.0  # a supervisor starts an agent again in seconds, a person the supervisor in a minute
@@ -101,6 +103,7 @@ class Dispatcher:
         self._graph = graph
         self._strategy = strategy
         self._ranking = Ranking()
+        self._pusher = Pusher(graph, self.history, links)
         self._byte_s = 0.0
         self._loads: dict[str, SiteLoad] = {}
         self._ready: deque[Task] = deque()
@@ -168,6 +171,7 @@ class Dispatcher:
                 self._fill(queue)
         if len(self.sites) > 1:
             self._rebalance(at)
+            self._pusher.push(self.sites)
 
     # ---- what sites say ----
 
@@ -182,6 +186,14 @@ class Dispatcher:
             self.links.learn(queue.name, event.transfers)
         queue.leave(task)
         queue.learn(event.run_s, event.move_s, event.moved_bytes)
+
+    def brought(self, queue: SiteQueue, event: DatumBrought) -> None:
+        """A site has fetched a datum ahead of need, or could not."""
+        datum = self._pusher.brought(queue.name, event.datum)
+        if event.transfer is not None:
+            self.links.learn(queue.name, [event.transfer])
+        if datum is not None and not event.problem and not self._graph.brought(datum, queue.name):
+            queue.executor.drop([datum.id])
 
     # ---- placing ----
 
@@ -247,6 +259,8 @@ class Dispatcher:
         self.sites[decision.site].enqueue(task)
         if decision.moves:
             self.links.begin(task.id, decision.site, decision.moves)
+        if len(self.sites) > 1:
+            self._pusher.placed(task, self.sites[decision.site], decision)
         placed = stories.Placed(
             at=at,
             task=task.id,
@@ -269,7 +283,7 @@ class Dispatcher:
                 queue.moving.append(task)
 
     def _rebalance(self, at: float) -> None:
-        """Look once more at tasks that wait while a site has nothing to do: would they be done earlier there?"""
+        """Look once more at tasks that wait while a site has nothing to do."""
         donors = [queue for queue in self.sites.values() if len(queue.waiting) and at >= queue.asks_again_at]
         if donors and any(queue.is_idle() for queue in self.sites.values()):
             donors.sort(key=lambda queue: -len(queue.waiting))

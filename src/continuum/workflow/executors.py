@@ -108,6 +108,10 @@ class LocalExecutor:
         """Put data that lie here into the global store."""
         self._running().publish(data)
 
+    def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Fetch data ahead of need."""
+        self._running().bring(data)
+
     def drop(self, data: Sequence[str]) -> None:
         """Forget data."""
         self._running().drop(data)

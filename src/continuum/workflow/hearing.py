@@ -9,6 +9,7 @@ from continuum.workflow.checkpointing import Checkpoints
 from continuum.workflow.dispatching import Dispatcher
 from continuum.workflow.journals import Journal
 from continuum.workflow.messages import (
+    DatumBrought,
     DatumPublished,
     Event,
     SiteGone,
@@ -54,6 +55,8 @@ class Hearing:
                 self._failed(queue, event, at)
             elif type(event) is DatumPublished:
                 self._published(site, event, at)
+            elif type(event) is DatumBrought:
+                self._brought(queue, event)
             elif type(event) is SiteGone:
                 self._site_gone(queue, event.reason, at)
             elif type(event) is SiteReturned:
@@ -90,6 +93,14 @@ class Hearing:
         )
         if task is not None:
             queue.leave(task)
+
+    def _brought(self, queue: SiteQueue, event: DatumBrought) -> None:
+        self._dispatcher.brought(queue, event)
+        if event.transfer is not None:
+            self.moved_bytes += event.transfer.size_bytes
+            queue.moved_bytes += event.transfer.size_bytes
+        if event.problem:
+            log.debug("%s was not brought to %s: %s", event.datum, queue.name, event.problem)
 
     def _published(self, site: str, event: DatumPublished, at: float) -> None:
         if event.problem:

@@ -21,6 +21,7 @@ from continuum.workflow.engines.contracts import Engine, EngineLoad, EngineSink
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.looping import Loop, spawn
 from continuum.workflow.messages import (
+    DatumBrought,
     DatumPublished,
     Event,
     FailureKind,
@@ -111,6 +112,11 @@ class HostedRun:
         """Put data into the global store; each is answered by `DatumPublished`."""
         for datum, name in data:
             spawn(self._loop, self._publish(datum, name))
+
+    def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Fetch data ahead of need; each is answered by `DatumBrought`."""
+        for datum, name in data:
+            spawn(self._loop, self._bring(datum, name))
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data, here and what of it was published for the run."""
@@ -282,6 +288,20 @@ class HostedRun:
         if isinstance(source, bytes):
             return self._folder.write(datum, [source])
         return self._folder.link(datum, source)
+
+    async def _bring(self, datum: str, name: ObjectName) -> None:
+        if self._quota.is_exceeded():
+            self._emit([DatumBrought(datum=datum, problem="the site keeps as much for its runs as it may")])
+            return
+        try:
+            fetched = await self._transfers.fetch(datum, name)
+        except ContinuumError as problem:
+            self._emit([DatumBrought(datum=datum, problem=str(problem))])
+            return
+        if fetched.size_bytes:
+            self._remember(datum, fetched.size_bytes)
+            self._fetched[datum] = name
+        self._emit([DatumBrought(datum=datum, transfer=fetched.transfer)])
 
     async def _publish(self, datum: str, name: ObjectName) -> None:
         try:

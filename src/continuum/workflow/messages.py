@@ -199,6 +199,16 @@ class DatumPublished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_d
     problem: str = ""
 
 
+class DatumBrought(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Answer to `Executor.bring`: the datum is at the site (`transfer`: how it came), or (`problem` not
+    empty) it was not brought.
+    """
+
+    datum: str
+    transfer: Transfer | None = None
+    problem: str = ""
+
+
 class SiteGone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The site does not answer any more (said by the executor itself): what ran or lay there only is lost."""
 
@@ -211,7 +221,7 @@ class SiteReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     computing_units: int
 
 
-Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | SiteGone | SiteReturned
+Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | DatumBrought | SiteGone | SiteReturned
 EventSink = Callable[[str, Sequence[Event]], None]
 """Called with the site's name and its events, in order, from any thread."""
 
@@ -246,6 +256,9 @@ class Executor(Protocol):
 
     def publish(self, data: Sequence[tuple[str, ObjectName]]) -> None:
         """Put data that lie at the site into the global store."""
+
+    def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Fetch data that tasks are going to read here; each is answered by `DatumBrought`."""
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data that nobody will need again."""

@@ -85,6 +85,13 @@ class Publish(msgspec.Struct, frozen=True, array_like=True, tag="publish"):
     name: ObjectName
 
 
+class Bring(msgspec.Struct, frozen=True, array_like=True, tag="bring"):
+    """Fetch a datum from the global store ahead of need."""
+
+    datum: str
+    name: ObjectName
+
+
 class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
     """Forget data."""
 
@@ -97,7 +104,7 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     task_ids: tuple[int, ...]
 
 
-Command = Learn | Execute | Publish | Drop | Cancel
+Command = Learn | Execute | Publish | Bring | Drop | Cancel
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):

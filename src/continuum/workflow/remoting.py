@@ -203,6 +203,10 @@ class RemoteExecutor:
         """Have the site put data into the global store."""
         self._send([posting.encode_item(posting.Publish(datum, name)) for datum, name in data])
 
+    def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Have the site fetch data ahead of need."""
+        self._send([posting.encode_item(posting.Bring(datum, name)) for datum, name in data])
+
     def drop(self, data: Sequence[str]) -> None:
         """Have the site forget data."""
         self._send([posting.encode_item(posting.Drop(tuple(data)))])

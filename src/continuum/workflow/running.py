@@ -33,6 +33,7 @@ from continuum.workflow.holdings import Holdings
 from continuum.workflow.kinds.implementing import find_variants
 from continuum.workflow.messages import DatumKind, FunctionCode, Output, kind_of
 from continuum.workflow.parameters import Parameters, Writing, read_default
+from continuum.workflow.pinning import pin
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 from continuum.workflow.serialising import dumps
 from continuum.workflow.titles import title_of
@@ -82,7 +83,7 @@ class Run:
                     f"an argument of the task {function.name} cannot be serialised: {problem}"
                 ) from problem
             task, futures = self._make(function, captured, writings)
-            needs = function.needs_of(args, kwargs)
+            needs = pin(function.needs_of(args, kwargs), self.driver.sites)
             task.needs = needs if needs.site != HOME else _at(needs, self.driver.home)
             task.payload.engine = function.engine_for(needs)
             if ALTERNATIVES:
@@ -132,7 +133,7 @@ class Run:
             return ()
         ways = []
         for each in (*others, function):
-            needs = task.needs if each is function else self._at_home(each.needs_of(args, kwargs))
+            needs = task.needs if each is function else self._needs_of(each, args, kwargs)
             ways.append(
                 Variant(
                     name=each.name,
@@ -144,7 +145,8 @@ class Run:
             )
         return tuple(ways)
 
-    def _at_home(self, needs: Needs) -> Needs:
+    def _needs_of(self, function: TaskFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Needs:
+        needs = pin(function.needs_of(args, kwargs), self.driver.sites)
         return needs if needs.site != HOME else _at(needs, self.driver.home)
 
     def _post(self, task: Task, writings: Sequence[Writing]) -> None:

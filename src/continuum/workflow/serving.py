@@ -327,6 +327,8 @@ class ServedRun:
         match command:
             case posting.Publish():
                 self.hosted.publish([(command.datum, command.name)])
+            case posting.Bring():
+                self.hosted.bring([(command.datum, command.name)])
             case posting.Drop():
                 self.hosted.drop(command.data)
             case posting.Cancel():

@@ -16,6 +16,7 @@ from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
 from continuum.cli.run.resuming import resume
 from continuum.cli.run.seeing import gantt, graph, report, trace
+from continuum.cli.run.simulating import simulate
 from continuum.cli.run.watching import events, watch
 
 _PROGRAM = "program"
@@ -59,4 +60,5 @@ app.command("graph")(graph)
 app.command("trace")(trace)
 app.command("compare")(compare)
 app.command("crate")(crate)
+app.command("simulate")(simulate)
 app.command("resume")(resume)

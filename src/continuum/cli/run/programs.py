@@ -25,7 +25,7 @@ CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
 _COMMANDS = (
     *("list", "show", "explain", "log", "watch", "events"),
-    *("report", "gantt", "graph", "trace", "compare", "crate", "resume"),
+    *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume"),
 )
 
 HELP_OF_PROGRAM = """

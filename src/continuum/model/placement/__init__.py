@@ -4,7 +4,14 @@
 `links` what moving takes, `ranking` what still follows a task, `bounds` what no placement can beat.
 """
 
-from continuum.model.placement.choosing import EQUAL_WITHIN_S, Decision, SiteLoad, choose_site
+from continuum.model.placement.choosing import (
+    EQUAL_WITHIN_S,
+    LINK_SHARE,
+    Decision,
+    SiteLoad,
+    choose_site,
+    moves_to,
+)
 from continuum.model.placement.histories import GUESSED_RUN_S, FunctionFacts, History
 from continuum.model.placement.links import DEFAULT_LINK, OBJECT_S, Links, Move
 from continuum.model.placement.ranking import Ranking, rank_upwards
@@ -29,6 +36,7 @@ __all__ = [
     "GRAVITY",
     "GREEDY",
     "GUESSED_RUN_S",
+    "LINK_SHARE",
     "LOAD",
     "OBJECT_S",
     "STRATEGIES",
@@ -42,6 +50,7 @@ __all__ = [
     "SiteLoad",
     "Strategy",
     "choose_site",
+    "moves_to",
     "parse_objective",
     "parse_strategy",
     "rank_upwards",

@@ -31,6 +31,7 @@ _TRIED = "failed here before"
 EQUAL_WITHIN_S = 0.001
 EQUAL_WITHIN = 0.01
 MOST_ROWS = 12
+LINK_SHARE = 0.5  # a link that is busy for a second counts as so many seconds later: others want it too
 GB = 1e9
 S_PER_H = 3600.0
 # What the network between sites takes: of the order of 0.01 kWh per GB, falling by half every two years
@@ -69,11 +70,12 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Estimate:
-    """What a task would take at one site."""
+    """What a task would take at one site. `link_s`: for how long it keeps links busy."""
 
     __slots__ = (
         "carbon_g",
         "energy_j",
+        "link_s",
         "load",
         "move_bytes",
         "move_s",
@@ -87,6 +89,7 @@ class Estimate:
         self.load = load
         self.move_bytes = 0
         self.move_s = 0.0
+        self.link_s = 0.0
         self.queue_s = queue_s
         self.run_s = run_s
         self.total_s = queue_s + run_s
@@ -244,6 +247,7 @@ def _add_moves(estimate: Estimate, data: Sequence[Datum], links: Links) -> None:
         if not links.is_coming(datum.id, site):
             link = links.between(source, site)
             size_s = size_bytes / link.bandwidth_bytes_per_s
+            estimate.link_s += size_s
             estimate.price_eur += link.price_eur_per_gb * size_bytes / GB
             estimate.energy_j += NETWORK_J_PER_BYTE * size_bytes
         object_s = OBJECT_S if datum.published is not None else 2 * OBJECT_S
@@ -262,6 +266,11 @@ def _best_source(datum: Datum, site: str, links: Links) -> tuple[str, float]:
         if not best or arrival_s < soonest_s:
             best, soonest_s = source, arrival_s
     return best, soonest_s
+
+
+def moves_to(datum: Datum, site: str, links: Links) -> tuple[Move, ...]:
+    """Return what moves if this datum is to be at a site."""
+    return _moves((datum,), site, links)
 
 
 def _moves(data: Sequence[Datum], site: str, links: Links) -> tuple[Move, ...]:
@@ -301,7 +310,7 @@ def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
             estimates, key=lambda each: (each.move_bytes, each.total_s, not each.load.is_home, each.load.name)
         )
     if strategy.objective.is_fastest:
-        least_s = min(each.total_s for each in estimates)
+        least_s = min(each.total_s + LINK_SHARE * each.link_s for each in estimates)
         return sorted(estimates, key=lambda each: _by_time(each, least_s + EQUAL_WITHIN_S, strategy))
     scores = _scores(estimates, strategy.objective)
     near = min(scores.values()) * (1 + EQUAL_WITHIN)
@@ -316,9 +325,10 @@ def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
 
 
 def _by_time(each: Estimate, equal_s: float, strategy: Strategy) -> tuple[float, float, bool, str]:
-    is_near = each.total_s < equal_s
+    end_s = each.total_s if strategy.name == LOAD else each.total_s + LINK_SHARE * each.link_s
+    is_near = end_s < equal_s
     held = 0 if strategy.name == LOAD or not is_near else each.move_bytes
-    return (equal_s if is_near else each.total_s, held, not each.load.is_home, each.load.name)
+    return (equal_s if is_near else end_s, held, not each.load.is_home, each.load.name)
 
 
 def _scores(estimates: Sequence[Estimate], objective: Objective) -> dict[str, float]:

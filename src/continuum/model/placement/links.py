@@ -41,7 +41,7 @@ class Links:
         self._samples: dict[tuple[str, str], deque[Transfer]] = {}
         self._pending: dict[tuple[str, str], int] = {}
         self._coming: dict[tuple[str, str], int] = {}
-        self._moves: dict[int, tuple[str, Sequence[Move]]] = {}
+        self._moves: dict[int | str, tuple[str, Sequence[Move]]] = {}
 
     def between(self, source: str, target: str) -> Link:
         """Return the link from one site to another."""
@@ -49,8 +49,8 @@ class Links:
 
     # ---- what is on its way ----
 
-    def begin(self, task_id: int, site: str, moves: Sequence[Move]) -> None:
-        """A task was placed: this is going to move to its site."""
+    def begin(self, task_id: int | str, site: str, moves: Sequence[Move]) -> None:
+        """A task was placed: this is going to move to its site. What is pushed has an id of its own."""
         self.end(task_id)
         self._moves[task_id] = (site, moves)
         for move in moves:
@@ -61,7 +61,7 @@ class Links:
                 link = (move.source, site)
                 self._pending[link] = self._pending.get(link, 0) + move.size_bytes
 
-    def end(self, task_id: int) -> None:
+    def end(self, task_id: int | str) -> None:
         """What a task needs is there, or is not needed any more."""
         if not self._moves or (found := self._moves.pop(task_id, None)) is None:
             return
@@ -113,6 +113,10 @@ class Links:
     def _declared(self, key: tuple[str, str]) -> Link:
         known = self._links.get(key)
         return known or msgspec.structs.replace(DEFAULT_LINK, source=key[0], target=key[1])
+
+    def described(self) -> list[Link]:
+        """Return all links of which anything is known."""
+        return [*self._links.values()]
 
     def measured(self) -> list[Link]:
         """Return the links that were measured, for keeping."""

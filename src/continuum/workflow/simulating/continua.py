@@ -27,18 +27,20 @@ class VirtualSite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Continuum(msgspec.Struct, frozen=True, kw_only=True):
-    """Sites and what joins them."""
+    """Sites and what joins them: links that are `known`, else what follows from their uplinks."""
 
     sites: tuple[VirtualSite, ...]
-
-    def link(self, source: str, target: str) -> Link:
-        """Return the link between two sites: as fast as the slower uplink, as long as both together."""
-        by_name = {site.name: site for site in self.sites}
-        return _link(by_name[source], by_name[target])
+    known: tuple[Link, ...] = ()
 
     def links(self) -> list[Link]:
         """Return all links."""
-        return [_link(one, other) for one in self.sites for other in self.sites if one is not other]
+        known = {(link.source, link.target): link for link in self.known}
+        return [
+            known.get((one.name, other.name)) or _link(one, other)
+            for one in self.sites
+            for other in self.sites
+            if one is not other
+        ]
 
     def network(self) -> Links:
         """Return the network as placement knows it."""

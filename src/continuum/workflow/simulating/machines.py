@@ -13,6 +13,7 @@ from continuum.model.errors import UnavailableError
 from continuum.model.placement import OBJECT_S
 from continuum.model.sites import Link, Transfer
 from continuum.workflow.messages import (
+    DatumBrought,
     DatumPublished,
     Event,
     EventSink,
@@ -124,6 +125,17 @@ class Machine:
         for datum, name in data:
             said = DatumPublished(datum=datum, published=name)
             self._world.at(self._world.now + OBJECT_S, lambda said=said: self._say([said]))  # type: ignore[misc]
+
+    def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
+        """Fetch data ahead of need."""
+        for datum, _ in data:
+            if datum not in self._world.places:  # dropped meanwhile
+                self._say([DatumBrought(datum=datum, problem="gone")])
+                continue
+            transfers = self._fetch([datum])
+            said = DatumBrought(datum=datum, transfer=transfers[0] if transfers else None)
+            here_at = transfers[0].ended_at if transfers else self._world.now
+            self._world.at(here_at, lambda said=said: self._say([said]))  # type: ignore[misc]
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data."""
