@@ -7,7 +7,9 @@ or *refused* (doing without it would not be what was asked for).
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +19,8 @@ MAPPED, NOTED, REFUSED = "mapped", "noted", "refused"
 _FALSE = frozenset(("false", "no", "off", "0", "none", "disabled", "null"))
 _PERIOD = re.compile(r"^(\d+)\s*(s|m|h)?$")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+_BEGIN, _END = "<!-- runcompss -->", "<!-- /runcompss -->"
 
 Words = list[str]
 
@@ -284,5 +288,16 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def write_table(document: Path) -> None:
+    """Put the table between its marks in a document."""
+    head, _, rest = document.read_text().partition(_BEGIN)
+    _, _, tail = rest.partition(_END)
+    document.write_text(f"{head}{_BEGIN}\n{table()}\n{_END}{tail}")
+
+
 def _shown(takes: str) -> str:
     return f"[={takes[:-1]}]" if takes.endswith("?") else f"={takes}" if takes else ""
+
+
+if __name__ == "__main__":
+    write_table(Path(sys.argv[1]))
