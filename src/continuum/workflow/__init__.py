@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from continuum.workflow.sessions import Session
     from continuum.workflow.simulating.asking import simulate_runs
     from continuum.workflow.simulating.running import Outcome
+    from continuum.workflow.streaming import FileStream, ObjectStream
     from continuum.workflow.synchronising import (
         barrier,
         delete_file,
@@ -137,6 +138,7 @@ _HOMES = {
     "FILE_IN": "directions",
     "FILE_INOUT": "directions",
     "FILE_OUT": "directions",
+    "FileStream": "streaming",
     "IN": "directions",
     "INOUT": "directions",
     "IN_DELETE": "directions",
@@ -147,6 +149,7 @@ _HOMES = {
     "DriverConnection": "remoting",
     "Future": "futures",
     "LocalExecutor": "executors",
+    "ObjectStream": "streaming",
     "RemoteExecutor": "remoting",
     "Run": "running",
     "RunEntry": "runs",
@@ -236,9 +239,11 @@ __all__ = [
     "CrateOptions",
     "Driver",
     "DriverConnection",
+    "FileStream",
     "Future",
     "JournalTail",
     "LocalExecutor",
+    "ObjectStream",
     "Outcome",
     "RemoteExecutor",
     "Run",

@@ -114,23 +114,15 @@ STREAMED = {
 }
 """A file that is a standard stream of a task that is a program, by name: `FILE_OUT_STDERR`, …"""
 
-UNSUPPORTED = {
-    name: Direction(name, is_supported=False)
-    for name in (
-        "STREAM_IN",
-        "STREAM_OUT",
-    )
-}
+# A stream is given as it is: those at its other end run at the same time, so nobody waits for anybody.
+STREAM_IN = Direction("STREAM_IN")
+STREAM_OUT = Direction("STREAM_OUT")
 
 TYPE, DIRECTION, DEPTH, STREAM, PREFIX = "type", "direction", "depth", "stdiostream", "prefix"
 WEIGHT, KEEP_RENAME, CACHE = "weight", "keep_rename", "cache"
 
 _BY_ACCESS = {READ: "IN", WRITE: "OUT", UPDATE: "INOUT"}
-_KNOWN = (
-    {value.name: value for value in list(globals().values()) if isinstance(value, Direction)}
-    | STREAMED
-    | UNSUPPORTED
-)
+_KNOWN = {value.name: value for value in list(globals().values()) if isinstance(value, Direction)} | STREAMED
 
 
 def parse_direction(parameter: str, given: object) -> Direction:

@@ -28,7 +28,7 @@ from continuum.model.errors import InvalidInputError
             "app.py",
             [],
         ),
-        ("--checkpoint=NoCheckpoint --streaming=NONE app.py", ["--checkpoint", "off"], "app.py", []),
+        ("--checkpoint=NoCheckpoint --streaming=OBJECTS app.py", ["--checkpoint", "off"], "app.py", []),
     ],
 )
 def test_options_become_those_of_continuum_run(line, words, app, arguments):
@@ -50,7 +50,6 @@ def test_what_changes_nothing_is_told_with_its_reason():
         ("--grpah app.py", "no option --grpah"),
         ("--wall_clock_limit=soon app.py", "wall_clock_limit=soon"),
         ("--checkpoint=Mine app.py", "--checkpoint=Mine"),
-        ("--streaming=OBJECTS app.py", "--streaming=OBJECTS"),
         ("-d", "no program"),
         ("--lang", "--lang needs a value"),
     ],

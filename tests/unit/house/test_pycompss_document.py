@@ -43,8 +43,6 @@ def test_what_is_refused_is_named_as_refused():
     rows = section("Decorators").splitlines()
     refused = next(row for row in rows if row.startswith("| `@compss`"))
     assert set(re.findall(r"`@(\w+)`", refused)) == {name.rpartition(".")[2] for name in refusing.MODULES}
-    unsupported = section("Parameters").split("Refused:")[1]
-    assert {"STREAM_IN", "STREAM_OUT"} <= set(re.findall(r"`(\w+)`", unsupported))
 
 
 def test_the_options_of_runcompss_are_those_of_the_code():

@@ -29,9 +29,10 @@ from continuum.workflow.directions import (
     IN_DELETE,
     OUT,
     STREAM,
+    STREAM_IN,
+    STREAM_OUT,
     STREAMED,
     TYPE,
-    UNSUPPORTED,
     parse_direction,
 )
 from continuum.workflow.returning import parse_returns
@@ -171,10 +172,9 @@ def test_a_file_may_be_a_standard_stream(name, access, stream):
     assert (direction.name, direction.access, direction.stream) == (name, access, stream)
 
 
-@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
-def test_a_direction_that_is_not_supported_is_refused_by_its_name(name):
-    with pytest.raises(InvalidInputError, match=f"{name} .parameter x. is not supported yet"):
-        parse_direction("x", UNSUPPORTED[name])
+@pytest.mark.parametrize("direction", [STREAM_IN, STREAM_OUT])
+def test_a_stream_is_given_as_it_is(direction):
+    assert parse_direction("x", direction).access == "read"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_a_decorator_that_is_not_supported_is_refused_when_it_is_used(module):
         decorator(binary="ls")
 
 
-@pytest.mark.parametrize("module", ["pycompss.streams", "pycompss.storage", "pycompss.api.magic"])
+@pytest.mark.parametrize("module", ["pycompss.storage", "pycompss.api.magic"])
 def test_a_module_that_is_not_supported_is_refused_when_it_is_imported(module):
     sys.modules.pop(module, None)
     with pytest.raises(InvalidInputError, match="is not supported yet"):

@@ -100,13 +100,6 @@ def _script(plan: Plan, value: str) -> None:
     plan.scripts.append(value)
 
 
-def _only_none(_: Plan, value: str) -> None:
-    if value.lower() not in _FALSE:
-        raise InvalidInputError(
-            f"--streaming={value} is not supported yet", hint="tasks pass objects and files as parameters"
-        )
-
-
 _JAVA = "there is no Java virtual machine here"
 _SITES = "sites say themselves what they have: `continuum site list`"
 _RUNS = "what is kept of a run lies in HOME/runs/RUN: `continuum run show`, `log`, `events`"
@@ -158,7 +151,7 @@ OPTIONS: tuple[Option, ...] = (
         _provenance,
     ),
     Option(("--local",), "", MAPPED, "`--local` of `continuum run`", _word("--local")),
-    Option(("--streaming",), "type", MAPPED, "`NONE`; others are refused", _only_none),
+    Option(("--streaming",), "type", NOTED, "streams are always there"),
     Option(("--tracing", "-t"), "bool?", NOTED, _TRACE),
     Option(("--monitoring", "-m"), "ms?", NOTED, "`continuum run watch RUN` follows any run"),
     Option(("--summary",), "bool?", NOTED, "a summary is always printed; `continuum run show RUN`"),
@@ -200,8 +193,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--extrae_config_file_python",), "file", REFUSED, "as `--extrae_config_file`"),
     Option(("--storage_impl",), "name", REFUSED, "objects of the store are parameters: `s3://BUCKET/KEY`"),
     Option(("--storage_conf",), "file", REFUSED, "as `--storage_impl`"),
-    Option(("--streaming_master_name",), "name", REFUSED, "as `--streaming`"),
-    Option(("--streaming_master_port",), "port", REFUSED, "as `--streaming`"),
+    Option(("--streaming_master_name",), "name", NOTED, "streams need no server"),
+    Option(("--streaming_master_port",), "port", NOTED, "streams need no server"),
     Option(("--master_name",), "name", NOTED, "connections go out only: nobody connects to the program"),
     Option(("--master_port",), "port", NOTED, "as `--master_name`"),
     Option(("--input_profile",), "file", NOTED, "durations are remembered from run to run by themselves"),

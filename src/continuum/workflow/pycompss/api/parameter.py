@@ -1,7 +1,4 @@
-"""`from pycompss.api.parameter import IN, INOUT, FILE_IN, Type, Depth, …`.
-
-Directions that are not supported can be imported, and are refused when a task uses them.
-"""
+"""`from pycompss.api.parameter import IN, INOUT, FILE_IN, Type, Depth, …`."""
 
 from continuum.workflow import directions
 from continuum.workflow.directions import (
@@ -35,6 +32,8 @@ from continuum.workflow.directions import (
     IN_DELETE,
     INOUT,
     OUT,
+    STREAM_IN,
+    STREAM_OUT,
 )
 
 # The keys of the form {Type: COLLECTION_IN, Depth: 2}.
@@ -49,7 +48,6 @@ Cache = directions.CACHE
 STDIN, STDOUT, STDERR = directions.STREAM_NAMES.values()
 
 globals().update(directions.STREAMED)
-globals().update(directions.UNSUPPORTED)
 
 __all__ = [  # noqa: PLE0604 - and those made from tables, for `import *`
     "COLLECTION",
@@ -85,6 +83,8 @@ __all__ = [  # noqa: PLE0604 - and those made from tables, for `import *`
     "STDERR",
     "STDIN",
     "STDOUT",
+    "STREAM_IN",
+    "STREAM_OUT",
     "Cache",
     "Depth",
     "Direction",
@@ -94,5 +94,4 @@ __all__ = [  # noqa: PLE0604 - and those made from tables, for `import *`
     "Type",
     "Weight",
     *directions.STREAMED,
-    *directions.UNSUPPORTED,
 ]
