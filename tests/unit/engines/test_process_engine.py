@@ -37,7 +37,7 @@ def make_bench(tmp_path):
 
 
 class TestProcessEngine(EngineConformance):
-    many_tasks = 200
+    many_tasks = 100
 
 
 def test_each_task_has_a_process_and_a_session_of_its_own(make_bench):

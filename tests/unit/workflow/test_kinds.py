@@ -54,6 +54,7 @@ from continuum.workflow import (
     task,
     wait_on,
 )
+from continuum.workflow.kinds.arguments import Arguments
 
 needs_mpi = pytest.mark.skipif(shutil.which("mpirun") is None, reason="Debian's openmpi-bin is not installed")
 
@@ -344,3 +345,58 @@ def test_a_task_is_done_in_the_way_that_fits_the_site(run):
 
 def test_without_a_run_the_task_that_is_called_is_done():
     assert wait_on(general("x")) == "general x"
+
+
+# ---- decorators in a file ----
+
+
+def test_decorators_come_from_a_file(either_way, tmp_path, words):
+    (tmp_path / "count.json").write_text(
+        json.dumps(
+            {
+                "execution": {"type": "binary", "binary": "grep", "args": "-c {{word}} {{text}}"},
+                "parameters": {"text": "FILE_IN", "returns": "int"},
+                "constraints": {"computing_units": 1},
+                "prolog": {"binary": "true"},
+                "epilog": {"binary": "test", "args": "-e {{text}}", "fail_by_exit_value": True},
+            }
+        )
+    )
+
+    @software(str(tmp_path / "count.json"))
+    def count(word, text):
+        pass
+
+    assert wait_on(count("plum", words)) == 1
+    assert count.kind.program.binary == "grep"
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"execution": {"type": "cobol"}}, "cobol"),
+        ({"colour": "red"}, "colour"),
+        ({"execution": {"type": "binary", "colour": "red", "binary": "ls"}}, "colour"),
+        ([], "no JSON object"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(tmp_path, document, says):
+    (tmp_path / "wrong.json").write_text(json.dumps(document))
+    with pytest.raises(InvalidInputError, match=says):
+        software(str(tmp_path / "wrong.json"))(lambda: None)
+
+
+def test_a_call_of_many_words_and_values_is_one_command_line():
+    given = Arguments(
+        lambda a, b, flag, values, nothing=None: None, {}, ("two words", 1.5, True, [1, ["x", 2]]), {}
+    )
+    assert given.words() == ["two words", "1.5", "true", "1", "x", "2"]
+    assert given.fill_words("-a={{a}} {{values}} '{{b}} units'") == [
+        "-a=two words",
+        "1",
+        "x",
+        "2",
+        "1.5 units",
+    ]
+    with pytest.raises(InvalidInputError, match="no command line"):
+        Arguments(lambda a: None, {}, (object(),), {}).words()

@@ -321,7 +321,11 @@ def test_the_policy_comes_from_the_option_or_from_the_decorator():
 
 def test_every_module_of_pycompss_that_is_there_is_found_by_its_name():
     install_pycompss()
-    for name in ("task", "parameter", "constraint", "api", "on_failure", "exceptions"):
+    names = (
+        "task parameter constraint api on_failure exceptions binary mpi mpmd_mpi multinode ompss container"
+    )
+    names += " http prolog epilog IO software reduction implement"
+    for name in names.split():
         module = importlib.import_module(f"pycompss.api.{name}")
         assert module is importlib.import_module(f"continuum.workflow.pycompss.api.{name}")
     from pycompss.functions.reduce import merge_reduce  # noqa: PLC0415

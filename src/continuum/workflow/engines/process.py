@@ -26,12 +26,11 @@ from continuum.model.errors import ContinuumError, InvalidInputError, Unavailabl
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
 from continuum.workflow.engines.frames import WorkerSettings
+from continuum.workflow.engines.jobs import Job, ending_of, environment_of, failed
 from continuum.workflow.engines.launching import Launcher, say_status, write_code
 from continuum.workflow.engines.pages import MAX_WORKERS, Page, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
 from continuum.workflow.folders import RunFolder, remove_tree
-from continuum.workflow.kinds.bodies import NODES_VARIABLE, THREAD_VARIABLES
-from continuum.workflow.kinds.programs import FOLDER_VARIABLE
 from continuum.workflow.messages import (
     Event,
     FailureKind,
@@ -48,28 +47,7 @@ log = logging.getLogger(__name__)
 MOST_IO = 32
 TICK_S = 0.05
 GRACE_S = 3.0
-DEVICE_VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
-    "GPU_DEVICE_ORDINAL",
-    "COMPSS_BINDED_GPUS",
-)
-
 _clock = time.monotonic
-
-
-class _Job:
-    """A task that has a process."""
-
-    def __init__(self, task: TaskSpec, seat: Seat, devices: tuple[str, ...], folder: Path) -> None:
-        self.task = task
-        self.seat = seat
-        self.devices = devices
-        self.folder = folder
-        self.is_announced = False
-        self.is_answered = False
-        self.kill_at = 0.0
 
 
 class ProcessEngine:
@@ -97,8 +75,8 @@ class ProcessEngine:
         self._beginning = threading.Lock()
         self._functions: dict[str, FunctionCode] = {}
         self._waiting: deque[TaskSpec] = deque()
-        self._jobs: dict[int, _Job] = {}  # by the worker's name
-        self._by_descriptor: dict[int, _Job] = {}
+        self._jobs: dict[int, Job] = {}  # by the worker's name
+        self._by_descriptor: dict[int, Job] = {}
         self._cancelled: set[int] = set()
         self._events: list[Event] = []
         self._free_pages = list(range(MAX_WORKERS - 1, -1, -1))
@@ -143,7 +121,7 @@ class ProcessEngine:
             gone = [task for task in self._waiting if task.task_id in wanted]
             self._waiting = deque(task for task in self._waiting if task.task_id not in wanted)
             self._events += [
-                _failed(task, FailureKind.CANCELLED, "cancelled before it began") for task in gone
+                failed(task, FailureKind.CANCELLED, "cancelled before it began") for task in gone
             ]
             self._cancelled |= wanted & {job.task.task_id for job in self._jobs.values()}
         self._wake()
@@ -245,16 +223,16 @@ class ProcessEngine:
         elif descriptor == self._launcher.control.fileno():
             self._read_ended()
 
-    def _hear(self, job: _Job) -> None:
+    def _hear(self, job: Job) -> None:
         for outcome in job.seat.receive():
             if isinstance(outcome, TaskFinished | TaskFailed) and not job.is_answered:
                 ending = job.seat.ending
                 is_ended = ending is not None and isinstance(outcome, TaskFailed)
-                self._answer(job, _ending(job) if is_ended else outcome)
+                self._answer(job, ending_of(job) if is_ended else outcome)
                 self._hang_up(job)
                 job.seat.close()  # its process ends by itself, and with it whatever it left behind
 
-    def _answer(self, job: _Job, event: TaskFinished | TaskFailed) -> None:
+    def _answer(self, job: Job, event: TaskFinished | TaskFailed) -> None:
         job.is_answered = True
         self._cancelled.discard(job.task.task_id)
         self._events.append(event)
@@ -272,12 +250,12 @@ class ProcessEngine:
             self._bury(job, 9)
         self._launch()
 
-    def _bury(self, job: _Job, status: int) -> None:
+    def _bury(self, job: Job, status: int) -> None:
         self._hear(job)
         if not job.is_answered:
             if job.seat.ending is None:
                 job.seat.ending = Ending(1, FailureKind.WORKER_LOST, f"its process {say_status(status)}")
-            self._answer(job, _ending(job))
+            self._answer(job, ending_of(job))
         self._hang_up(job)
         del self._jobs[job.seat.name]
         job.seat.close()
@@ -285,7 +263,7 @@ class ProcessEngine:
         self._give_back(job.task, job.devices)
         remove_tree(job.folder)
 
-    def _hang_up(self, job: _Job) -> None:
+    def _hang_up(self, job: Job) -> None:
         if self._by_descriptor.pop(job.seat.socket.fileno(), None) is not None:
             self._poll.unregister(job.seat.socket)
 
@@ -300,7 +278,7 @@ class ProcessEngine:
             budget = self._budget
             offered = f"{budget.computing_units} computing units, {budget.memory_bytes} bytes"
             reason = f"it needs more than this site has ({offered}, {len(budget.devices)} GPUs)"
-            self._events.append(_failed(task, FailureKind.CANCELLED, reason))
+            self._events.append(failed(task, FailureKind.CANCELLED, reason))
         elif task.priority:
             self._waiting.appendleft(task)
         else:
@@ -358,12 +336,10 @@ class ProcessEngine:
         page.clear()
         folder = self._folder.work / f"process-{task.task_id}-{task.attempt}"
         units = max(1, task.computing_units)
-        environment = dict.fromkeys(THREAD_VARIABLES, str(units)) | {FOLDER_VARIABLE: str(folder)}
-        environment |= {NODES_VARIABLE: self._nodes} if self._nodes else {}
-        environment |= dict.fromkeys(DEVICE_VARIABLES, ",".join(devices)) if self._budget.devices else {}
+        environment = environment_of(task, folder, devices if self._budget.devices else None, self._nodes)
         near_end = self._launcher.start(name, index, units, environment)
         seat = Seat(name, units, page, index, near_end)
-        job = self._jobs[name] = _Job(task, seat, devices, folder)
+        job = self._jobs[name] = Job(task, seat, devices, folder)
         self._by_descriptor[near_end.fileno()] = job
         seat.give([self._functions[task.function]], [task], [0.0])
         mask = select.EPOLLIN | (select.EPOLLOUT if seat.has_unsent else 0)
@@ -400,7 +376,7 @@ class ProcessEngine:
             self._is_open = False
             tasks = [*self._waiting, *(job.task for job in self._jobs.values() if not job.is_answered)]
             self._waiting.clear()
-            self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in tasks]
+            self._events += [failed(task, FailureKind.WORKER_LOST, message) for task in tasks]
             events, self._events = self._events, []
         self._sink(events)
 
@@ -422,14 +398,3 @@ class ProcessEngine:
             self._jobs.clear()
             self._poll.close()
             self._pages.close()
-
-
-def _ending(job: _Job) -> TaskFailed:
-    """Return that a task was ended, and why."""
-    ending = job.seat.ending
-    assert ending is not None  # noqa: S101 - somebody said why before this is asked
-    return _failed(job.task, ending.kind, ending.message)
-
-
-def _failed(task: TaskSpec, kind: FailureKind, message: str) -> TaskFailed:
-    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message)

@@ -187,4 +187,5 @@ def _set_threads(computing_units: int) -> None:
     """Tell numerical libraries how many threads they may use; they look when they are loaded."""
     units = str(computing_units)
     os.environ["COMPSS_NUM_THREADS"] = units
-    os.environ.setdefault("OMP_NUM_THREADS", units)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, units)

@@ -23,6 +23,7 @@ _KINDS: dict[str, Callable[..., Callable[[Any], Any]]] = {
     "ompss": decorators.openmp,
     "container": decorators.container,
 }
+_TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, dict, tuple, bytes, object)}
 _PLAIN = {"task", "workflow", ""}
 
 
@@ -83,7 +84,9 @@ def _task(parameters: Mapping[str, Any] | None, function: Any) -> TaskFunction:
 
 
 def _direction(value: Any) -> Any:
-    """Return a direction by its name; what is none stays as it is (`returns`, `priority`)."""
+    """Return a direction or a type by its name; what is none stays as it is (`returns`, `priority`)."""
+    if isinstance(value, str) and value in _TYPES:
+        return _TYPES[value]
     if isinstance(value, Mapping):
         return {key: _direction(inner) for key, inner in value.items()}
     found = getattr(directions, value, None) if isinstance(value, str) and value.isupper() else None

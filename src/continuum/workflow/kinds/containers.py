@@ -36,6 +36,7 @@ class Box:
     """Where a command runs. This one: on the machine itself."""
 
     is_box = False
+    holds_ranks = False
 
     def wrap(self, command: Sequence[str]) -> list[str]:
         """Return the command line that runs `command` there."""
@@ -60,6 +61,7 @@ class ContainerBox(Box):
         self._mounts = [*mounts]
         self._working = working
         self._read_only: list[tuple[Path, str]] = []
+        self.holds_ranks = container.engine not in SINGULARITY_LIKE
 
     def python_command(self, call: Path) -> list[str]:
         """As above, with the container's own Python."""

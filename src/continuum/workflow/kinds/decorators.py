@@ -35,7 +35,7 @@ def binary(
     fail_by_exit_value: bool | str = False,
     engine: str = "",
     image: str = "",
-) -> Decorator:
+) -> Callable[[Decorated], Decorated]:
     """Make the task a program: `binary` is run, and its exit status is what the task returns.
 
     It gets the task's parameters in their order, or `args`, in which `{{parameter}}` stands for a value. It
@@ -58,7 +58,7 @@ def openmp(
     args: str | None = None,
     working_dir: str = "",
     fail_by_exit_value: bool | str = False,
-) -> Decorator:
+) -> Callable[[Decorated], Decorated]:
     """Give the task so many threads (default: its computing units), as computing units and in
     `OMP_NUM_THREADS`; with `binary` it is that program.
     """
@@ -82,7 +82,7 @@ def mpi(
     scale_by_cu: bool = False,
     fail_by_exit_value: bool | str = False,
     **layouts: Mapping[str, Number],
-) -> Decorator:
+) -> Callable[[Decorated], Decorated]:
     """Run the task as `processes` MPI processes: of the program `binary`, else of the function itself.
 
     It takes its computing units once per process. The function returns what process 0 returns or, if the task
@@ -118,7 +118,7 @@ def mpmd_mpi(
     processes_per_node: Number = 0,
     flags: str = "",
     fail_by_exit_value: bool | str = False,
-) -> Decorator:
+) -> Callable[[Decorated], Decorated]:
     """Run several programs as one MPI task: each of `programs` has `binary`, `processes` and `args`."""
     parts = tuple(_part(each) for each in programs)
     if not parts:
@@ -131,13 +131,15 @@ def mpmd_mpi(
     return _adding("mpmd_mpi", (working_dir, *texts), ranks=ranks, parts=parts, program=program)
 
 
-def multinode(*, computing_nodes: Number = 1, processes_per_node: Number = 0) -> Decorator:
+def multinode(
+    *, computing_nodes: Number = 1, processes_per_node: Number = 0
+) -> Callable[[Decorated], Decorated]:
     """Give the task so many machines of its site; `COMPSS_NUM_NODES` and `COMPSS_HOSTNAMES` say which."""
     threads: dict[str, Any] = {"threads": processes_per_node} if processes_per_node else {}
     return _adding("multinode", (), nodes=computing_nodes, **threads)
 
 
-def container(engine: str = "DOCKER", image: str = "", options: str = "") -> Decorator:
+def container(engine: str = "DOCKER", image: str = "", options: str = "") -> Callable[[Decorated], Decorated]:
     """Run the task in a container of `image`: its program, or the function with the image's own Python.
 
     `engine`: DOCKER, PODMAN, SINGULARITY, APPTAINER or UDOCKER; `options` go to it as they are.
@@ -155,7 +157,7 @@ def http(  # noqa: PLR0917 - their order is PyCOMPSs'
     updates: str = "",
     *,
     time_out: float = 60.0,
-) -> Decorator:
+) -> Callable[[Decorated], Decorated]:
     """Make the task a request to a web service. In `resource` and `payload` `{{parameter}}` is its value.
 
     `produces` is the JSON of the answer with `{{return_0}}` (and further names) where the results stand;
@@ -177,19 +179,23 @@ def http(  # noqa: PLR0917 - their order is PyCOMPSs'
     return _adding("http", (resource, payload), request=made, is_io=True)
 
 
-def prolog(binary: str, *, args: str = "", fail_by_exit_value: bool | str = True) -> Decorator:
+def prolog(
+    binary: str, *, args: str = "", fail_by_exit_value: bool | str = True
+) -> Callable[[Decorated], Decorated]:
     """Run a program before the task, where it runs; if it fails, so does the task."""
     around = Around(binary=binary, arguments=args, fails_by_exit_value=fail_by_exit_value)
     return _adding("prolog", (binary, args), prolog=around)
 
 
-def epilog(binary: str, *, args: str = "", fail_by_exit_value: bool | str = False) -> Decorator:
+def epilog(
+    binary: str, *, args: str = "", fail_by_exit_value: bool | str = False
+) -> Callable[[Decorated], Decorated]:
     """Run a program after the task, where it ran, also if the task failed."""
     around = Around(binary=binary, arguments=args, fails_by_exit_value=fail_by_exit_value)
     return _adding("epilog", (binary, args), epilog=around)
 
 
-def io_task() -> Decorator:
+def io_task() -> Callable[[Decorated], Decorated]:
     """Say that the task only reads and writes: it takes no computing unit and runs beside what computes."""
     return _adding("IO", (), is_io=True)
 

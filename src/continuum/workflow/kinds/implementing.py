@@ -7,13 +7,15 @@ that fit a site, the one that is expected to be done first there is taken.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-def implement(source_class: str = "", method: str = "", **old: Any) -> Callable[[Any], Any]:
+
+def implement(source_class: str = "", method: str = "", **old: Any) -> Callable[[Decorated], Decorated]:
     """Say that the task below is another way to do the task `method` of the module (or module and class)
     `source_class`. Calls go to that task; this one is chosen where it fits better.
     """

@@ -17,7 +17,7 @@ from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.workflow.kinds import calling
 from continuum.workflow.kinds.arguments import Arguments
 from continuum.workflow.kinds.bodies import NODES_VARIABLE, THREAD_VARIABLES, UNITS_VARIABLE
-from continuum.workflow.kinds.containers import Box, open_box
+from continuum.workflow.kinds.containers import SINGULARITY_LIKE, Box, open_box
 from continuum.workflow.kinds.descriptions import Kind, Ranks, is_true
 from continuum.workflow.kinds.programs import ProgramFailedError, find_program, run_command
 from continuum.workflow.kinds.ranks import Launch, launch_of
@@ -40,10 +40,13 @@ def run_program(kind: Kind, arguments: Arguments, folder: Path) -> int:
                 )
                 for part in kind.parts
             ]
-            command = launch.several(parts)
+            if box.holds_ranks:
+                command = box.wrap(launch.several(parts))
+            else:
+                command = launch.several([(number, box.wrap(part)) for number, part in parts])
         else:
             assert program is not None  # noqa: S101 - there are no parts
-            command = launch.one(_command(program.binary, program.arguments, arguments, box))
+            command = _started(launch, box, _command(program.binary, program.arguments, arguments, box))
         result = run_command(command, folder=working, environment=launch.environment, arguments=arguments)
     if is_true(os.path.expandvars(switch) if isinstance(switch, str) else switch):
         result.check()
@@ -70,7 +73,7 @@ def run_function(  # noqa: PLR0917 - one caller
     call = folder / "call"
     _write_call(call, function, args, kwargs, layouts, is_apart=kind.container is not None)
     with open_box(kind.container, arguments, [folder], folder) as box:
-        command = launch.one(box.wrap(box.python_command(call)))
+        command = _started(launch, box, box.python_command(call))
         environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         if kind.container is not None:
             environment.pop("PYTHONPATH")
@@ -92,7 +95,14 @@ def _command(binary: str, template: str | None, arguments: Arguments, box: Box) 
     filled = arguments.fill(binary)
     program = filled if box.is_box else find_program(filled, "the task")
     words = arguments.words() if template is None else arguments.fill_words(template)
-    return box.wrap([program, *words])
+    return [program, *words]
+
+
+def _started(launch: Launch, box: Box, command: list[str]) -> list[str]:
+    """Return the whole command line: ranks start inside a container, or each in one if the engine can."""
+    if box.holds_ranks:
+        return box.wrap(launch.one(command))
+    return launch.one(box.wrap(command))
 
 
 def _working_folder(template: str, arguments: Arguments, folder: Path) -> Path:
@@ -109,9 +119,14 @@ def _working_folder(template: str, arguments: Arguments, folder: Path) -> Path:
 def _launch(kind: Kind, arguments: Arguments) -> Launch:
     units = int(os.environ.get(UNITS_VARIABLE, "1") or 1)
     nodes = [name for name in os.environ.get(NODES_VARIABLE, "").split(",") if name]
-    launch = launch_of(kind, arguments, units, nodes)
+    launch = launch_of(kind, arguments, units, nodes, is_inside=_is_inside(kind))
     threads = str(max(1, arguments.number("threads", kind.threads), launch.threads))
     return launch.with_environment(dict.fromkeys(THREAD_VARIABLES, threads))
+
+
+def _is_inside(kind: Kind) -> bool:
+    """Whether the runner of MPI processes is the container's own."""
+    return kind.container is not None and kind.container.engine not in SINGULARITY_LIKE
 
 
 def _layouts(ranks: Ranks | None, arguments: Arguments) -> dict[str, tuple[int, int, int]]:

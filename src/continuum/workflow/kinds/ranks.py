@@ -53,8 +53,13 @@ class Launch(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, environment={**self.environment, **environment})
 
 
-def launch_of(kind: Kind, arguments: Arguments, units: int, nodes: Sequence[str]) -> Launch:
-    """Return how a task's command is started with so many computing units, on these machines of the site."""
+def launch_of(
+    kind: Kind, arguments: Arguments, units: int, nodes: Sequence[str], *, is_inside: bool = False
+) -> Launch:
+    """Return how a task's command is started with so many computing units, on these machines of the site.
+
+    `is_inside`: the runner is that of a container.
+    """
     ranks = kind.ranks
     if ranks is None:
         return Launch(threads=units)
@@ -62,7 +67,9 @@ def launch_of(kind: Kind, arguments: Arguments, units: int, nodes: Sequence[str]
     threads = max(1, units // max(1, processes))
     if ranks.scales_by_units:
         processes, threads = processes * threads, 1
-    runner = find_program(arguments.fill(ranks.runner or "mpirun"), "the runner of an MPI task")
+    runner = arguments.fill(ranks.runner or "mpirun")
+    if not is_inside:
+        runner = find_program(runner, "the runner of an MPI task")
     placing = _placing(arguments.number("processes_per_node", ranks.processes_per_node), nodes)
     environment = dict(_ENVIRONMENT) | (_ROOT if os.geteuid() == 0 else {})
     return Launch(

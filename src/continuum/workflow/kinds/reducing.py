@@ -2,16 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.programming import TaskFunction
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 LEAST = 2
 Call = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
-def reduction(chunk_size: int | str = LEAST) -> Callable[[Any], Any]:
+def reduction(chunk_size: int | str = LEAST) -> Callable[[Decorated], Decorated]:
     """Split calls of the task below: its one collection is taken in chunks of `chunk_size`, what these give
     in chunks again, until one value is left. The function must not mind how its values are grouped.
     """
