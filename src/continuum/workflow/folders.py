@@ -29,6 +29,7 @@ YOUNG_S = 60.0  # a folder without a lock may be one that is being made
 MAX_NAME_BYTES = 200
 
 _numbers = itertools.count()
+_MACHINE = secrets.token_hex(3)  # tells processes of machines apart that share a folder
 
 
 class DataFolder:
@@ -40,6 +41,11 @@ class DataFolder:
     def __init__(self, places: Sequence[Path]) -> None:
         self.places = tuple(places)
         self._roots = [f"{place}/data/" for place in places]
+
+    @property
+    def shown(self) -> tuple[Path, ...]:
+        """Where other machines that share a file system with this one find the places."""
+        return self.places
 
     @property
     def work(self) -> Path:
@@ -78,7 +84,7 @@ class DataFolder:
         return size_bytes
 
     def _write(self, root: str, datum: str, pieces: Sequence[Buffer]) -> None:
-        partial = f"{root}.{os.getpid()}-{next(_numbers)}"
+        partial = f"{root}.{_MACHINE}-{os.getpid()}-{next(_numbers)}"
         try:
             with open(partial, "wb", buffering=0) as file:  # noqa: PTH123 - as above
                 for piece in pieces:
@@ -110,7 +116,7 @@ class DataFolder:
 
     def new_file(self) -> Path:
         """Return a fresh path in `work`."""
-        return self.work / f".{os.getpid()}-{next(_numbers)}"
+        return self.work / f".{_MACHINE}-{os.getpid()}-{next(_numbers)}"
 
     def remove(self, datum: str) -> None:
         """Forget a datum; it need not be here."""
@@ -123,7 +129,33 @@ class DataFolder:
         return sum(_size(entry) for root in self._roots for entry in os.scandir(root))
 
 
-class RunFolder(DataFolder):
+class EngineFolder(DataFolder):
+    """The data of a run, with what an engine of this machine needs beside it, in `own`.
+
+    The first of `own` takes small files that are written often, the last the others.
+    """
+
+    def __init__(self, places: Sequence[Path], own: Sequence[Path]) -> None:
+        super().__init__(places)
+        self.owned = tuple(own)
+
+    @property
+    def pages_file(self) -> Path:
+        """Where workers and their master share a few words."""
+        return self.owned[0] / "pages"
+
+    @property
+    def code(self) -> Path:
+        """The modules beside the program."""
+        return self.owned[-1] / "code"
+
+    @property
+    def own_work(self) -> Path:
+        """Where workers have their own files."""
+        return self.owned[-1] / "work"
+
+
+class RunFolder(EngineFolder):
     """The folders of one run, made by and belonging to this process. `close` removes them."""
 
     def __init__(self, run_id: str, *, disk: Path | None = None, memory: Path | None = MEMORY) -> None:
@@ -140,17 +172,8 @@ class RunFolder(DataFolder):
         for each in bases:
             sweep(each)
             self._locks.append(_make(each / name))
-        super().__init__([each / name for each in bases])
-
-    @property
-    def pages_file(self) -> Path:
-        """Where workers and their master share a few words."""
-        return self.places[0] / "pages"
-
-    @property
-    def code(self) -> Path:
-        """The modules beside the program."""
-        return self.places[-1] / "code"
+        places = [each / name for each in bases]
+        super().__init__(places, places)
 
     def close(self) -> None:
         """Remove all."""

@@ -5,6 +5,8 @@ when it has less than half of that left. What is unknown or takes 5 ms and more 
 batch can be taken back when a task in it takes longer than expected.
 """
 
+import msgspec
+
 from continuum.workflow.messages import TaskFinished, TaskSpec
 
 WINDOW_S = 0.010
@@ -17,6 +19,18 @@ WEIGHT = 0.1
 MAX_GROWTH = 8.0
 COPY_BYTES_PER_S = 1e9
 UNKNOWN_S = 3600.0  # what a function that was never seen is expected to take
+
+
+class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How large batches are where a batch costs more than a frame to a process of this machine."""
+
+    window_s: float = WINDOW_S
+    long_s: float = LONG_S
+    tasks: int = MAX_BATCH
+    size_bytes: int = MAX_BATCH_BYTES
+
+
+FRAMES = BatchLimits()
 
 
 class Durations:
@@ -39,9 +53,9 @@ class Durations:
         return UNKNOWN_S if mean is None else mean + OVERHEAD_S
 
 
-def is_quick(expected_s: float) -> bool:
+def is_quick(expected_s: float, limits: BatchLimits = FRAMES) -> bool:
     """Tell whether tasks of this duration go in batches."""
-    return expected_s < LONG_S
+    return expected_s < limits.long_s
 
 
 def has_room(load_s: float, queued: int) -> bool:
@@ -49,11 +63,13 @@ def has_room(load_s: float, queued: int) -> bool:
     return load_s < REFILL_BELOW_S and queued < MAX_BATCH
 
 
-def choose_batch(queued: int, workers: int, load_s: float, expected_s: float) -> int:
+def choose_batch(
+    queued: int, workers: int, load_s: float, expected_s: float, limits: BatchLimits = FRAMES
+) -> int:
     """Return how many of `queued` quick tasks one of `workers` gets: its window, or its part of the rest."""
-    room = int((WINDOW_S - load_s) / expected_s)
+    room = int((limits.window_s - load_s) / expected_s)
     part = -(-queued // workers)
-    return max(1, min(room, part, MAX_BATCH))
+    return max(1, min(room, part, limits.tasks))
 
 
 def took_s(task: TaskSpec, outcome: TaskFinished) -> float:

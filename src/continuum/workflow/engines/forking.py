@@ -171,7 +171,7 @@ class ForkServer:
         while self._workers:
             process_id, _ = os.waitpid(-1, 0)
             self._workers.pop(process_id, None)
-        for place in self._settings.places:
+        for place in self._settings.owned:
             remove_tree(Path(place))
 
 

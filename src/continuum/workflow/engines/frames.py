@@ -36,9 +36,16 @@ Outcome = TaskFinished | TaskFailed | TaskSkipped
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What all workers of a pool are told when their fork server starts. Paths as text."""
+    """What all workers of a pool are told when their fork server starts. Paths as text.
+
+    The data of the run lie in `places`; workers have files of their own below `work`; `owned` is removed when
+    the fork server ends. `station` comes before the workers' names in what they report.
+    """
 
     places: tuple[str, ...]
+    owned: tuple[str, ...]
+    work: str
+    station: str
     pages_file: str
     log_file: str
     code: str

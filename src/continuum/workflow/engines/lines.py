@@ -3,15 +3,16 @@
 from collections import deque
 from collections.abc import Sequence
 
-from continuum.workflow.engines.batches import MAX_BATCH_BYTES, WINDOW_S, Durations, choose_batch, is_quick
+from continuum.workflow.engines.batches import FRAMES, BatchLimits, Durations, choose_batch, is_quick
 from continuum.workflow.messages import TaskSpec
 
 
 class TaskLine:
     """Where tasks wait. A task with a time limit or a need of memory never shares a batch."""
 
-    def __init__(self, durations: Durations) -> None:
+    def __init__(self, durations: Durations, limits: BatchLimits = FRAMES) -> None:
         self._durations = durations
+        self._limits = limits
         self._urgent: deque[TaskSpec] = deque()
         self._normal: deque[TaskSpec] = deque()
 
@@ -54,7 +55,7 @@ class TaskLine:
 
     def is_batched(self, task: TaskSpec) -> bool:
         """Tell whether a task may go together with others."""
-        return _may_share(task) and is_quick(self._durations.expected(task.function))
+        return _may_share(task) and is_quick(self._durations.expected(task.function), self._limits)
 
     def take_batch(self, workers: int, load_s: float) -> tuple[list[TaskSpec], list[float]]:
         """Take what one of `workers`, who has work for `load_s`, gets, and what each is expected to take."""
@@ -64,8 +65,9 @@ class TaskLine:
         tasks, durations = [first], [expected]
         if not self.is_batched(first):
             return tasks, durations
-        count = choose_batch(len(waiting) + 1, workers, load_s, expected)
-        room_s, room_bytes = WINDOW_S - load_s - expected, MAX_BATCH_BYTES - _size(first)
+        count = choose_batch(len(waiting) + 1, workers, load_s, expected, self._limits)
+        room_s = self._limits.window_s - load_s - expected
+        room_bytes = self._limits.size_bytes - _size(first)
         while len(tasks) < count:
             task = waiting[0]
             expected = self._durations.expected(task.function)

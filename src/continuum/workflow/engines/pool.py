@@ -33,7 +33,7 @@ from continuum.workflow.engines.launching import say_status, write_code
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.pages import SETTLE_S, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
-from continuum.workflow.folders import RunFolder
+from continuum.workflow.folders import EngineFolder
 from continuum.workflow.messages import (
     Event,
     FailureKind,
@@ -60,21 +60,30 @@ class PoolEngine:
 
     `folder` is the run's data and stays the caller's; `budget` is shared with the other runs of the site.
     Tasks start in `directory` (None: a folder for each worker). What they print is appended to `log_file`.
+    `station` comes before the workers' names in what is reported.
     """
 
     def __init__(
-        self, folder: RunFolder, budget: Budget, *, log_file: Path, directory: Path | None = None
+        self,
+        folder: EngineFolder,
+        budget: Budget,
+        *,
+        log_file: Path,
+        directory: Path | None = None,
+        station: str = "",
     ) -> None:
         self._folder = folder
         self._budget = budget
         self._log_file = log_file
         self._directory = directory
+        self._station = station
         self._lock = threading.Lock()
         self._waking = threading.Lock()
         self._functions: dict[str, FunctionCode] = {}
         self._durations = Durations()
         self._line = TaskLine(self._durations)
         self._cancelled: set[int] = set()
+        self._withdrawn: set[int] = set()  # at workers; to be answered as cancelled unless they have begun
         self._events: list[Event] = []
         self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.epoll()
@@ -96,6 +105,9 @@ class PoolEngine:
         pages = create_pages(self._folder.pages_file)
         settings = WorkerSettings(
             places=tuple(str(place) for place in self._folder.places),
+            owned=tuple(str(place) for place in self._folder.owned),
+            work=str(self._folder.own_work),
+            station=self._station,
             pages_file=str(self._folder.pages_file),
             log_file=str(self._log_file.absolute()),
             code=write_code(self._folder.code, run.code),
@@ -144,8 +156,18 @@ class PoolEngine:
             if not self._is_open:
                 return
             self._events += [_not_begun(task) for task in self._line.remove(wanted)]
-            given = {each.task.task_id for seat in self._crew.seats for each in seat.given}
-            self._cancelled |= wanted & given
+            self._cancelled |= wanted & self._given()
+            self._next_check = 0.0
+            self._wake()
+
+    def withdraw(self, task_ids: Sequence[int]) -> None:
+        """Cancel tasks that have not begun; those that have are left alone."""
+        wanted = set(task_ids)
+        with self._lock:
+            if not self._is_open:
+                return
+            self._events += [_not_begun(task) for task in self._line.remove(wanted)]
+            self._withdrawn |= wanted & self._given()
             self._next_check = 0.0
             self._wake()
 
@@ -233,8 +255,9 @@ class PoolEngine:
         self._futile_ends = 0
         if isinstance(outcome, TaskFinished):
             self._durations.add(task.function, took_s(task, outcome))
-        if self._cancelled:
+        if self._cancelled or self._withdrawn:
             self._cancelled.discard(task.task_id)
+            self._withdrawn.discard(task.task_id)
         self._events.append(outcome)
 
     def _release(self, seat: Seat) -> None:
@@ -253,6 +276,7 @@ class PoolEngine:
             if ending is not None and ending.number == each.number:
                 kind, message = ending.kind, ending.message
             self._cancelled.discard(each.task.task_id)
+            self._withdrawn.discard(each.task.task_id)
             self._events.append(_failed(each.task, kind, message, worker=f"worker-{seat.name}"))
         self._requeue([each.task for each in seat.given if each.number > begun])
         if had_work:
@@ -278,8 +302,10 @@ class PoolEngine:
         self._line.add(task)
 
     def _requeue(self, tasks: Sequence[TaskSpec]) -> None:
-        cancelled = [task for task in tasks if task.task_id in self._cancelled]
+        called_off = self._cancelled | self._withdrawn
+        cancelled = [task for task in tasks if task.task_id in called_off]
         self._cancelled.difference_update(task.task_id for task in cancelled)
+        self._withdrawn.difference_update(task.task_id for task in cancelled)
         self._events += [_not_begun(task) for task in cancelled]
         self._line.put_back([task for task in tasks if task not in cancelled] if cancelled else tasks)
 
@@ -335,7 +361,8 @@ class PoolEngine:
                 is_stuck = has_free_units and now - since > FAST_TICK_S
                 if (is_stuck or self._has_cancelled(seat)) and seat.can_recall() and not seat.is_recalled:
                     seat.recall(now + SETTLE_S)
-        self._next_check = now + (FAST_TICK_S if may_need_more or self._cancelled else TICK_S)
+        is_eager = may_need_more or self._cancelled or self._withdrawn
+        self._next_check = now + (FAST_TICK_S if is_eager else TICK_S)
 
     def _settle(self, seat: Seat) -> None:
         """Put back in the queue what a worker has not begun; if that was all it had, it is free."""
@@ -359,8 +386,12 @@ class PoolEngine:
         if seat.ending is not None:
             self._crew.end(seat)
 
+    def _given(self) -> set[int]:
+        return {each.task.task_id for seat in self._crew.seats for each in seat.given}
+
     def _has_cancelled(self, seat: Seat) -> bool:
-        return bool(self._cancelled) and any(each.task.task_id in self._cancelled for each in seat.given)
+        called_off = self._cancelled | self._withdrawn
+        return bool(called_off) and any(each.task.task_id in called_off for each in seat.given)
 
     def _fail_queued(self, message: str) -> None:
         self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in self._line.clear()]

@@ -169,11 +169,12 @@ def run_worker(  # noqa: PLR0917 - one caller
         sys.path.insert(0, settings.code)
     install_pycompss()
     data = DataFolder([Path(place) for place in settings.places])
-    directory = Path(settings.directory) if settings.directory else data.work / f"worker-{name}"
+    work = Path(settings.work)
+    directory = Path(settings.directory) if settings.directory else work / f"worker-{name}"
     directory.mkdir(exist_ok=True)
     os.chdir(directory)
-    output = TaskOutput(settings.log_file, str(data.work / f"worker-{name}.output"))
-    runner = TaskRunner(data, settings.inline_limit_bytes, f"worker-{name}")
+    output = TaskOutput(settings.log_file, str(work / f"worker-{name}.output"))
+    runner = TaskRunner(data, settings.inline_limit_bytes, f"{settings.station}worker-{name}")
     Worker(connection, page, runner, output).serve()
 
 

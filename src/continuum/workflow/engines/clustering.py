@@ -1,0 +1,155 @@
+"""A process of a site's own Dask: `python -m continuum.workflow.engines.clustering SETTINGS` (JSON).
+
+It says `ready ADDRESS` on standard output when it works, and ends when its standard input does, which is also
+when its owner is gone.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+GRACE_S = 3.0
+KEY_DAYS = 3650
+
+# What differs from Dask's defaults, and why.
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,  # a task is tried again by the run, which counts
+    "distributed.scheduler.worker-ttl": "60s",  # without a sign of life a machine is lost
+    "distributed.admin.low-level-log-length": 100,  # events carry answers
+    "distributed.worker.profile.enabled": False,  # its threads only wait
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a process is told. The files are PEM, for TLS."""
+
+    kind: Literal["scheduler", "worker"]
+    ca_file: str
+    certificate_file: str
+    key_file: str
+    name: str = ""
+    scheduler: str = ""
+    units: int = 1
+    memory_bytes: int = 0
+
+
+def make_key(file: Path) -> None:
+    """Write a new key with a certificate for it, signed by itself: who has it belongs to the cluster."""
+    from cryptography import x509  # noqa: PLC0415 - only the owner of a cluster needs it
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dask of a site")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=KEY_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(secret + certificate.public_bytes(serialization.Encoding.PEM))
+
+
+async def serve(settings: ProcessSettings) -> None:
+    """Be a scheduler or a worker until standard input ends."""
+    import dask  # noqa: PLC0415 - this module is imported by the owner too
+    from distributed import Security  # noqa: PLC0415
+
+    dask.config.set(SETTINGS)
+    security = Security(
+        require_encryption=True,
+        tls_ca_file=settings.ca_file,
+        **{
+            f"tls_{role}_{what}": file
+            for role in ("client", "scheduler", "worker")
+            for what, file in (("cert", settings.certificate_file), ("key", settings.key_file))
+        },
+    )
+    is_over = asyncio.Event()
+    _watch_owner(asyncio.get_running_loop(), is_over)
+    server = await (_scheduler(security) if settings.kind == "scheduler" else _worker(settings, security))
+    print(f"ready {server.address}", flush=True)  # noqa: T201 - the owner waits for this line
+    await is_over.wait()
+    await asyncio.wait_for(_leave(server), GRACE_S)
+
+
+async def _scheduler(security: Any) -> Any:
+    from distributed import Scheduler  # noqa: PLC0415
+
+    return await Scheduler(
+        protocol="tls", host="127.0.0.1", port=0, security=security, dashboard=False, dashboard_address=None
+    )
+
+
+async def _worker(settings: ProcessSettings, security: Any) -> Any:
+    from distributed import Worker  # noqa: PLC0415
+
+    from continuum.workflow.engines import orders, stations  # noqa: F401, PLC0415 - orders find it loaded
+
+    resources = {orders.UNITS: float(settings.units), "GPU": 0.0}
+    if settings.memory_bytes:
+        resources[orders.MEMORY] = float(settings.memory_bytes)
+    return await Worker(
+        settings.scheduler,
+        nthreads=settings.units,
+        name=settings.name,
+        resources=resources,
+        security=security,
+        host="127.0.0.1",
+        memory_limit=0,
+        dashboard=False,
+        local_directory=str(Path.cwd()),
+    )
+
+
+async def _leave(server: Any) -> None:
+    await server.close()
+
+
+def _watch_owner(loop: asyncio.AbstractEventLoop, is_over: asyncio.Event) -> None:
+    def watch() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        loop.call_soon_threadsafe(is_over.set)
+        threading.Timer(2 * GRACE_S, os._exit, (0,)).start()
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
+def main() -> int:
+    """Run what the command line describes."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = msgspec.json.decode(sys.argv[1], type=ProcessSettings)
+    with contextlib.suppress(TimeoutError):
+        asyncio.run(serve(settings))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,461 @@
+"""The engine of a site of many machines: an existing distributed engine, Dask, fed in batches.
+
+Tasks wait here, in the order in which they go, and leave in orders of about `WINDOW_S` of work each, so that
+the milliseconds that a task of Dask costs are paid once per order. What is unknown or takes long goes alone.
+Dask decides which of its workers executes an order (computing units and memory are resources of Dask), and
+moves it when another one is idle; a station in that worker executes it (see `stations`).
+
+Data stay in the run's folder where workers see it. Where they do not, inputs are given to Dask, once each
+while they are in use, and large outputs come back with the answers: through this process, so a folder that
+all machines share is better for large data.
+
+A worker of Dask that goes takes with it the orders that it had: their tasks fail as `WORKER_LOST`. A task
+that dies by itself costs itself alone. Existing schedulers may execute such an order again by themselves
+(`distributed.scheduler.allowed-failures`): set that to 0 where effects must not happen twice.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.workflow.engines import orders, stations
+from continuum.workflow.engines.batches import BatchLimits, Durations, took_s
+from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.contracts import EngineLoad, EngineSink
+from continuum.workflow.engines.lines import TaskLine
+from continuum.workflow.engines.orders import Order, Report, StationedRun, Wants
+from continuum.workflow.folders import RunFolder
+from continuum.workflow.looping import OwnLoop
+from continuum.workflow.messages import (
+    Event,
+    FailureKind,
+    FunctionCode,
+    RunSpec,
+    TaskFailed,
+    TaskFinished,
+    TaskSpec,
+)
+
+if TYPE_CHECKING:
+    from continuum.workflow.engines.clusters import ClusterAddress
+
+log = logging.getLogger(__name__)
+
+LIMITS = BatchLimits(window_s=0.1, long_s=0.05, tasks=2000, size_bytes=4 * 1024 * 1024)
+CONNECT_TIMEOUT_S = 20.0
+OPEN_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 20.0
+TELL_EVERY_S = 10.0
+MAX_SCATTERED_BYTES = 512 * 1024 * 1024
+MOST_TRIES = 3
+
+_Answer = TaskFinished | TaskFailed
+
+
+class OrderOut:
+    """An order that was sent, with the units and memory that it holds."""
+
+    __slots__ = ("memory_bytes", "order", "outstanding", "units")
+
+    def __init__(self, order: Order, units: int, memory_bytes: int) -> None:
+        self.order = order
+        self.outstanding = {task.task_id: task for task in order.tasks}
+        self.units = units
+        self.memory_bytes = memory_bytes
+
+
+class DaskEngine:
+    """Executes the tasks of one run in workers of Dask. See `contracts.Engine`.
+
+    `folder` is the run's data, `budget` what the site's workers have together; both stay the caller's. Tasks
+    start in `directory` where a worker has it. All but the calls of the protocol happens in one event loop in
+    a thread of its own; `_lock` guards what both touch.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        budget: Budget,
+        address: "ClusterAddress",
+        *,
+        log_file: Path,
+        directory: Path | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self._folder = folder
+        self._budget = budget
+        self._address = address
+        self._log_file = log_file
+        self._directory = directory
+        self._connect_timeout_s = connect_timeout_s
+        self._lock = threading.Lock()
+        self._loop = OwnLoop("dask")
+        self._share = budget.join(self._wake)
+        self._durations = Durations()
+        self._line = TaskLine(self._durations, LIMITS)
+        self._functions: dict[str, FunctionCode] = {}
+        self._known: dict[str, set[str]] = {}  # which stations have executed a function
+        self._stations = 1
+        self._resources: frozenset[str] = frozenset()
+        self._largest_units = address.units_per_worker
+        self._out: dict[int, OrderOut] = {}
+        self._cancelled: set[int] = set()
+        self._refused: list[Event] = []
+        self._forgotten: list[str] = []
+        self._scattered: OrderedDict[str, Any] = OrderedDict()
+        self._scattered_bytes = 0
+        self._last_order = 0
+        self._is_open = False
+        self._is_woken = False
+
+    # ---- the engine's face ----
+
+    def start(self, run: RunSpec, sink: EngineSink) -> None:
+        """Connect to the scheduler and open the run at all stations. Raises `UnavailableError`."""
+        self._sink = sink
+        self._log_file.parent.mkdir(parents=True, exist_ok=True)
+        mark = secrets.token_hex(16)
+        for place in self._folder.places:
+            (place / orders.MARK_NAME).write_text(mark)
+        self._stationed = StationedRun(
+            run=run,
+            places=tuple(str(place) for place in self._folder.shown),
+            mark=mark,
+            log_file=str(self._log_file.absolute()),
+            directory=str(self._directory or ""),
+        )
+        try:
+            self._loop.run(self._open()).result(2 * self._connect_timeout_s + OPEN_TIMEOUT_S)
+        except Exception as problem:
+            self._share.leave()
+            self._loop.stop()
+            if isinstance(problem, UnavailableError):
+                raise
+            raise UnavailableError(
+                f"Dask cannot be used at {self._address.url}: {problem or type(problem).__name__}"
+            ) from problem
+
+    def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
+        """Queue tasks."""
+        with self._lock:
+            if not self._is_open:
+                raise UnavailableError("the engine is closed")
+            for code in functions:
+                self._functions[code.function] = code
+            for task in tasks:
+                self._enqueue(task)
+            out = self._make_orders()
+        self._loop.call(lambda: self._send_all(out))
+
+    def cancel(self, task_ids: Sequence[int]) -> None:
+        """Take tasks from the queue; tell the stations of those that are there."""
+        with self._lock:
+            if not self._is_open:
+                return
+            wanted = set(task_ids)
+            self._refused += [_not_begun(task) for task in self._line.remove(wanted)]
+            there = wanted & {task_id for out in self._out.values() for task_id in out.outstanding}
+            self._cancelled |= there
+        if there:
+            run_id = self._stationed.run.run_id
+            self._loop.run(self._tell(stations.cancel_tasks, run_id, tuple(there)))
+        self._wake()
+
+    def forget(self, data: Sequence[str]) -> None:
+        """Copies of these data may go."""
+        with self._lock:
+            self._forgotten += data
+
+    def load(self) -> EngineLoad:
+        """Return how busy it is: orders that were sent, and tasks beside the first of each."""
+        with self._lock:
+            queued = len(self._line) + sum(len(out.outstanding) - 1 for out in self._out.values())
+            return EngineLoad(running_tasks=len(self._out), queued_tasks=queued)
+
+    def close(self) -> None:
+        """End all processes of the run at all stations; blocks until they are gone."""
+        with self._lock:
+            if not self._is_open:
+                return
+            self._is_open = False
+        try:
+            self._loop.run(self._close()).result(CLOSE_TIMEOUT_S)
+        except Exception:
+            log.exception("a run was not closed at its Dask workers")
+        self._share.leave()
+        self._loop.stop()
+
+    # ---- connecting ----
+
+    async def _open(self) -> None:
+        from distributed import Client  # noqa: PLC0415 - takes a second, and is not always there
+
+        self._client: Any = await Client(
+            self._address.url,
+            asynchronous=True,
+            security=self._address.security(),
+            timeout=self._connect_timeout_s,
+            set_as_default=False,
+            name="continuum",
+        )
+        try:
+            self._client.subscribe_topic(stations.topic_of(self._stationed.run.run_id), self._hear)
+            versions = await self._client.run(stations.open_run, orders.encode(self._stationed))
+            _check_versions(versions)
+        except BaseException:
+            await self._client.close()
+            raise
+        self._look_at_workers()
+        self._is_open = True
+        self._telling = asyncio.create_task(self._keep_telling())
+
+    async def _close(self) -> None:
+        self._telling.cancel()
+        await self._tell(stations.close_run, self._stationed.run.run_id)
+        with contextlib.suppress(Exception):  # what was under way is over, one way or the other
+            await self._client.close(CLOSE_TIMEOUT_S / 2)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _tell(self, function: Any, *arguments: Any) -> None:
+        """Tell all stations; those that do not hear are gone or about to go."""
+        try:
+            await self._client.run(function, *arguments, on_error="ignore")
+        except Exception:
+            log.exception("workers of Dask were not told")
+
+    async def _keep_telling(self) -> None:
+        """Say that this engine lives, and what data nobody needs any more."""
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            with self._lock:
+                data, self._forgotten = self._forgotten, []
+            for datum in data:
+                self._unscatter(datum)
+            await self._tell(stations.forget_data, self._stationed.run.run_id, tuple(data))
+            self._look_at_workers()
+
+    def _look_at_workers(self) -> None:
+        """Note how many stations there are, what resources all of them declare, how large the largest is."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        if workers:
+            self._stations = len(workers)
+            self._resources = frozenset.intersection(*(frozenset(each["resources"]) for each in workers))
+            sizes = (int(each["resources"].get(orders.UNITS, each["nthreads"])) for each in workers)
+            self._largest_units = max(self._largest_units, *sizes)
+
+    # ---- giving out tasks ----
+
+    def _enqueue(self, task: TaskSpec) -> None:
+        if task.function not in self._functions:
+            raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
+        units = min(self._largest_units, self._budget.computing_units)
+        if task.computing_units > units or not self._budget.offers(task.computing_units, task.memory_bytes):
+            offered = f"{units} computing units, {self._budget.memory_bytes} bytes"
+            reason = f"it needs more than a worker of this site has ({offered})"
+            self._refused.append(_failed(task, FailureKind.CANCELLED, reason))
+            return
+        self._line.add(task)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            if not self._is_woken and self._is_open:
+                self._is_woken = True
+                self._loop.call(self._feed)
+
+    def _feed(self) -> None:
+        self._is_woken = False
+        with self._lock:
+            out = self._make_orders()
+        self._send_all(out)
+
+    def _make_orders(self) -> list[OrderOut]:
+        out: list[OrderOut] = []
+        while (head := self._line.head) is not None:
+            if not self._share.try_take(head.computing_units, head.memory_bytes):
+                return out
+            out.append(self._make_order(head))
+        self._share.stop_waiting()
+        return out
+
+    def _send_all(self, out: Sequence[OrderOut]) -> None:
+        with self._lock:
+            events, self._refused = self._refused, []
+        if events:
+            self._sink(events)
+        for each in out:
+            asyncio.create_task(self._send(each)).add_done_callback(_log_failure)
+
+    def _make_order(self, head: TaskSpec) -> OrderOut:
+        workers = max(1, self._budget.computing_units // head.computing_units)
+        tasks, _ = self._line.take_batch(workers, 0.0)
+        names = {task.function for task in tasks}
+        unknown = [name for name in names if len(self._known.get(name, ())) < self._stations]
+        self._last_order += 1
+        order = Order(
+            number=self._last_order,
+            run_id=self._stationed.run.run_id,
+            tasks=tasks,
+            functions=tuple(self._functions[name] for name in unknown),
+        )
+        out = self._out[order.number] = OrderOut(order, head.computing_units, head.memory_bytes)
+        return out
+
+    async def _send(self, out: OrderOut) -> None:
+        try:
+            reply, blobs = await self._execute(out)
+        except Exception as problem:  # noqa: BLE001 - Dask raises what it likes when a worker is lost
+            reply, blobs = self._lost(out, problem), {}
+        for datum, data in blobs.items():
+            if self._folder.find(datum) is None:
+                await asyncio.to_thread(self._folder.write, datum, [data])
+        with self._lock:
+            del self._out[out.order.number]
+            self._share.give_back(out.units, out.memory_bytes)
+        self._take(out, reply)
+        self._feed()
+
+    async def _execute(self, out: OrderOut) -> tuple[Report, Mapping[str, bytes]]:
+        order, wants = out.order, Wants()
+        for tried in range(1, MOST_TRIES + 1):
+            data, blobs = await self._ask(order, await self._scatter(wants.data), out)
+            reply = orders.decode_reply(data)
+            if isinstance(reply, Report):
+                return reply, blobs
+            wants = _both(wants, reply)
+            order = Order(
+                number=order.number,
+                run_id=order.run_id,
+                tasks=order.tasks,
+                functions=tuple(self._functions[name] for name in {task.function for task in order.tasks}),
+                run=self._stationed,
+                is_last_try=tried == MOST_TRIES - 1 or bool(reply.data),
+            )
+        raise UnavailableError("no station could execute the order")
+
+    async def _ask(self, order: Order, scattered: Any, out: OrderOut) -> tuple[bytes, Mapping[str, bytes]]:
+        resources: dict[str, float] = {}
+        if orders.UNITS in self._resources:
+            resources[orders.UNITS] = out.units
+        if out.memory_bytes and orders.MEMORY in self._resources:
+            resources[orders.MEMORY] = out.memory_bytes
+        future = self._client.submit(
+            stations.execute_order,
+            orders.encode(order),
+            scattered,
+            key=f"continuum-order-{self._client.id}-{order.number}-{secrets.token_hex(3)}",
+            resources=resources or None,
+            retries=0,
+            pure=False,
+            priority=1 if order.tasks[0].priority else 0,
+        )
+        answer: tuple[bytes, Mapping[str, bytes]] = await future
+        return answer
+
+    def _lost(self, out: OrderOut, problem: Exception) -> Report:
+        message = f"its worker of Dask was lost: {type(problem).__name__}: {problem}"[:2000]
+        answers: list[_Answer] = [
+            _failed(task, FailureKind.WORKER_LOST, message) for task in out.outstanding.values()
+        ]
+        return Report(order=out.order.number, station="", answers=answers)
+
+    # ---- data of workers that do not see the folder ----
+
+    async def _scatter(self, data: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for datum in data:
+            if datum not in self._scattered:
+                value = await asyncio.to_thread(self._folder.read, datum)
+                if value is None:
+                    continue
+                self._make_room(len(value))
+                self._scattered[datum] = (len(value), await self._client.scatter(value, hash=False))
+                self._scattered_bytes += len(value)
+            self._scattered.move_to_end(datum)
+            found[datum] = self._scattered[datum][1]
+        return found
+
+    def _make_room(self, size_bytes: int) -> None:
+        while self._scattered and self._scattered_bytes + size_bytes > MAX_SCATTERED_BYTES:
+            self._unscatter(next(iter(self._scattered)))
+
+    def _unscatter(self, datum: str) -> None:
+        size_bytes, _ = self._scattered.pop(datum, (0, None))
+        self._scattered_bytes -= size_bytes
+
+    # ---- what stations say ----
+
+    def _hear(self, event: tuple[float, bytes]) -> None:
+        reply = orders.decode_reply(event[1])
+        out = self._out.get(reply.order) if isinstance(reply, Report) else None
+        if out is not None and isinstance(reply, Report):
+            self._take(out, reply)
+            self._feed()
+
+    def _take(self, out: OrderOut, report: Report) -> None:
+        events: list[Event] = [each for each in report.started if each.task_id in out.outstanding]
+        with self._lock:
+            for answer in report.answers:
+                task = out.outstanding.pop(answer.task_id, None)
+                if task is not None:
+                    events.append(answer)
+                    self._learn(task, answer, report.station)
+            returned = [out.outstanding.pop(each) for each in report.returned if each in out.outstanding]
+            cancelled = [task for task in returned if task.task_id in self._cancelled]
+            self._cancelled.difference_update(task.task_id for task in cancelled)
+            events += [_not_begun(task) for task in cancelled]
+            self._line.put_back([task for task in returned if task not in cancelled])
+        if report.log:
+            _append(self._log_file, report.log)
+        if events and self._is_open:
+            self._sink(events)
+
+    def _learn(self, task: TaskSpec, answer: _Answer, station: str) -> None:
+        self._cancelled.discard(task.task_id)
+        if isinstance(answer, TaskFinished):
+            self._durations.add(task.function, took_s(task, answer))
+            self._known.setdefault(task.function, set()).add(station)
+
+
+def _both(first: Wants, second: Wants) -> Wants:
+    return Wants(
+        run=first.run or second.run,
+        functions=(*first.functions, *second.functions),
+        data=(*first.data, *second.data),
+    )
+
+
+def _check_versions(versions: Mapping[str, str]) -> None:
+    from continuum import __version__  # noqa: PLC0415 - cheap, and only here
+
+    others = {version for version in versions.values() if version != __version__}
+    if others:
+        raise UnavailableError(
+            f"workers of Dask have continuum {', '.join(sorted(others))}, this site has {__version__}",
+            hint="install the same version in the environment of the workers",
+        )
+
+
+def _append(file: Path, data: bytes) -> None:
+    with contextlib.suppress(OSError), file.open("ab") as opened:
+        opened.write(data)
+
+
+def _not_begun(task: TaskSpec) -> TaskFailed:
+    return _failed(task, FailureKind.CANCELLED, "cancelled before it began")
+
+
+def _failed(task: TaskSpec, kind: FailureKind, message: str) -> TaskFailed:
+    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (problem := task.exception()):
+        log.error("an order failed", exc_info=problem)
