@@ -91,7 +91,7 @@ class DaskCluster:
         make_key(pem)
         files = {"ca_file": str(pem), "certificate_file": str(pem), "key_file": str(pem)}
         self._files = files
-        self._scheduler = self._start("scheduler", ProcessSettings(kind="scheduler", **files))
+        self._scheduler = self._start("scheduler", self._settings("scheduler"))
         try:
             url = self._read_ready(self._scheduler, "scheduler")
             self.address = ClusterAddress(url=url, units_per_worker=self._units, **files)
@@ -122,16 +122,7 @@ class DaskCluster:
             while len(self._workers) < workers:
                 self._last_worker += 1
                 name = f"station-{self._last_worker}"
-                settings = ProcessSettings(
-                    kind="worker",
-                    name=name,
-                    scheduler=self.address.url,
-                    units=self._units,
-                    memory_bytes=self._memory_bytes,
-                    ca_file=self._files["ca_file"],
-                    certificate_file=self._files["certificate_file"],
-                    key_file=self._files["key_file"],
-                )
+                settings = self._settings(name)
                 self._workers[name] = self._start(name, settings)
             for name in list(self._workers)[workers:]:
                 leaving = self._workers.pop(name)
@@ -157,6 +148,18 @@ class DaskCluster:
                 process.wait()
             _close_pipes(process)
         (self._folder / "dask.pem").unlink(missing_ok=True)
+
+    def _settings(self, name: str) -> ProcessSettings:
+        return ProcessSettings(
+            kind="scheduler" if name == "scheduler" else "worker",
+            name=name,
+            scheduler=self.address.url,
+            units=self._units,
+            memory_bytes=self._memory_bytes,
+            ca_file=self._files["ca_file"],
+            certificate_file=self._files["certificate_file"],
+            key_file=self._files["key_file"],
+        )
 
     def _start(self, name: str, settings: ProcessSettings) -> "subprocess.Popen[str]":
         command = [sys.executable, "-P", "-m", "continuum.workflow.engines.clustering"]

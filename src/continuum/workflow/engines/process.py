@@ -178,6 +178,9 @@ class ProcessEngine:
         self._pages = create_pages(pages_file)
         self._settings = WorkerSettings(
             places=tuple(str(place) for place in self._folder.places),
+            owned=tuple(str(place) for place in self._folder.owned),
+            work=str(self._folder.own_work),
+            station="",
             pages_file=str(pages_file),
             log_file=str(self._log_file.absolute()),
             code=write_code(self._folder.code.with_name("code-of-processes"), self._run.code),
