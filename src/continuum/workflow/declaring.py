@@ -21,7 +21,24 @@ from continuum.workflow.directions import (
 )
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-OPTIONS = frozenset(("returns", "priority", "on_failure", "time_out", "target_direction", "varargs_type"))
+OPTIONS = frozenset(
+    (
+        "returns",
+        "priority",
+        "on_failure",
+        "time_out",
+        "target_direction",
+        "varargs_type",
+        "is_distributed",
+        "is_replicated",
+        "cache_returns",
+        "numba",
+        "numba_flags",
+        "numba_signature",
+        "numba_declaration",
+    )
+)
+REPLICATED, DISTRIBUTED = "is_replicated", "is_distributed"
 _TARGETS = frozenset((IN, OUT, INOUT, CONCURRENT, COMMUTATIVE))
 
 

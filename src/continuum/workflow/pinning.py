@@ -31,6 +31,11 @@ def pinned(site: str) -> Iterator[None]:
         _site.reset(token)
 
 
+def pinned_site() -> str:
+    """Return the site that calls are pinned to now, or nothing."""
+    return _site.get()
+
+
 def pin(needs: Needs, sites: Mapping[str, object]) -> Needs:
     """Return what a task that is called now needs."""
     site = _site.get()

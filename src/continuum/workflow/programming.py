@@ -14,8 +14,9 @@ from typing import Any, Protocol, TypeVar, overload
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Needs, OnFailure
+from continuum.workflow.compiling import Compiling, parse_compiling
 from continuum.workflow.constraints import ATTRIBUTE, resolve_limit_s, resolve_needs
-from continuum.workflow.declaring import OPTIONS, POSITIONAL, Declared
+from continuum.workflow.declaring import DISTRIBUTED, OPTIONS, POSITIONAL, REPLICATED, Declared
 from continuum.workflow.directions import Direction, parse_direction
 from continuum.workflow.kinds.descriptions import Kind
 from continuum.workflow.returning import Returns, parse_returns
@@ -33,20 +34,7 @@ _CAMEL_CASE = {
     "chunkSize": "chunk_size",
     "cacheReturns": "cache_returns",
 }
-_ONLY_FALSE = frozenset(
-    (
-        "is_replicated",
-        "is_distributed",
-        "is_reduce",
-        "chunk_size",
-        "cache_returns",
-        "numba",
-        "numba_flags",
-        "numba_signature",
-        "numba_declaration",
-        "tracing_hook",
-    )
-)
+_ONLY_FALSE = frozenset(("is_reduce", "chunk_size", "tracing_hook"))
 _TARGETS = ("self", "cls")
 ON_FAILURE_ATTRIBUTE = "__continuum_on_failure__"
 ALTERNATIVES: dict[tuple[str, str], list["TaskFunction"]] = {}
@@ -95,6 +83,7 @@ def find_run() -> Any:
 class TaskFunction:
     """A function whose calls are tasks. `function` is the plain one.
 
+    `binding` is "class" or "static" if it stands for such a method, `spread` how its calls go round sites.
     `has_streams`: it stands for a program, whose standard streams parameters can be.
     """
 
@@ -131,6 +120,9 @@ class TaskFunction:
         self._failing: Failing | None = None
         self.code: Any = None
         self.gives_futures = False
+        self.binding = ""
+        self.spread = next((name for name in (REPLICATED, DISTRIBUTED) if options.get(name)), "")
+        self.compiling = parse_compiling(self.name, options)
         self.kind: Kind | None = None
         self.expand: Callable[..., Any] | None = None
 
@@ -208,6 +200,8 @@ class TaskFunction:
 
     def body_of(self, function: Any) -> Any:
         """Return what is called in place of `function` (this one, or what stands for it on its way)."""
+        if self.compiling is not None:
+            function = Compiling(function, self.compiling)
         if self.kind is None or not self.kind.has_body:
             return function
         from continuum.workflow.kinds.bodies import make_body  # noqa: PLC0415 - for few programs
@@ -271,6 +265,8 @@ class TaskFunction:
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> "BoundTask": ...
     def __get__(self, instance: object | None, owner: type | None = None) -> "TaskFunction | BoundTask":
+        if self.binding:
+            return self if self.binding == "static" else BoundTask(self, owner or type(instance))
         return self if instance is None else BoundTask(self, instance)
 
     def bind_to_future(self, future: Any) -> "BoundTask":
@@ -307,21 +303,27 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Parameters are named with their direction (default `IN`). Options: `returns` (a number, a type, a tuple or
     list of types, a name), `priority`, `on_failure` (`RETRY`, `FAIL`, `CANCEL_SUCCESSORS`, `IGNORE`),
-    `time_out` (seconds), `target_direction` (of `self`), `varargs_type`. To a type checker a task looks like
+    `time_out` (seconds), `target_direction` (of `self`), `varargs_type`, `is_distributed`, `is_replicated`,
+    `numba` and its options, `cache_returns` (a hint). To a type checker a task looks like
     the function itself, as its calls may be read sequentially.
 
     Raises `InvalidInputError` naming an option or direction that is not known or not supported.
     """
     named = {_CAMEL_CASE.get(name, name): value for name, value in options.items()}
     if function is not None:
-        return TaskFunction(_plain(function), named)
-    return lambda decorated: TaskFunction(_plain(decorated), named)
+        return _make_task(function, named)
+    return lambda decorated: _make_task(decorated, named)
+
+
+def _make_task(decorated: Any, options: dict[str, Any]) -> TaskFunction:
+    if not isinstance(decorated, classmethod | staticmethod):
+        return TaskFunction(_plain(decorated), options)
+    made = TaskFunction(_plain(decorated.__func__), options)
+    made.binding = "class" if isinstance(decorated, classmethod) else "static"
+    return made
 
 
 def _plain(function: Any) -> Callable[..., Any]:
-    if isinstance(function, classmethod | staticmethod):
-        kind = type(function).__name__
-        raise InvalidInputError(f"@{kind} goes above @task", hint=f"swap @task and @{kind}")
     if not inspect.isfunction(function):
         raise InvalidInputError(f"@task needs a function, not {function!r}")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):

@@ -33,9 +33,10 @@ from continuum.workflow.holdings import Holdings
 from continuum.workflow.kinds.implementing import find_variants
 from continuum.workflow.messages import DatumKind, FunctionCode, Output, kind_of
 from continuum.workflow.parameters import Parameters, Writing, read_default
-from continuum.workflow.pinning import pin
+from continuum.workflow.pinning import pin, pinned_site
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 from continuum.workflow.serialising import dumps
+from continuum.workflow.spreading import spread
 from continuum.workflow.titles import title_of
 from continuum.workflow.waiting import Waiting
 
@@ -53,6 +54,7 @@ class Run:
         self._codes: dict[TaskFunction, FunctionCode] = {}
         self._told: set[tuple[int, str]] = set()
         self.files = Files(self)
+        self.turns = 0  # of calls that take one site after the other
         self.groups: dict[str, Group] = {}
 
     # ---- calls ----
@@ -66,6 +68,8 @@ class Run:
         with self._lock:
             self._raise_fatal()
             function.check_call(args, kwargs)
+            if function.spread and not pinned_site():
+                return spread(self, function, args, kwargs)
             capture = Capture(self._holdings.tracked, self._holdings.store, self._holdings.limit_bytes)
             parameters: Parameters | None = None
             writings: Sequence[Writing] = ()

@@ -1,5 +1,6 @@
 """Tasks with parameters of every direction; in a module of their own, as workers import them by name."""
 
+import os
 import time
 from pathlib import Path
 
@@ -264,3 +265,68 @@ def make_no_folder(folder):
 @task(folder=DIRECTORY_INOUT)
 def link_out(folder):
     (Path(folder) / "out").symlink_to("../../secret")
+
+
+class Shape:
+    """A class with tasks of every form."""
+
+    sides = 0
+    made = 0
+
+    def __init__(self):
+        self._size = 1
+
+    @task()
+    @classmethod
+    def count(cls):
+        return cls.sides
+
+    @task(returns=1)
+    @staticmethod
+    def double(value):
+        return value * 2
+
+    @property
+    def size(self):
+        return self._size
+
+    @task()
+    def grow(self, by):
+        self._size += by
+
+    @task(target_direction=COMMUTATIVE)
+    def add(self, value):
+        self._size += value
+
+
+class Square(Shape):
+    sides = 4
+
+    @task(returns=1)
+    def grow_and_tell(self, by):
+        self.grow(by)
+        return self.size
+
+
+@task(returns=1, is_distributed=True)
+def where(_number):
+    return os.getppid()
+
+
+@task(is_replicated=True, returns=1)
+def prepare(folder):
+    (Path(folder) / str(os.getppid())).touch()
+    return "ready"
+
+
+@task(is_replicated=True, values=INOUT)
+def prepare_in_place(values):
+    values.append(1)
+
+
+@task(numba=True, numba_flags={"nopython": True}, returns=1)
+def compiled_sum(count):
+    total = 0
+    for number in range(count):
+        total += number
+    return total

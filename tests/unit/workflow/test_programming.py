@@ -198,10 +198,10 @@ def test_a_direction_that_means_nothing_is_refused(given):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"is_replicated": True}, "is_replicated"),
-        ({"isReplicated": True}, "is_replicated"),
-        ({"numba": True}, "numba"),
-        ({"cache_returns": True}, "cache_returns"),
+        ({"is_reduce": True}, "is_reduce"),
+        ({"isReduce": True}, "is_reduce"),
+        ({"numba": "gpu"}, "numba='gpu'"),
+        ({"numba": "guvectorize"}, "numba_signature"),
         ({"colour": "red"}, "no option colour"),
         ({"on_failure": "PANIC"}, "PANIC"),
         ({"time_out": "soon"}, "time_out"),
@@ -216,8 +216,6 @@ def test_an_option_that_is_not_supported_is_refused_by_its_name(options, says):
 
 
 def test_a_task_needs_a_plain_function():
-    with pytest.raises(InvalidInputError, match="@classmethod goes above @task"):
-        task()(classmethod(nothing))
     with pytest.raises(InvalidInputError, match="needs a function"):
         task()(3)
 
