@@ -281,6 +281,13 @@ class Timeline:
         """All tries that a site got, in the order of the calls."""
         return [each for call in self.calls.values() for each in call.tries]
 
+    def tries_by_site(self) -> dict[str, list[Try]]:
+        """Return the tries that each site got."""
+        found: dict[str, list[Try]] = {name: [] for name in self.sites}
+        for each in self.tries:
+            found.setdefault(each.site, []).append(each)
+        return found
+
     @property
     def took_s(self) -> float:
         """From the first record to the last."""

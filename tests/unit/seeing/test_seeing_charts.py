@@ -10,7 +10,7 @@ import pytest
 
 from continuum.model import stories
 from continuum.model.timelines import Timeline
-from continuum.workflow.seeing import pages
+from continuum.workflow.seeing import gantts, pages
 from continuum.workflow.seeing.gantts import draw_gantt, ticks_of
 from continuum.workflow.seeing.pages import draw_page
 
@@ -52,7 +52,7 @@ def test_a_chart_of_very_many_tasks_stays_small():
             stories.Finished(at=at, task=task, attempt=1, site="edge", run_s=0.0009, worker="worker-1"),
         ]
     drawn = draw_gantt(Timeline(records), "many")
-    assert len(drawn) < 200_000
+    assert len(drawn) < 200_000  # the journal has 3 MB
     counted = sum(int(count) for count in re.findall(r"<title>(\d+) x f</title>", drawn))
     assert counted + drawn.count("<title>task ") == 20_000
 
@@ -116,3 +116,17 @@ def test_a_run_that_goes_on_is_drawn_until_now_with_what_is_queued():
     assert data["end"] == 20 * pages.TICKS_PER_S
     assert data["tries"]["outcome"] == ["running", "queued"]
     assert data["tries"]["lane"] == [0, -1]  # what is queued has no row of its own
+
+
+def test_a_chart_of_many_workers_and_tasks_draws_wider_pieces_together(monkeypatch):
+    monkeypatch.setattr(gantts, "MOST_BARS", 100)
+    records = [stories.SiteJoined(at=0, site="edge", computing_units=8)]
+    for task in range(1, 2001):
+        records += [
+            stories.Submitted(at=0, task=task, function="f"),
+            stories.Placed(at=0, task=task, attempt=1, site="edge", reason=""),
+            stories.Finished(
+                at=task // 8 + 0.9, task=task, attempt=1, site="edge", run_s=0.9, worker=f"worker-{task % 8}"
+            ),
+        ]
+    assert draw_gantt(Timeline(records), "many").count("<rect") < 300

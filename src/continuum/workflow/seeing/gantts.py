@@ -23,6 +23,7 @@ STRIP = 34.0  # the height of what queued at a site
 TOP = 62.0
 GAP = 14.0
 LEAST_PX = 0.8
+MOST_BARS = 12_000  # beyond, what is drawn together is wider
 MOST_TOGETHER_PX = 5.0
 MOST_TICKS = 9
 _SITE_TINTS = ("#f5f8fc", "#fdf7ef", "#f3faf3", "#fcf3f5", "#f6f4fb")
@@ -63,7 +64,11 @@ def ticks_of(took_s: float) -> list[float]:
 class _Chart:
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
+        self.tries = timeline.tries_by_site()
         self.lanes = lanes_of(timeline.tries, timeline.end_at)
+        shown = sum(min(MOST_LANES, sum(1 for site, _ in self.lanes if site == name)) for name in self.tries)
+        is_large = len(timeline.tries) > MOST_BARS
+        self.least_px = max(LEAST_PX, (WIDTH - LABELS) * shown / MOST_BARS) if is_large else LEAST_PX
         self.colours = colours_of(timeline)
         self.path = {call.id for call in timeline.critical_path()}
         self.px_per_s = (WIDTH - LABELS - 20) / max(timeline.took_s, 1e-6)
@@ -75,8 +80,7 @@ class _Chart:
     def draw(self, title: str) -> str:
         parts: list[str] = []
         top = TOP
-        names = dict.fromkeys([*self.timeline.sites, *(site for site, _ in self.lanes)])
-        for index, site in enumerate(names):
+        for index, site in enumerate(self.tries):
             drawn, height = self._site(site, top, _SITE_TINTS[index % len(_SITE_TINTS)])
             parts += drawn
             top += height + GAP
@@ -143,9 +147,9 @@ class _Chart:
     def _area(self, site: str, top: float, fields: tuple[str, str], colour: str, word: str) -> Iterator[str]:
         """Yield an area: how many tasks were between two instants of theirs at the site."""
         steps: Counter[int] = Counter()
-        for each in self.timeline.tries:
+        for each in self.tries.get(site, ()):
             since, until = getattr(each, fields[0]), getattr(each, fields[1]) or self.timeline.end_at
-            if each.site == site and since and until > since:
+            if since and until > since:
                 steps[round(self.x(since))] += 1
                 steps[round(self.x(until))] -= 1
         points, most = _levels(steps)
@@ -170,8 +174,8 @@ class _Chart:
             if not each.started_at:
                 continue  # it was queued only
             span = Span(self.x(each.started_at), self.x(each.ended_at or self.timeline.end_at), [each])
-            is_narrow = span.right - span.left < LEAST_PX and each.outcome != FAILED
-            if pending is not None and is_narrow and _is_near(pending, span):
+            is_narrow = span.right - span.left < self.least_px and each.outcome != FAILED
+            if pending is not None and is_narrow and self._is_near(pending, span):
                 pending = Span(pending.left, max(pending.right, span.right), [*pending.tries, each])
                 continue
             if pending is not None:
@@ -181,6 +185,10 @@ class _Chart:
                 yield span
         if pending is not None:
             yield pending
+
+    def _is_near(self, left: Span, right: Span) -> bool:
+        is_short = right.right - left.left < max(MOST_TOGETHER_PX, 2 * self.least_px)
+        return right.left - left.right < self.least_px and is_short
 
     def _bar(self, span: Span, y: float) -> str:
         first, is_single = span.tries[0], len(span.tries) == 1
@@ -259,10 +267,6 @@ def _levels(steps: Counter[int]) -> tuple[list[tuple[int, int]], int]:
         points.append((x, level))
         most = max(most, level)
     return points, most
-
-
-def _is_near(left: Span, right: Span) -> bool:
-    return right.left - left.right < LEAST_PX and right.right - left.left < MOST_TOGETHER_PX
 
 
 def _text(x: float, y: float, size: int, text: str) -> str:

@@ -82,8 +82,7 @@ class _Page:
         self.path = timeline.critical_path()
         self.calls = _kept(timeline, self.path)
         self.index = {call.id: index for index, call in enumerate(self.calls)}
-        sites = [*timeline.sites, *(each.site for each in timeline.tries)]
-        self.sites = {name: index for index, name in enumerate(dict.fromkeys(sites))}
+        self.sites = {name: index for index, name in enumerate(timeline.tries_by_site())}
 
     def text(self, text: str) -> int:
         """Return the number of a text that many things share; -1: none."""
@@ -117,7 +116,7 @@ class _Page:
                 {"name": name, "colour": colours[name], "count": count}
                 for name, count in self.timeline.functions().items()
             ],
-            "sites": [self._site(name) for name in self.sites],
+            "sites": [self._site(name, tries_) for name, tries_ in self.timeline.tries_by_site().items()],
             "lanes": lanes,
             "tasks": self._tasks(),
             "tries": tries,
@@ -149,8 +148,7 @@ class _Page:
             ("came from other sites", format_bytes(moved), ""),
         ]
 
-    def _site(self, name: str) -> dict[str, Any]:
-        tries = [each for each in self.timeline.tries if each.site == name]
+    def _site(self, name: str, tries: Sequence[Try]) -> dict[str, Any]:
         presence = self.timeline.sites.get(name)
         units = presence.computing_units if presence is not None else 0
         run_s = sum(each.run_s for each in tries)
