@@ -11,6 +11,7 @@ import pytest
 from worlds import Slot
 
 from continuum.workflow.messages import (
+    DatumBrought,
     DatumKind,
     DatumPublished,
     FailureKind,
@@ -72,6 +73,35 @@ def test_large_results_stay_at_their_site_until_somebody_needs_them(world):
     moved = [world.wait(task).move_s for task in there]
     assert max(moved) > 0
     assert np.array_equal(world.value(made), np.arange(200_000.0))
+
+
+def test_data_are_brought_to_a_site_ahead_of_need(world):
+    world.start_agent("edge")
+    world.start_agent("cloud")
+    world.join("edge", "cloud")
+
+    def make():
+        return np.arange(200_000.0)
+
+    def total(array):
+        return float(array.sum())
+
+    datum = world.wait(world.submit(make)).outputs[0].datum
+    name = ObjectName("continuum-runs", f"{world.run_id}/{datum}")
+    world.executors["edge"].publish([(datum, name)])
+    world.wait_for(lambda: any(isinstance(event, DatumPublished) for _, event in world.events))
+    nowhere = ObjectName("continuum-runs", f"{world.run_id}/nowhere")
+    world.executors["cloud"].bring([(datum, name), ("d9v9", nowhere)])
+
+    def brought():
+        return {event.datum: event for _, event in world.events if isinstance(event, DatumBrought)}
+
+    world.wait_for(lambda: len(brought()) == 2)
+    assert brought()[datum].problem == ""
+    assert brought()["d9v9"].problem
+    there = world.submit(total, Slot(0), site="cloud", inputs=(Input(datum=datum, published=name),))
+    assert world.value(there) == float(np.arange(200_000.0).sum())
+    assert world.wait(there).move_s == 0  # nothing was left to move
 
 
 def test_the_driver_reads_what_was_never_published(world):
