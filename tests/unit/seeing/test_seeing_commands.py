@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import journaled
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -125,3 +126,24 @@ def test_a_run_leaves_a_crate_if_one_asks_and_can_be_compared_and_drawn(tmp_path
     compared = json.loads(continuum("compare", "one", "two", "--json"))
     assert [each["verdict"] for each in compared["results"]] == ["same"]
     assert compared["changes"] == []
+
+
+def test_what_tasks_print_is_followed_until_the_run_has_ended(runner, tmp_path):
+    folder = tmp_path / "runs" / journaled.SUMMARY.run_id
+    printed = folder / "output.log"
+    printed.write_text("[task 1 out] one\n[task 2 out] tw")
+    alive = msgspec.structs.replace(journaled.SUMMARY, state="running", driver_pid=os.getpid(), ended_at=0.0)
+    with Journal(folder) as journal:
+        journal.write_summary(alive)
+        command = [CONTINUUM, "run", "log", "fit", "--follow"]
+        environment = os.environ | {"CONTINUUM_HOME": str(tmp_path)}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "local [task 1 out] one\n"
+            with printed.open("a") as file:
+                file.write("o\n")
+            assert process.stdout.readline() == "local [task 2 out] two\n"
+            journal.write_summary(journaled.SUMMARY)
+            assert process.stdout.read() == ""
+            assert process.wait(timeout=60) == 0
+    assert run(runner, "log", "fit", "2", "--follow") == "local [task 2 out] two\n"

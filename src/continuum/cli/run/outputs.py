@@ -5,6 +5,7 @@ What a site on another machine keeps is read there.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,12 @@ import typer
 
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.cli.run.arguments import RunArgument
-from continuum.model.errors import NotFoundError
+from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.sites import Home
-from continuum.workflow import find_folder
+from continuum.workflow import find_folder, read_summary
 
 MOST_BYTES = 1024 * 1024
+FOLLOW_EVERY_S = 0.25
 _OF_TASK = re.compile(rb"\[task (\d+) ")
 
 
@@ -32,12 +34,18 @@ def output_files(home: Home, folder: Path) -> dict[str, Path]:
 def log(
     run: RunArgument,
     task: Annotated[int | None, typer.Argument(metavar="[TASK]", help="Number of a task.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what the tasks of a run printed, site by site; with TASK, that task alone."""
     opened = open_home(home)
     folder = find_folder(opened.runs(), run)
+    if follow:
+        if as_json:
+            raise InvalidInputError("--follow prints lines as they come", hint="leave --json or --follow out")
+        _follow(opened, folder, task)
+        return
     files = output_files(opened, folder)
     if not files:
         raise NotFoundError(
@@ -53,6 +61,35 @@ def log(
             typer.echo(f"{site} {line}")
 
 
+def _follow(home: Home, folder: Path, task: int | None) -> None:
+    """Print what is there and what comes, until the run has ended."""
+    read: dict[str, int] = {}
+    try:
+        while True:
+            is_over = read_summary(folder).state not in {
+                "running",
+                "waiting",
+            }  # before what it printed is read
+            for site, path in output_files(home, folder).items():
+                with path.open("rb") as file:
+                    file.seek(read.get(site, 0))
+                    whole, newline, _ = file.read().rpartition(b"\n")
+                read[site] = read.get(site, 0) + len(whole) + len(newline)
+                for line in whole.split(b"\n") if newline else ():
+                    if _is_of(line, task):
+                        typer.echo(f"{site} {line.decode(errors='replace')}")
+            if is_over:
+                return
+            time.sleep(FOLLOW_EVERY_S)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _is_of(line: bytes, task: int | None) -> bool:
+    tag = _OF_TASK.match(line)
+    return task is None or (tag is not None and int(tag[1]) == task)
+
+
 def _lines(path: Path, task: int | None) -> Iterator[str]:
     """Yield the newest lines of a file, at most `MOST_BYTES` of them."""
     with path.open("rb") as file:
@@ -62,6 +99,5 @@ def _lines(path: Path, task: int | None) -> Iterator[str]:
             file.readline()
             yield f"… {skipped} bytes before are left out: {path}"
         for line in file:
-            tag = _OF_TASK.match(line)
-            if task is None or (tag is not None and int(tag[1]) == task):
+            if _is_of(line, task):
                 yield line.decode(errors="replace").rstrip("\n")
