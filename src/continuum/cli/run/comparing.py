@@ -10,7 +10,7 @@ from rich.table import Table
 
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.stories import format_bytes, format_seconds
-from continuum.workflow import compare_runs, find_folder
+from continuum.workflow import find_folder
 
 if TYPE_CHECKING:
     from continuum.workflow import Comparison
@@ -28,6 +28,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs: times, functions, places, bytes moved, code, arguments, versions and results."""
+    from continuum.workflow import compare_runs  # noqa: PLC0415 - only here
+
     runs = open_home(home).runs()
     compared = compare_runs(find_folder(runs, first), find_folder(runs, second))
     if as_json:

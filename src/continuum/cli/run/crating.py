@@ -8,7 +8,7 @@ import typer
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.cli.run.arguments import RunArgument
 from continuum.model.errors import UnavailableError
-from continuum.workflow import CrateOptions, find_folder, write_crate
+from continuum.workflow import find_folder
 
 
 def crate(  # noqa: PLR0917 - typer passes what the command line says
@@ -37,6 +37,8 @@ def crate(  # noqa: PLR0917 - typer passes what the command line says
     as_json: JsonOption = False,
 ) -> None:
     """Write a run as an RO-Crate (Provenance Run Crate 0.5): code, inputs, outputs, what ran where."""
+    from continuum.workflow import CrateOptions, write_crate  # noqa: PLC0415 - only here
+
     folder = find_folder(open_home(home).runs(), run)
     options = CrateOptions(
         author=author, orcid=orcid, license=license_, description=description, includes_data=data
