@@ -71,7 +71,7 @@ def describe_site(
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,
-        engines=("pool",),
+        engines=("pool", "process"),
         gateway_url=settings.gateway_url,
         reported_at=time.time(),
         started_at=started_at,

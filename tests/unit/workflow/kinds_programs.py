@@ -259,3 +259,15 @@ def picky(value):
 @task(returns=1, on_failure="IGNORE")
 def contained():
     return 1
+
+
+@constraint(gpus=1, operating_system_type="linux")
+@task(returns=1)
+def on_a_gpu():
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+@constraint(storage_type="tape")
+@task(returns=1, on_failure="CANCEL_SUCCESSORS")
+def on_tape():
+    return 1
