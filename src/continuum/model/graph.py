@@ -6,8 +6,9 @@ overwritten). The driver feeds in what happened and takes out `Commands`: tasks 
 drop, tasks to stop.
 
 Failures: a try that failed is repeated elsewhere if the policy says RETRY (three tries in all). A lost site
-is nobody's fault: its tasks run again without counting a try, and data that lay only there are made again by
-running their producers again, as far back as needed (`DROPPED` data can be made again, `FAILED` ones cannot).
+is nobody's fault: its tasks run again without counting a try (but not for ever: see `MAX_SITE_LOSSES`), and
+data that lay only there are made again by running their producers again, as far back as needed (`DROPPED` data
+can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
 The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that
@@ -27,7 +28,8 @@ from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, T
 
 __all__ = ["Commands", "Graph", "ProducedDatum"]
 
-MAX_TRIES = 3
+MAX_SITE_LOSSES = 3  # while a task ran; it may be what brings sites down
+MAX_SITE_LOSSES_UNSEEN = 10  # while it was there, and nobody had said that it ran
 MAX_INPUT_LOSSES = 5
 MAX_PUBLISH_FAILURES = 3  # then the site is taken to have lost the datum
 _TRY_AGAIN = "it is tried again"
@@ -241,10 +243,11 @@ class Graph(Grouping, Remembrance):
 
     def _decide(self, task: Task, problem: Problem) -> str:
         match task.on_failure:
-            case OnFailure.RETRY if task.failures < MAX_TRIES and problem.kind != "cancelled":
+            case OnFailure.RETRY if task.failures < self.max_tries and problem.kind != "cancelled":
                 return _TRY_AGAIN
             case OnFailure.RETRY:
-                return f"given up after {task.failures} tries"
+                died = ", its worker died in the last one" if problem.kind == "worker_lost" else ""
+                return f"given up after {_count(task.failures, 'try', 'tries')}{died}"
             case OnFailure.IGNORE:
                 return _IGNORED
             case OnFailure.CANCEL_SUCCESSORS:
@@ -355,12 +358,31 @@ class Graph(Grouping, Remembrance):
     def _lost_with_site(self, task: Task, site: str, reason: str, at: float) -> None:
         task.tried = (*task.tried, site)
         message = f"site {site} was lost: {reason}"
+        if task.state in AT_SITE:
+            task.site_losses += 1
+            limit = MAX_SITE_LOSSES if task.state is _RUNNING else MAX_SITE_LOSSES_UNSEEN
+            if task.site_losses >= limit:
+                self._give_up_poisoned(task, message, at)
+                return
         if task.on_failure is OnFailure.RETRY or task.state is not _RUNNING:
             self._record_failure(task, _problem(task, "site_lost", message), "it runs elsewhere", at)
             self._again(task, at)
             return
         task.problem = _problem(task, "site_lost", message)
         self._after_failure(task, task.problem, at)
+
+    def _give_up_poisoned(self, task: Task, message: str, at: float) -> None:
+        lost = f"{task.site_losses} times a site was lost that had it ({', '.join(sorted(set(task.tried)))})"
+        task.problem = problem = _problem(task, "site_lost", f"{message}; {lost}: it may be the cause")
+        self._record_failure(task, problem, f"given up: {lost}", at)
+        if task.on_failure is OnFailure.IGNORE:
+            self._ignore(task)
+        else:
+            self._give_up(task, problem, at)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _note_copy(datum: Datum, site: str) -> None:

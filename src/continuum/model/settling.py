@@ -37,6 +37,9 @@ class Commands:
         self.records: list[stories.Record] = []
 
 
+MAX_TRIES = 3
+
+
 class Settlement:
     """All unsettled tasks of a run, the data that may still be read, and how they end."""
 
@@ -45,6 +48,7 @@ class Settlement:
         self.stored: dict[str, Datum] = {}
         self.counts: dict[str, dict[TaskState, int]] = {}
         self.failures: list[Problem] = []
+        self.max_tries = MAX_TRIES
         self.fatal: Problem | None = None
         self.commands = Commands()
 

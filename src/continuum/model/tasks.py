@@ -187,6 +187,7 @@ class Task:
         "reads",
         "recoveries",
         "site",
+        "site_losses",
         "state",
         "tried",
         "writes",
@@ -220,6 +221,7 @@ class Task:
         self.attempt = 0
         self.failures = 0
         self.input_losses = 0
+        self.site_losses = 0
         self.recoveries = 0
         self.missing = 0
         self.rank = 0.0

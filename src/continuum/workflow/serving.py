@@ -20,6 +20,7 @@ import msgspec
 from continuum.backbone import Backbone
 from continuum.model.errors import (
     AccessDeniedError,
+    ConflictError,
     InvalidInputError,
     NotFoundError,
     UnavailableError,
@@ -169,6 +170,9 @@ class TaskService:
         run_id = opening.run.run_id
         if not RUN_ID.fullmatch(run_id):
             raise InvalidInputError(f"{run_id!r} cannot name a run")
+        served = self._runs.get(run_id)
+        if served is not None and served.owner == signer and served.incarnation < opening.run.incarnation:
+            await self._end_run(run_id, "it was resumed by another driver")
         running = self._opening.get(run_id)
         if running is None and run_id not in self._runs:
             if len(self._runs) >= MAX_RUNS:
@@ -179,7 +183,8 @@ class TaskService:
             running.add_done_callback(lambda _: self._opening.pop(run_id, None))
         if running is not None:
             await asyncio.shield(running)
-        self._run_of(run_id, signer)
+        if self._run_of(run_id, signer).incarnation > opening.run.incarnation:
+            raise ConflictError(f"run {run_id} was resumed by another driver")
         return posting.RunOpened(
             computing_units=self._budget.computing_units, memory_bytes=self._budget.memory_bytes
         )
@@ -279,6 +284,7 @@ class ServedRun:
         self, site: str, run: RunSpec, owner: str, hosted: HostedRun, silence_limit_s: float
     ) -> None:
         self.owner = owner
+        self.incarnation = run.incarnation
         self.hosted = hosted
         self.inbox = posting.Inbox()
         self.silence = posting.Silence(silence_limit_s, BACKBONE_AWAY_LIMIT_S)

@@ -217,6 +217,7 @@ class Session:
             locate=self._locate if self._connection is not None else None,
             checkpoints=self.keeping.open(self._incarnation, self._look_again),
         )
+        self._driver.graph.max_tries = 1 + self.options.retries
         self._driver.start()
 
     def _home_site(self) -> str:

@@ -136,6 +136,12 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             "nothing is remembered.",
         ),
     ] = "results",
+    retries: Annotated[
+        int,
+        typer.Option(
+            "--retries", min=0, max=100, help="How often a task that failed is tried again (policy RETRY)."
+        ),
+    ] = 2,
     graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Write the run as an RO-Crate into its folder at the end.")
@@ -172,6 +178,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         checkpoint=checkpoint,
         keeps_crate=provenance,
         gpus=gpus,
+        retries=retries,
     )
     drive(open_home(home), app, arguments or [], options, is_quiet=quiet, as_json=as_json)
 
