@@ -7,8 +7,8 @@ drop, tasks to stop.
 
 Failures: a try that failed is repeated elsewhere if the policy says RETRY (three tries in all). A lost site
 is nobody's fault: its tasks run again without counting a try (but not for ever: see `MAX_SITE_LOSSES`), and
-data that lay only there are made again by running their producers again, as far back as needed (`DROPPED` data
-can be made again, `FAILED` ones cannot).
+data that lay only there are made again by running their producers again, as far back as needed (data that are
+`DROPPED` can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
 The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
     from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
+    from continuum.workflow.cancelling import cancel_anywhere, cancel_here
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
@@ -158,6 +159,8 @@ _HOMES = {
     "Outcome": "simulating.running",
     "RunOptions": "beginnings",
     "choose_to_resume": "beginnings",
+    "cancel_anywhere": "cancelling",
+    "cancel_here": "cancelling",
     "RunRegistry": "runs",
     "RunSummary": "journals",
     "ServiceLoad": "serving",
@@ -261,7 +264,9 @@ __all__ = [
     "barrier",
     "barrier_group",
     "binary",
+    "cancel_anywhere",
     "cancel_group",
+    "cancel_here",
     "choose_to_resume",
     "compare_runs",
     "constraint",

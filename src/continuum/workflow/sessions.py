@@ -26,8 +26,10 @@ from continuum.sites import Home, Sites
 from continuum.store import LocatorClient
 from continuum.workflow import journals
 from continuum.workflow.beginnings import Beginning, RunOptions, begin, check_unchanged
+from continuum.workflow.cancelling import interrupt_this_process, listen
 from continuum.workflow.coding import archive_modules
 from continuum.workflow.connecting import (
+    IDENTITY,
     PATIENCE_S,
     connection_of,
     locate_objects,
@@ -282,6 +284,9 @@ class Session:
     def _begin_announcing(self) -> None:
         if self._connection is not None:
             self._announcing = spawn(self._connection.loop, self._announce_for_ever())
+            identity = self.home.identity(IDENTITY)
+            listening = listen(self._connection.backbone, identity, self.run_id, interrupt_this_process)
+            self._connection.wait(listening, ASK_TIMEOUT_S)
 
     async def _announce_for_ever(self) -> None:
         while True:

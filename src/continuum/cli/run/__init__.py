@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from continuum.cli.run.cancelling import cancel
 from continuum.cli.run.comparing import compare
 from continuum.cli.run.crating import crate
 from continuum.cli.run.looking import explain, list_, show
@@ -62,3 +63,4 @@ app.command("compare")(compare)
 app.command("crate")(crate)
 app.command("simulate")(simulate)
 app.command("resume")(resume)
+app.command("cancel")(cancel)

@@ -25,7 +25,7 @@ CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
 _COMMANDS = (
     *("list", "show", "explain", "log", "watch", "events"),
-    *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume"),
+    *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume", "cancel"),
 )
 
 HELP_OF_PROGRAM = """
@@ -60,6 +60,8 @@ Other commands:
 * `continuum run crate RUN` - the run as an RO-Crate, with code, versions, inputs and outputs
 
 * `continuum run gantt RUN`, `continuum run graph RUN` - pictures of it
+
+* `continuum run cancel RUN` - end a run that goes on
 
 * `continuum run resume RUN` - go on with a run that failed, was cancelled, or whose driver died
 """

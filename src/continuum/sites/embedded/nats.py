@@ -96,8 +96,8 @@ def permissions_of(identity: str) -> Permissions:
             )
         case "driver":
             return Permissions(
-                publish=("site.*.>", "registry.list", "locator.locate", "runs.>"),
-                subscribe=("run.*.events",),
+                publish=("site.*.>", "registry.list", "locator.locate", "runs.>", "run.*.cancel"),
+                subscribe=("run.*.events", "run.*.cancel"),
             )
         case "admin":
             return Permissions(
