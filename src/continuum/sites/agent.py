@@ -96,6 +96,7 @@ def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectCl
         memory_bytes=settings.memory_bytes,
         gpus=gpus_of(settings),
         nodes=settings.nodes,
+        engine=settings.engine,
     )
 
 

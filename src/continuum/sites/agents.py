@@ -35,6 +35,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     data_folder: Path
     computing_units: int
     memory_bytes: int
+    engine: str = "pool"
     software: tuple[str, ...] = ()
     costs: SiteCosts = NO_COSTS
     gpus: int | None = None
@@ -71,7 +72,7 @@ def describe_site(
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,
-        engines=("pool", "process"),
+        engines=("pool" if settings.engine == "pool" else "dask", "process"),
         gateway_url=settings.gateway_url,
         reported_at=time.time(),
         started_at=started_at,

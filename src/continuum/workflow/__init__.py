@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
     from continuum.workflow.driver import Driver
+    from continuum.workflow.engines.choosing import parse_engine
     from continuum.workflow.executors import LocalExecutor
     from continuum.workflow.failures import TaskFailedError
     from continuum.workflow.following import JournalTail, last_lines
@@ -195,6 +196,7 @@ _HOMES = {
     "map_calls": "awaiting",
     "on_failure": "programming",
     "open_file": "synchronising",
+    "parse_engine": "engines.choosing",
     "picture_of": "drawing",
     "read_records": "journals",
     "read_summary": "journals",
@@ -299,6 +301,7 @@ __all__ = [
     "on_failure",
     "open_file",
     "openmp",
+    "parse_engine",
     "picture_of",
     "pinned",
     "prolog",

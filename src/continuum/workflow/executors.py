@@ -12,10 +12,8 @@ from continuum.model.errors import UnavailableError
 from continuum.store import ObjectClient
 from continuum.workflow.dispatching import SiteSettings
 from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.choosing import POOL, SiteEngines, TlsFiles
 from continuum.workflow.engines.contracts import EngineLoad
-from continuum.workflow.engines.pool import PoolEngine
-from continuum.workflow.engines.process import ProcessEngine
-from continuum.workflow.engines.routing import RoutedEngine
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun
 from continuum.workflow.looping import OwnLoop
@@ -32,7 +30,8 @@ class LocalExecutor:
     `computing_units` (default: the processors that this process may use), `memory_bytes` (0: not counted) and
     `gpus` (default: those found) are what it offers. `objects` gives access to the global store; it must not
     have been used yet, and is closed with the executor. Without it, tasks that need it fail and say so. What
-    tasks print goes to `log_file`. Below `shelf` lies what outlives the run.
+    tasks print goes to `log_file`. Below `shelf` lies what outlives the run. `engine` is as
+    `choosing.parse_engine` takes it; `tls` is for a scheduler of Dask at `tls://…`.
     """
 
     def __init__(
@@ -46,6 +45,8 @@ class LocalExecutor:
         log_file: Path | None = None,
         folder: Path | None = None,
         shelf: Path | None = None,
+        engine: str = POOL,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._site = site
         self._shelf = shelf
@@ -55,6 +56,9 @@ class LocalExecutor:
         self._objects = objects
         self._log_file = log_file
         self._base = folder
+        self._engine = engine
+        self._tls = tls
+        self._engines: SiteEngines | None = None
         self._loop = OwnLoop(f"executor-{site}")
         self._run: HostedRun | None = None
 
@@ -83,15 +87,21 @@ class LocalExecutor:
         folder = RunFolder(run.run_id, disk=self._base)
         log_file = self._log_file or folder.work / "output.log"
         directory = Path.cwd()
-        engine = RoutedEngine(
-            PoolEngine(folder, self._budget, log_file=log_file, directory=directory),
-            ProcessEngine(folder, self._budget, log_file=log_file, directory=directory),
+        self._engines = SiteEngines(
+            self._engine, self._budget, folder=folder.own_work / "dask", tls=self._tls
         )
+        try:
+            engine = self._engines.make(folder, log_file=log_file, directory=directory)
+        except BaseException:
+            self._engines.close()
+            folder.close()
+            raise
         transfers = Transfers(self._site, folder, self._objects, run.objects, shelf=self._shelf)
         hosted = HostedRun(engine, folder, transfers, self._loop)
         try:
             hosted.start(run, lambda events: sink(self._site, events))
         except BaseException:
+            self._engines.close()
             folder.close()
             raise
         self._run = hosted
@@ -134,6 +144,8 @@ class LocalExecutor:
         if run is None:
             return
         run.close_engine()
+        if self._engines is not None:
+            self._engines.close()
         self._loop.run(self._clean_up(run)).result(CLOSE_TIMEOUT_S)
         self._loop.stop()
 

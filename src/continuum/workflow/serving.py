@@ -29,9 +29,7 @@ from continuum.security import IdentityFiles, Signer, Verifier
 from continuum.store import ObjectClient
 from continuum.workflow import posting
 from continuum.workflow.engines.budgets import Budget
-from continuum.workflow.engines.pool import PoolEngine
-from continuum.workflow.engines.process import ProcessEngine
-from continuum.workflow.engines.routing import RoutedEngine
+from continuum.workflow.engines.choosing import POOL, SiteEngines, TlsFiles
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun, Quota
 from continuum.workflow.looping import ThisLoop
@@ -85,6 +83,7 @@ class TaskService:
         nodes: Sequence[str] = (),
         data_limit_bytes: int = 0,
         driver_silence_limit_s: float = DRIVER_SILENCE_LIMIT_S,
+        engine: str = POOL,
     ) -> None:
         self._site = site
         self._backbone = backbone
@@ -93,6 +92,12 @@ class TaskService:
         self._log_folder = log_folder
         self._budget = Budget(computing_units, memory_bytes, name_gpus(gpus))
         self._nodes = tuple(nodes)
+        tls = TlsFiles(
+            ca_file=identity.ca_file,
+            certificate_file=identity.certificate_file,
+            key_file=identity.key_file,
+        )
+        self._engines = SiteEngines(engine, self._budget, folder=data_folder.parent / "dask", tls=tls)
         self._quota = Quota(data_limit_bytes)
         self._silence_limit_s = driver_silence_limit_s
         self._signer = Signer(identity)
@@ -105,7 +110,8 @@ class TaskService:
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to answer drivers."""
+        """Begin to answer drivers. Raises `UnavailableError` if the site's engine cannot be used."""
+        await asyncio.to_thread(self._engines.open)
         handlers: dict[type, Callable[[Any, str], Awaitable[Any]]] = {
             posting.CodePart: self._take_code,
             posting.OpenRun: self._open,
@@ -129,6 +135,7 @@ class TaskService:
         self._runs.clear()
         await asyncio.gather(*(run.say_farewell("its agent was stopped") for run in runs))
         await asyncio.gather(*(run.end() for run in runs))
+        await asyncio.to_thread(self._engines.close)
 
     def report(self) -> ServiceLoad:
         """Return how busy the site is."""
@@ -198,10 +205,11 @@ class TaskService:
     async def _start_run(self, run: RunSpec, code: bytes, signer: str) -> None:
         folder = await asyncio.to_thread(RunFolder, run.run_id, disk=self._data_folder)
         log_file = await asyncio.to_thread(new_log_file, self._log_folder, run.run_id)
-        engine = RoutedEngine(
-            PoolEngine(folder, self._budget, log_file=log_file),
-            ProcessEngine(folder, self._budget, log_file=log_file, nodes=self._nodes),
-        )
+        try:
+            engine = await asyncio.to_thread(self._engines.make, folder, log_file=log_file, nodes=self._nodes)
+        except BaseException:
+            await asyncio.to_thread(folder.close)
+            raise
         transfers = Transfers(self._site, folder, self._objects, run.objects)
         hosted = HostedRun(engine, folder, transfers, ThisLoop(), self._quota)
         served = ServedRun(self._site, run, signer, hosted, self._silence_limit_s)

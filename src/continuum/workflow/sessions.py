@@ -243,6 +243,7 @@ class Session:
                     LOCAL,
                     computing_units=units,
                     gpus=self.options.gpus,
+                    engine=self.options.engine,
                     objects=objects,
                     log_file=log_file,
                     shelf=self.keeping.shelf,

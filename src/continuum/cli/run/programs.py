@@ -19,7 +19,7 @@ from continuum.cli.run.executing import Outcome, execute
 from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.sites import Home
-from continuum.workflow import Beginning, RunOptions, Session
+from continuum.workflow import Beginning, RunOptions, Session, parse_engine
 
 CANCELLED_STATUS = 130
 TERMINATED_STATUS = 143
@@ -124,6 +124,13 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         int | None,
         typer.Option("--gpus", min=0, help="With --local: how many GPUs.", show_default="those found"),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="With --local: pool; dask, which starts one; or a Dask scheduler, tcp://HOST:PORT.",
+        ),
+    ] = "pool",
     env: Annotated[
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="A variable of the tasks' environment."),
@@ -167,8 +174,14 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         raise InvalidInputError(
             "--units is for runs on this machine", hint="add --local; sites offer what they have"
         )
+    if engine != "pool" and not local:
+        raise InvalidInputError(
+            "--engine is for runs on this machine",
+            hint="add --local; a site's engine is declared: continuum up --offer SITE:engine=dask",
+        )
     options = RunOptions(
         name=_check_name(name),
+        engine=parse_engine(engine),
         site=site,
         is_local=local,
         placement=placement,

@@ -1,8 +1,8 @@
 """What a person declares that a site has for tasks: cores, GPUs, software, machines, further properties.
 
 `edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `units` (computing units), `gpus`,
-`software` and `nodes` are properties, as constraints ask for them. What is not named stays as it was; an
-empty value takes it away.
+`engine` (what executes tasks), `software` and `nodes` are properties, as constraints ask for them. What is
+not named stays as it was; an empty value takes it away.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +40,8 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
             changes["gpus"] = _number(value)
         elif name == "units":
             changes["computing_units"] = _number(value) or 0
+        elif name == "engine":
+            changes["engine"] = _engine(value)
         elif name in {"software", "nodes"}:
             changes[name] = tuple(filter(None, value.split("+")))
         elif value:
@@ -47,6 +49,14 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
         else:
             labels.pop(name, None)
     return msgspec.structs.replace(offers, labels=labels, **changes)
+
+
+def _engine(value: str) -> str:
+    if value in {"", "pool", "dask"} or value.startswith(("tcp://", "tls://")):
+        return value
+    raise InvalidInputError(
+        f"there is no engine {value!r}", hint="pool, dask, or a Dask scheduler as tls://HOST:PORT"
+    )
 
 
 def _number(value: str) -> int | None:

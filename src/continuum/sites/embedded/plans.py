@@ -344,6 +344,7 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         memory_bytes=site.memory_bytes,
         costs=site.costs,
         gpus=site.offers.gpus,
+        engine=site.offers.engine or "pool",
         software=site.offers.software,
         nodes=site.offers.nodes,
         labels=site.offers.labels,

@@ -1,0 +1,118 @@
+"""Which engine executes the Python tasks of a site: `pool`, its own Dask (`dask`), or a Dask that is there.
+
+`SiteEngines` makes one engine for each run. A site's own Dask starts with the site (or the first run that
+needs it), serves all of them, and ends with the site. Programs (binaries, MPI,
+containers) are the process engine's everywhere.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
+from continuum.workflow.engines.contracts import Engine
+from continuum.workflow.engines.pool import PoolEngine
+from continuum.workflow.engines.process import ProcessEngine
+from continuum.workflow.engines.routing import RoutedEngine
+from continuum.workflow.folders import RunFolder
+
+POOL = "pool"
+DASK = "dask"
+
+
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """With what a site reaches a scheduler at `tls://…` (PEM)."""
+
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
+
+
+def parse_engine(text: str) -> str:
+    """Return the name of an engine or the address of a scheduler of Dask, checked."""
+    if text in {POOL, DASK}:
+        return text
+    if "://" in text:
+        return parse_address(text)
+    raise InvalidInputError(
+        f"there is no engine {text!r}", hint="pool, dask, or a Dask scheduler as tls://HOST:PORT"
+    )
+
+
+class SiteEngines:
+    """The engines of one site, as `parse_engine` takes them; `folder` is for the site's own Dask."""
+
+    def __init__(self, engine: str, budget: Budget, *, folder: Path, tls: TlsFiles | None = None) -> None:
+        self._engine = parse_engine(engine)
+        self._budget = budget
+        self._folder = folder
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._cluster: DaskCluster | None = None
+
+    def open(self) -> None:
+        """Get ready, so that the first run need not wait; blocks. Raises `UnavailableError`."""
+        if self._engine != POOL:
+            self._address().security()
+
+    def make(
+        self,
+        folder: RunFolder,
+        *,
+        log_file: Path,
+        directory: Path | None = None,
+        nodes: Sequence[str] = (),
+    ) -> Engine:
+        """Return the engine of one more run, not started yet; blocks while a Dask starts.
+
+        Raises `UnavailableError`.
+        """
+        usual: Engine
+        if self._engine == POOL:
+            usual = PoolEngine(folder, self._budget, log_file=log_file, directory=directory)
+        else:
+            from continuum.workflow.engines.dask import DaskEngine  # noqa: PLC0415 - for few sites
+
+            address = self._address()
+            usual = DaskEngine(folder, self._budget, address, log_file=log_file, directory=directory)
+        programs = ProcessEngine(folder, self._budget, log_file=log_file, directory=directory, nodes=nodes)
+        return RoutedEngine(usual, programs)
+
+    def close(self) -> None:
+        """End the site's own Dask; blocks until it is gone."""
+        with self._lock:
+            if self._cluster is not None:
+                self._cluster.close()
+                self._cluster = None
+
+    def _address(self) -> ClusterAddress:
+        if self._engine != DASK:
+            return self._existing(self._engine)
+        with self._lock:
+            if self._cluster is None:
+                budget = self._budget
+                cluster = DaskCluster(
+                    self._folder,
+                    units_per_worker=budget.computing_units,
+                    memory_bytes_per_worker=budget.memory_bytes,
+                )
+                cluster.start(1)
+                self._cluster = cluster
+            self._cluster.scale(1)  # one that died is replaced
+            return self._cluster.address
+
+    def _existing(self, url: str) -> ClusterAddress:
+        if not url.startswith("tls:"):
+            return ClusterAddress(url=url)
+        if self._tls is None:
+            raise UnavailableError(f"there is no certificate with which {url} could be reached")
+        return ClusterAddress(
+            url=url,
+            ca_file=str(self._tls.ca_file),
+            certificate_file=str(self._tls.certificate_file),
+            key_file=str(self._tls.key_file),
+        )
