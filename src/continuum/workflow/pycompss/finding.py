@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module, util
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 from continuum.model.errors import InvalidInputError
@@ -62,6 +63,8 @@ class _Finder(MetaPathFinder):
         if fullname != PREFIX and not fullname.startswith(PREFIX + "."):
             return None
         inner = HERE + fullname.removeprefix(PREFIX)
+        if fullname == f"{PREFIX}.__main__":
+            return util.spec_from_file_location(fullname, Path(__file__).with_name("__main__.py"))
         names = refusing.MODULES.get(fullname)
         if names is not None:
             return ModuleSpec(fullname, _Refusing(names))
