@@ -29,7 +29,7 @@ from continuum.workflow import (
 HERE = __name__
 
 
-@binary("grep", args="-c {{word}} {{text}}")
+@binary("grep", args="-c {{word}} {{text}}", fail_by_exit_value=False)
 @task(returns=int, text=FILE_IN)
 def count_lines(word, text):
     pass
@@ -51,19 +51,19 @@ def print_words(form, text, end, target):
     pass
 
 
-@binary("sh", args="-c {{script}}")
+@binary("sh", args="-c {{script}}", fail_by_exit_value=False)
 @task(returns=int)
 def shell(script):
     pass
 
 
-@binary("sh", args="-c {{script}}", fail_by_exit_value=True)
+@binary("sh", args="-c {{script}}")
 @task(returns=int, on_failure="FAIL")
 def strict_shell(script):
     pass
 
 
-@binary("sh", args="-c {{script}}", fail_by_exit_value=True)
+@binary("sh", args="-c {{script}}")
 @task(returns=int, on_failure="IGNORE")
 def failing_shell(script):
     pass

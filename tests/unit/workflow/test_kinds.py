@@ -113,12 +113,12 @@ def test_a_program_runs_in_a_folder_of_its_own_or_in_the_one_it_is_given(tmp_pat
 
 
 @pytest.mark.usefixtures("either_way")
-def test_a_program_may_fail_by_its_exit_status():
+def test_a_program_fails_by_its_exit_status():
     with pytest.raises(Exception, match=r"(?s)ended with status 3.*what went wrong"):
         wait_on(_fails_loudly("echo what went wrong >&2; exit 3"))
 
 
-@binary("sh", args="-c {{script}}", fail_by_exit_value=True)
+@binary("sh", args="-c {{script}}")
 @task(returns=int, on_failure="CANCEL_SUCCESSORS")
 def _fails_loudly(script):
     pass
@@ -354,7 +354,12 @@ def test_decorators_come_from_a_file(either_way, tmp_path, words):
     (tmp_path / "count.json").write_text(
         json.dumps(
             {
-                "execution": {"type": "binary", "binary": "grep", "args": "-c {{word}} {{text}}"},
+                "execution": {
+                    "type": "binary",
+                    "binary": "grep",
+                    "args": "-c {{word}} {{text}}",
+                    "fail_by_exit_value": False,
+                },
                 "parameters": {"text": "FILE_IN", "returns": "int"},
                 "constraints": {"computing_units": 1},
                 "prolog": {"binary": "true"},

@@ -32,15 +32,15 @@ def binary(
     *,
     args: str | None = None,
     working_dir: str = "",
-    fail_by_exit_value: bool | str = False,
+    fail_by_exit_value: bool | str = True,
     engine: str = "",
     image: str = "",
 ) -> Callable[[Decorated], Decorated]:
-    """Make the task a program: `binary` is run, and its exit status is what the task returns.
+    """Make the task a program: `binary` is run; any exit status but 0 is a failure of the task.
 
     It gets the task's parameters in their order, or `args`, in which `{{parameter}}` stands for a value. It
-    runs in a folder of its own or in `working_dir`. With `fail_by_exit_value` any status but 0 is a failure.
-    `engine` and `image`: in a container, as with `container`.
+    runs in a folder of its own or in `working_dir`. With `fail_by_exit_value=False` the status is only what
+    the task returns. `engine` and `image`: in a container, as with `container`.
     """
     program = Program(
         binary=binary, arguments=args, working_folder=working_dir, fails_by_exit_value=fail_by_exit_value
@@ -57,7 +57,7 @@ def openmp(
     threads: Number = 0,
     args: str | None = None,
     working_dir: str = "",
-    fail_by_exit_value: bool | str = False,
+    fail_by_exit_value: bool | str = True,
 ) -> Callable[[Decorated], Decorated]:
     """Give the task so many threads (default: its computing units), as computing units and in
     `OMP_NUM_THREADS`; with `binary` it is that program.
@@ -80,7 +80,7 @@ def mpi(
     args: str | None = None,
     working_dir: str = "",
     scale_by_cu: bool = False,
-    fail_by_exit_value: bool | str = False,
+    fail_by_exit_value: bool | str = True,
     **layouts: Mapping[str, Number],
 ) -> Callable[[Decorated], Decorated]:
     """Run the task as `processes` MPI processes: of the program `binary`, else of the function itself.
@@ -117,7 +117,7 @@ def mpmd_mpi(
     working_dir: str = "",
     processes_per_node: Number = 0,
     flags: str = "",
-    fail_by_exit_value: bool | str = False,
+    fail_by_exit_value: bool | str = True,
 ) -> Callable[[Decorated], Decorated]:
     """Run several programs as one MPI task: each of `programs` has `binary`, `processes` and `args`."""
     parts = tuple(_part(each) for each in programs)
