@@ -87,6 +87,12 @@ class Future(Generic[T]):
         value: Generator[Any, None, T] = _awaiting().value_of(self).__await__()
         return value
 
+    def __bool__(self) -> bool:
+        raise UnresolvedFutureError(
+            f"{self!r} is neither true nor false before it was waited for",
+            hint="wait_on (compss_wait_on) gives its value; `is None` tells whether there is a future at all",
+        )
+
     def __getattr__(self, name: str) -> Any:
         found = None if name[:1] == "_" or self._kind is None else getattr(self._kind, name, None)
         bind = getattr(found, "bind_to_future", None)
@@ -138,6 +144,9 @@ class Finished(Future[T]):
     def __await__(self) -> Generator[Any, None, T]:
         yield from ()
         return self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     def __reduce__(self) -> Any:
         return _the_value, (self.value,)
