@@ -3,7 +3,7 @@
     python benchmarks/engine.py [--quick]
 
 Subjects, each with two workers: our programming model (`@task` to result, everything included) on this
-machine; our engine alone; the same over a running continuum with two sites, and by our Dask engine;
+machine; our engine alone; the same programming model over a running continuum with two sites;
 `ProcessPoolExecutor`; Dask's LocalCluster. Each runs no-op tasks: many independent ones, and a chain in
 which each needs the one before.
 
@@ -68,14 +68,6 @@ def programming_model() -> Iterator[tuple[Work, Work, list[int]]]:
     from continuum.workflow.executors import LocalExecutor  # noqa: PLC0415 - each subject loads its own
 
     with _driven([LocalExecutor(computing_units=WORKERS)]) as work:
-        yield (*work, [])
-
-
-@contextlib.contextmanager
-def over_dask() -> Iterator[tuple[Work, Work, list[int]]]:
-    from continuum.workflow.executors import LocalExecutor  # noqa: PLC0415
-
-    with _driven([LocalExecutor(computing_units=WORKERS, engine="dask")]) as work:
         yield (*work, [])
 
 
@@ -237,7 +229,6 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "model": ("ours: @task, here", programming_model),
     "engine": ("ours: engine alone", engine_alone),
     "sites": ("ours: @task, two sites", over_two_sites),
-    "over-dask": ("ours: @task, by Dask", over_dask),
     "processes": ("ProcessPoolExecutor", process_pool),
     "dask": ("Dask LocalCluster", dask),
 }

@@ -103,6 +103,9 @@ class Progress:
         return self._driver
 
 
+_ENDED_BADLY = ("failed", "ignored", "cancelled")
+
+
 def print_end(summary: RunSummary, folder: Path, outcome: Outcome) -> None:
     """Say on stderr how a run ended."""
     console = Console(stderr=True, highlight=False)
@@ -114,8 +117,16 @@ def print_end(summary: RunSummary, folder: Path, outcome: Outcome) -> None:
         f"{format_seconds(summary.ended_at - summary.started_at)}",
         f"{finished} of {summary.task_count} tasks finished" + (f" ({where})" if where else ""),
     ]
+    others = {
+        state: sum(function.tasks.get(state, 0) for function in summary.functions) for state in _ENDED_BADLY
+    }
+    parts += [f"{count} {state}" for state, count in others.items() if count]
     if summary.moved_bytes:
         parts.append(f"{format_bytes(summary.moved_bytes)} moved between sites")
     console.print("; ".join(parts), style="dim", soft_wrap=True)
+    if any(others.values()):
+        console.print(
+            f"why: continuum run explain {summary.run_id}", style="dim", markup=False, soft_wrap=True
+        )
     if outcome.state != "succeeded" and summary.task_count:
         console.print(f"what was kept: {folder}", style="dim", markup=False, soft_wrap=True)

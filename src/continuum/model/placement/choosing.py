@@ -141,6 +141,10 @@ def choose_site(
 
 # ---- hard constraints ----
 
+_OFFER = (
+    "sites offer more after `continuum up --offer SITE:units=N,gpus=N`, this machine with `--local --units N`"
+)
+
 
 def _excluded(task: Task, sites: Mapping[str, SiteLoad], strategy: Strategy) -> dict[str, str]:
     needs, pinned = task.needs, strategy.pinned
@@ -174,7 +178,9 @@ def _why_not(needs: Needs, site: SiteLoad, wanted: str) -> str:
 def _nowhere(needs: Needs, excluded: Mapping[str, str]) -> str:
     if needs.site and needs.site not in excluded:
         return f"it must run at {needs.site}, which does not take part in this run"
-    return "no site can run it: " + "; ".join(f"{site}: {why}" for site, why in sorted(excluded.items()))
+    nowhere = "no site can run it: " + "; ".join(f"{site}: {why}" for site, why in sorted(excluded.items()))
+    asks = any(why.startswith(("needs", "does not have")) for why in excluded.values())
+    return nowhere + (f" ({_OFFER})" if asks else "")
 
 
 def _excluded_rows(excluded: Mapping[str, str]) -> tuple[Row, ...]:

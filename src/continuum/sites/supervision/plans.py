@@ -40,7 +40,7 @@ class PlannedProcess(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     probe: Probe
     after: tuple[str, ...] = ()
-    ready_s: float = 30.0
+    ready_s: float = 60.0
     stop_s: float = 10.0
     ports: tuple[int, ...] = ()
     needs_space: bool = False
