@@ -8,7 +8,7 @@ that only sites can run which are lost waits `RETURN_WITHIN_S` for them to come 
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -37,6 +37,8 @@ _GIVE_AT_MOST = 16
 _MOST_COMPARED = 16  # sites, for the mean of the links
 _ASK_AGAIN_AFTER_S = 0.05  # when the last task of a queue was best off there
 _ASK_AGAIN_SHARE = 0.25  # of what it takes, if that is longer
+# A queue is a guess; a site that turns out to have nothing to do gets tasks of others, without this.
+_ATTACHMENT = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +206,7 @@ class Dispatcher:
             task = self._ready.popleft()
             if task.state is not TaskState.READY:
                 continue
-            decision = self._choose(task)
+            decision = self._choose(task, self._attached)
             if decision.site:
                 self._enqueue(task, decision, decision.reason, at)
             elif not self._strand(task, at):
@@ -234,17 +236,26 @@ class Dispatcher:
         self._stranded.append(task)
         return True
 
-    def _choose(self, task: Task) -> Decision:
+    def _choose(self, task: Task, choose: Callable[[Task], Decision] | None = None) -> Decision:
+        choose = choose or self._choose_site
         variants: tuple[Variant, ...] = task.payload.variants
         if not variants:
-            return self._choose_site(task)
-        decision, self._picked[task.id] = choose_variant(
-            task, variants, self._choose_site, self.history.knows
-        )
+            return choose(task)
+        decision, self._picked[task.id] = choose_variant(task, variants, choose, self.history.knows)
         return decision
 
     def _choose_site(self, task: Task) -> Decision:
         return choose_site(task, self._loads, self.history, links=self.links, strategy=self._strategy)
+
+    def _attached(self, task: Task) -> Decision:
+        return choose_site(
+            task,
+            self._loads,
+            self.history,
+            links=self.links,
+            strategy=self._strategy,
+            attachment=_ATTACHMENT,
+        )
 
     def _become(self, task: Task) -> None:
         """Let a task with several ways to be done be the one that was chosen."""

@@ -220,3 +220,14 @@ def test_the_choice_is_allowed_deterministic_and_never_later_but_for_a_busy_link
         if rows:
             ends = [row.total_s + LINK_SHARE * row.move_bytes / 1e8 for row in rows.values()]
             assert rows[decision.site].total_s <= min(ends) + 0.001
+
+
+def test_a_task_leaves_its_data_only_for_a_good_part_of_its_time():
+    history = History()
+    for where in ("edge", "cloud"):
+        history.add("f", where, 1.0)
+    task = Task(9, "f", [datum(1_000_000, "edge")])
+    for waiting, attachment, chosen in ((4, 0.0, "cloud"), (4, 0.75, "edge"), (36, 0.75, "cloud")):
+        both = sites(site("edge", backlog={"f": waiting}), site("cloud"))
+        decision = choose_site(task, both, history, links=Links(), strategy=Strategy(), attachment=attachment)
+        assert decision.site == chosen, (waiting, attachment)

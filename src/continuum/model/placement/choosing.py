@@ -70,11 +70,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Estimate:
-    """What a task would take at one site. `link_s`: for how long it keeps links busy."""
+    """What a task would take at one site. `link_s`: for how long it keeps links busy; `late_s`: how much
+    later than its end it counts for what it moves.
+    """
 
     __slots__ = (
         "carbon_g",
         "energy_j",
+        "late_s",
         "link_s",
         "load",
         "move_bytes",
@@ -90,6 +93,7 @@ class Estimate:
         self.move_bytes = 0
         self.move_s = 0.0
         self.link_s = 0.0
+        self.late_s = 0.0
         self.queue_s = queue_s
         self.run_s = run_s
         self.total_s = queue_s + run_s
@@ -105,8 +109,13 @@ def choose_site(
     *,
     links: Links,
     strategy: Strategy,
+    attachment: float = 0.0,
 ) -> Decision:
-    """Decide where `task` runs. Sites where it failed before are avoided as long as there is another one."""
+    """Decide where `task` runs. Sites where it failed before are avoided as long as there is another one.
+
+    `attachment`: by how large a part of the time that it takes where its data are it must be done earlier
+    elsewhere to leave them.
+    """
     excluded = _excluded(task, sites, strategy)
     candidates = (
         [site for site in sites.values() if site.name not in excluded] if excluded else [*sites.values()]
@@ -126,6 +135,8 @@ def choose_site(
         return Decision(site, reason, (), history.expected_s(task.function, site), moves)
     is_fastest = strategy.objective.is_fastest and strategy.name in {DATA, GREEDY}
     estimates = _estimate_all(task, candidates, history, links, data, is_fastest=is_fastest)
+    if data and attachment:
+        _attach(estimates, attachment)
     ordered = _order(estimates, strategy)
     best = ordered[0]
     known = history.knows(task.function)
@@ -307,6 +318,13 @@ def _row(estimate: Estimate, rank: int, *, is_assumed: bool) -> Row:
 # ---- the order of the objective ----
 
 
+def _attach(estimates: Sequence[Estimate], attachment: float) -> None:
+    at_data_s = min((each.total_s for each in estimates if not each.move_bytes), default=0.0)
+    for each in estimates:
+        if each.move_bytes:
+            each.late_s = attachment * at_data_s
+
+
 def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
     if strategy.name == LOAD:
         for each in estimates:
@@ -316,7 +334,7 @@ def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
             estimates, key=lambda each: (each.move_bytes, each.total_s, not each.load.is_home, each.load.name)
         )
     if strategy.objective.is_fastest:
-        least_s = min(each.total_s + LINK_SHARE * each.link_s for each in estimates)
+        least_s = min(_end_s(each) for each in estimates)
         return sorted(estimates, key=lambda each: _by_time(each, least_s + EQUAL_WITHIN_S, strategy))
     scores = _scores(estimates, strategy.objective)
     near = min(scores.values()) * (1 + EQUAL_WITHIN)
@@ -331,10 +349,14 @@ def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
 
 
 def _by_time(each: Estimate, equal_s: float, strategy: Strategy) -> tuple[float, float, bool, str]:
-    end_s = each.total_s if strategy.name == LOAD else each.total_s + LINK_SHARE * each.link_s
+    end_s = each.total_s if strategy.name == LOAD else _end_s(each)
     is_near = end_s < equal_s
     held = 0 if strategy.name == LOAD or not is_near else each.move_bytes
     return (equal_s if is_near else end_s, held, not each.load.is_home, each.load.name)
+
+
+def _end_s(each: Estimate) -> float:
+    return each.total_s + LINK_SHARE * each.link_s + each.late_s
 
 
 def _scores(estimates: Sequence[Estimate], objective: Objective) -> dict[str, float]:
@@ -375,6 +397,10 @@ def _compare_times(best: Estimate, second: Estimate, strategy: Strategy) -> str:
     moved = "" if strategy.name == LOAD else _compare_moves(best, second)
     if strategy.name == GRAVITY and best.move_bytes < second.move_bytes:
         return f"more of its inputs are there than at {second.load.name}{moved}"
+    if gain < 0 and second.late_s:
+        return (
+            f"done {format_seconds(-gain)} later than at {second.load.name}, too little to move its data for"
+        )
     if gain < EQUAL_WITHIN_S:
         return f"as good as {second.load.name}{moved}"
     return f"done {format_seconds(gain)} earlier than at {second.load.name}{moved}"
