@@ -32,6 +32,7 @@ MAX_SITE_LOSSES = 3  # while a task ran; it may be what brings sites down
 MAX_SITE_LOSSES_UNSEEN = 10  # while it was there, and nobody had said that it ran
 MAX_INPUT_LOSSES = 5
 MAX_PUBLISH_FAILURES = 3  # then the site is taken to have lost the datum
+UNREPEATED_KINDS = frozenset(("cancelled", "unfit_output"))  # another try would not change it
 _TRY_AGAIN = "it is tried again"
 _IGNORED = "ignored: the run goes on with defaults"
 
@@ -243,7 +244,7 @@ class Graph(Grouping, Remembrance):
 
     def _decide(self, task: Task, problem: Problem) -> str:
         match task.on_failure:
-            case OnFailure.RETRY if task.failures < self.max_tries and problem.kind != "cancelled":
+            case OnFailure.RETRY if task.failures < self.max_tries and problem.kind not in UNREPEATED_KINDS:
                 return _TRY_AGAIN
             case OnFailure.RETRY:
                 died = ", its worker died in the last one" if problem.kind == "worker_lost" else ""
@@ -332,8 +333,7 @@ class Graph(Grouping, Remembrance):
     def missing(self, datum: Datum, problem: str, at: float) -> None:
         """A base datum cannot be had."""
         cause = Problem(task_id=0, function="main program", kind="input_lost", message=problem)
-        if datum.readers:
-            self.failures.append(cause)
+        self._note_missing(datum, cause)
         self._fail_data([datum], cause, at)
 
     def datum_lost(self, datum: Datum, site: str, at: float) -> None:

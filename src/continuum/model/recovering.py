@@ -126,16 +126,14 @@ class Recovery(Settlement):
             if producer is None
             else f"task {producer.id} ({producer.function}) was run again {MAX_RECOVERIES} times already"
         )
-        self._fail_data(
-            [datum],
-            Problem(
-                task_id=producer.id if producer else 0,
-                function=producer.function if producer else "main program",
-                kind="input_lost",
-                message=f"datum {datum.id} is lost and cannot be made again: {why}",
-            ),
-            at,
+        problem = Problem(
+            task_id=producer.id if producer else 0,
+            function=producer.function if producer else "main program",
+            kind="input_lost",
+            message=f"datum {datum.id} is lost and cannot be made again: {why}",
         )
+        self._note_missing(datum, problem)
+        self._fail_data([datum], problem, at)
 
 
 def _detach(task: Task) -> None:

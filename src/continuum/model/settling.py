@@ -48,6 +48,7 @@ class Settlement:
         self.stored: dict[str, Datum] = {}
         self.counts: dict[str, dict[TaskState, int]] = {}
         self.failures: list[Problem] = []
+        self.unread: dict[str, Problem] = {}
         self.max_tries = MAX_TRIES
         self.fatal: Problem | None = None
         self.commands = Commands()
@@ -166,9 +167,19 @@ class Settlement:
         self._settle(task, TaskState.CANCELLED)
         self._fail_data(task.writes, problem, at)
 
+    def _note_missing(self, datum: Datum, problem: Problem) -> None:
+        """A datum cannot be had, through no task's failure: a failure of the run once a task reads it."""
+        if datum.readers:
+            self.failures.append(problem)
+        else:
+            self.unread[datum.id] = problem
+
     def _cancel_for(self, task: Task, datum: Datum, at: float) -> None:
         problem = datum.problem
         assert problem is not None  # a failed datum says why  # noqa: S101
+        unread = self.unread.pop(datum.id, None)
+        if unread is not None:
+            self.failures.append(unread)
         self._cancel(task, problem, _no_input(datum, problem), at)
 
     def _fail_data(self, data: Iterable[Datum], problem: Problem, at: float) -> None:

@@ -66,7 +66,7 @@ class FailureConformance:
             return threading.Lock()
 
         failure = bench.failure(bench.submit(lock))
-        assert failure.kind is FailureKind.OUTPUT_LOST
+        assert failure.kind is FailureKind.UNFIT_OUTPUT
         assert "lock" in failure.message
 
     def test_a_function_that_cannot_be_loaded_fails_its_tasks(self, bench: EngineBench) -> None:

@@ -39,7 +39,7 @@ class ValueConformance:
             return 1, 2, 3
 
         failure = bench.failure(bench.submit(triple, n=2))
-        assert failure.kind is FailureKind.RAISED
+        assert failure.kind is FailureKind.UNFIT_OUTPUT
         assert "3 values" in failure.message
 
     def test_a_large_value_lies_in_the_folder_and_the_next_task_may_change_its_view(
@@ -162,5 +162,5 @@ class ValueConformance:
     def test_a_file_that_was_not_written_fails_the_task(self, bench: EngineBench) -> None:
         file = Output(datum="f1", kind=DatumKind.FILE, parameter="path", file_name="out.txt")
         failure = bench.failure(bench.submit(lambda path: None, "out.txt", n=0, outputs=(file,)))
-        assert failure.kind is FailureKind.OUTPUT_LOST
+        assert failure.kind is FailureKind.UNFIT_OUTPUT
         assert "path" in failure.message

@@ -132,6 +132,7 @@ class FailureKind(StrEnum):
     WORKER_LOST = "worker_lost"  # its process died
     INPUT_LOST = "input_lost"  # an input could not be got
     OUTPUT_LOST = "output_lost"  # an output could not be stored
+    UNFIT_OUTPUT = "unfit_output"  # not what was declared, or it cannot be sent: it would be the same again
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     SITE_LOST = "site_lost"  # said by the driver itself

@@ -48,7 +48,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[_Link, ...] = ()
 
 
-class Memory:
+class Experience:
     """What one program has of a home's memory. `home` None: nothing is remembered."""
 
     def __init__(self, home: Path | None, program: str) -> None:

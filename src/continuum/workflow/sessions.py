@@ -47,7 +47,7 @@ from continuum.workflow.keeping import BUCKET, CHECKPOINTS, Keeping, put_journal
 from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec
 from continuum.workflow.provenance import Provenance
-from continuum.workflow.remembering import Memory
+from continuum.workflow.remembering import Experience
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
 from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
@@ -95,7 +95,7 @@ class Session:
         self._driver: Driver | None = None
         self._journal = Journal(None)
         self._provenance = Provenance(self.folder, self.run_id, program)
-        self._memory = Memory(home.path, str(program.absolute()))
+        self._memory = Experience(home.path, str(program.absolute()))
         self._keeping: Keeping | None = None
         self._incarnation = 0
         self._state = journals.WAITING

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from contained_programs import IMAGE, count, failing, inside
+from own_runs import open_run
 
-from conftest import open_run
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.workflow import container, mpi, task, use_run, wait_on
 from continuum.workflow.kinds.arguments import Arguments

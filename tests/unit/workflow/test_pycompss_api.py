@@ -7,8 +7,8 @@ from pathlib import Path
 import awaited
 import programs
 import pytest
+from own_runs import open_run
 
-import conftest
 from continuum.model.errors import InvalidInputError
 from continuum.workflow import TaskFailedError, set_wall_clock, use_run, wait_on
 from continuum.workflow.pycompss.api import api
@@ -56,7 +56,7 @@ def test_without_a_run_everything_may_be_called(capsys):
 
 
 def test_a_run_ends_at_its_wall_clock_limit(tmp_path):
-    run = conftest.open_run()
+    run = open_run()
     try:
         with use_run(run):
             stuck = awaited.wait_for(str(tmp_path / "never"))

@@ -4,7 +4,7 @@ import pytest
 
 from continuum.model.placement import GUESSED_RUN_S, History, Links
 from continuum.model.sites import Link, Transfer
-from continuum.workflow.remembering import FILE, MOST_FUNCTIONS, Memory
+from continuum.workflow.remembering import FILE, MOST_FUNCTIONS, Experience
 
 
 def learnt(run_s: float = 2.0, function: str = "f") -> tuple[History, Links]:
@@ -16,8 +16,8 @@ def learnt(run_s: float = 2.0, function: str = "f") -> tuple[History, Links]:
 
 
 def test_the_next_run_knows_what_functions_took_and_links_did(tmp_path):
-    Memory(tmp_path, "app").keep(*learnt())
-    history, links = Memory(tmp_path, "app").recall()
+    Experience(tmp_path, "app").keep(*learnt())
+    history, links = Experience(tmp_path, "app").recall()
     assert history.expected_s("f", "edge") == 2.0
     assert history.expected_s("f", "cloud") == 2.0
     assert history.output_bytes("f") == 1000
@@ -25,17 +25,17 @@ def test_the_next_run_knows_what_functions_took_and_links_did(tmp_path):
 
 
 def test_a_function_of_the_same_name_in_another_program_is_another(tmp_path):
-    Memory(tmp_path, "app").keep(*learnt())
-    history, _ = Memory(tmp_path, "other").recall()
+    Experience(tmp_path, "app").keep(*learnt())
+    history, _ = Experience(tmp_path, "other").recall()
     assert history.expected_s("f", "edge") == GUESSED_RUN_S
 
 
 def test_a_price_is_as_declared_and_a_speed_as_measured(tmp_path):
-    Memory(tmp_path, "app").keep(*learnt())
+    Experience(tmp_path, "app").keep(*learnt())
     declared = Link(
         source="cloud", target="edge", bandwidth_bytes_per_s=1.0, latency_s=1.0, price_eur_per_gb=0.3
     )
-    found = Memory(tmp_path, "app").recall([declared])[1].between("cloud", "edge")
+    found = Experience(tmp_path, "app").recall([declared])[1].between("cloud", "edge")
     assert found.price_eur_per_gb == 0.3
     assert found.bandwidth_bytes_per_s > 1e6
 
@@ -43,19 +43,19 @@ def test_a_price_is_as_declared_and_a_speed_as_measured(tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1, 2]", b'{"functions": [{"program": 3}]}', b"\xff" * 100])
 def test_a_damaged_memory_is_begun_anew(tmp_path, damage):
     (tmp_path / FILE).write_bytes(damage)
-    memory = Memory(tmp_path, "app")
+    memory = Experience(tmp_path, "app")
     assert memory.recall()[0].expected_s("f", "edge") == GUESSED_RUN_S
     memory.keep(*learnt())
-    assert Memory(tmp_path, "app").recall()[0].expected_s("f", "edge") == 2.0
+    assert Experience(tmp_path, "app").recall()[0].expected_s("f", "edge") == 2.0
 
 
 def test_runs_side_by_side_add_to_each_other(tmp_path):
-    one, other = Memory(tmp_path, "app"), Memory(tmp_path, "app")
+    one, other = Experience(tmp_path, "app"), Experience(tmp_path, "app")
     one.recall()
     other.recall()
     one.keep(*learnt(function="f"))
     other.keep(*learnt(function="g"))
-    history, _ = Memory(tmp_path, "app").recall()
+    history, _ = Experience(tmp_path, "app").recall()
     assert history.knows("f")
     assert history.knows("g")
 
@@ -65,15 +65,15 @@ def test_a_memory_is_bounded(tmp_path):
         history = History()
         for number in range(MOST_FUNCTIONS // 2):
             history.add(f"f{part}-{number}", "edge", 1.0)
-        Memory(tmp_path, "app").keep(history, Links())
-    history, _ = Memory(tmp_path, "app").recall()
+        Experience(tmp_path, "app").keep(history, Links())
+    history, _ = Experience(tmp_path, "app").recall()
     assert len(history.facts()) == 0  # nothing was learnt since
     assert history.knows("f2-0")
     assert not history.knows("f0-0")
 
 
 def test_a_home_that_is_not_there_learns_nothing_and_stops_nobody(tmp_path):
-    memory = Memory(tmp_path / "none", "app")
+    memory = Experience(tmp_path / "none", "app")
     memory.keep(*learnt())
     assert not (tmp_path / "none").exists()
-    Memory(None, "app").keep(*learnt())
+    Experience(None, "app").keep(*learnt())

@@ -62,7 +62,7 @@ class Elements:
         expected = self._sizes.get((parameter, path))
         if expected is not None and (not hasattr(container, "__len__") or len(container) != expected):
             raise Refusal(
-                FailureKind.RAISED,
+                FailureKind.UNFIT_OUTPUT,
                 f"{self._function.name} changed how many elements its collection {parameter} has"
                 f" (there were {expected}): declare it INOUT to have it as a whole",
             )

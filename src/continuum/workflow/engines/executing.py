@@ -174,7 +174,7 @@ class TaskRunner:
         except Exception as problem:  # a value's own reduction can raise anything
             what = f"parameter {output.parameter}" if output.parameter else f"result {output.index}"
             raise Refusal(
-                FailureKind.OUTPUT_LOST,
+                FailureKind.UNFIT_OUTPUT,
                 f"{what} of {name} cannot be sent, a {type(value).__name__}: {_say(problem)}",
             ) from problem
         size_bytes = len(pieces[0]) if len(pieces) == 1 else sum(memoryview(piece).nbytes for piece in pieces)
@@ -207,7 +207,7 @@ def _split(result: object, count: int, name: str) -> Sequence[object]:
             values = tuple(result)  # type: ignore[arg-type]  # if it is iterable
     if values is None or len(values) != count:
         found = type(result).__name__ if values is None else f"{len(values)} values"
-        raise Refusal(FailureKind.RAISED, f"{name} returned {found}, but {count} values were declared")
+        raise Refusal(FailureKind.UNFIT_OUTPUT, f"{name} returned {found}, but {count} values were declared")
     return values
 
 

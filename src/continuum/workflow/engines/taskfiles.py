@@ -78,7 +78,7 @@ class TaskFiles:
         if not (path.is_dir() if is_directory else path.is_file()):
             what = "make its directory" if is_directory else "write its file"
             raise Refusal(
-                FailureKind.OUTPUT_LOST,
+                FailureKind.UNFIT_OUTPUT,
                 f"the task did not {what} {output.parameter or output.file_name or output.datum}",
             )
         if is_directory:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from continuum.model.placement import Strategy
 from continuum.sites import Home
 from continuum.workflow.journals import find_folder, read_records, read_summary
-from continuum.workflow.remembering import Memory
+from continuum.workflow.remembering import Experience
 from continuum.workflow.simulating.continua import Continuum, make_continuum, two_sites
 from continuum.workflow.simulating.families import make_workload
 from continuum.workflow.simulating.replaying import replay
@@ -50,7 +50,7 @@ def _continuum(sites: int, seed: int) -> Continuum:
 def _replay(home: Home, run: str) -> tuple[Workload, Continuum]:
     folder = find_folder(home.runs(), run)
     summary = read_summary(folder)
-    _, links = Memory(home.path, summary.application).recall()
+    _, links = Experience(home.path, summary.application).recall()
     return replay(folder.name, read_records(folder), links.described())
 
 
