@@ -72,6 +72,7 @@ class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     computing_units: int = 0
     gpus: int | None = None
     engine: str = ""
+    workers: str = ""
     software: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}

@@ -97,6 +97,7 @@ def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectCl
         gpus=gpus_of(settings),
         nodes=settings.nodes,
         engine=settings.engine,
+        workers=settings.workers,
     )
 
 

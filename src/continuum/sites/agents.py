@@ -36,6 +36,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     computing_units: int
     memory_bytes: int
     engine: str = "pool"
+    workers: str = ""
     software: tuple[str, ...] = ()
     costs: SiteCosts = NO_COSTS
     gpus: int | None = None

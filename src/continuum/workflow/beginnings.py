@@ -18,8 +18,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a program is to be run. Empty `name`: the program's; empty `site`: the first of the continuum.
 
     `computing_units` (local runs only; 0: all) is how many tasks run at once, `gpus` (None: those found) how
-    many GPUs they share, `engine` what executes the tasks. `checkpoint`: see `checkpointing.parse_policy`.
-    `retries`: how often a task that failed is tried again. `keeps_crate`: write an RO-Crate at the end.
+    many GPUs they share, `engine` what executes the tasks, `workers` the limits of its own Dask.
+    `checkpoint`: see `checkpointing.parse_policy`. `retries`: how often a task that failed is tried again.
+    `keeps_crate`: write an RO-Crate at the end.
     """
 
     name: str = ""
@@ -33,6 +34,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     computing_units: int = 0
     gpus: int | None = None
     engine: str = "pool"
+    workers: str = ""
     checkpoint: str = "results"
     keeps_crate: bool = False
     retries: int = 2

@@ -31,7 +31,8 @@ class LocalExecutor:
     `gpus` (default: those found) are what it offers. `objects` gives access to the global store; it must not
     have been used yet, and is closed with the executor. Without it, tasks that need it fail and say so. What
     tasks print goes to `log_file`. Below `shelf` lies what outlives the run. `engine` is as
-    `choosing.parse_engine` takes it; `tls` is for a scheduler of Dask at `tls://…`.
+    `choosing.parse_engine` takes it; `tls` is for a scheduler of Dask at `tls://…`, `workers` are
+    limits as `choosing.parse_workers` takes them.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class LocalExecutor:
         shelf: Path | None = None,
         engine: str = POOL,
         tls: TlsFiles | None = None,
+        workers: str = "",
     ) -> None:
         self._site = site
         self._shelf = shelf
@@ -58,6 +60,7 @@ class LocalExecutor:
         self._base = folder
         self._engine = engine
         self._tls = tls
+        self._workers = workers
         self._engines: SiteEngines | None = None
         self._loop = OwnLoop(f"executor-{site}")
         self._run: HostedRun | None = None
@@ -88,7 +91,11 @@ class LocalExecutor:
         log_file = self._log_file or folder.work / "output.log"
         directory = Path.cwd()
         self._engines = SiteEngines(
-            self._engine, self._budget, folder=folder.own_work / "dask", tls=self._tls
+            self._engine,
+            self._budget,
+            folder=folder.own_work / "dask",
+            tls=self._tls,
+            workers=self._workers,
         )
         try:
             engine = self._engines.make(folder, log_file=log_file, directory=directory)

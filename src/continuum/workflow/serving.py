@@ -84,6 +84,7 @@ class TaskService:
         data_limit_bytes: int = 0,
         driver_silence_limit_s: float = DRIVER_SILENCE_LIMIT_S,
         engine: str = POOL,
+        workers: str = "",
     ) -> None:
         self._site = site
         self._backbone = backbone
@@ -97,7 +98,8 @@ class TaskService:
             certificate_file=identity.certificate_file,
             key_file=identity.key_file,
         )
-        self._engines = SiteEngines(engine, self._budget, folder=data_folder.parent / "dask", tls=tls)
+        dask_folder = data_folder.parent / "dask"
+        self._engines = SiteEngines(engine, self._budget, folder=dask_folder, tls=tls, workers=workers)
         self._quota = Quota(data_limit_bytes)
         self._silence_limit_s = driver_silence_limit_s
         self._signer = Signer(identity)

@@ -244,6 +244,7 @@ class Session:
                     computing_units=units,
                     gpus=self.options.gpus,
                     engine=self.options.engine,
+                    workers=self.options.workers,
                     objects=objects,
                     log_file=log_file,
                     shelf=self.keeping.shelf,

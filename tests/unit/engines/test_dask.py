@@ -81,6 +81,19 @@ def test_a_worker_of_dask_that_is_killed_costs_what_it_had_and_another_comes(clu
     assert bench.value(bench.submit(pid)) != pid()
 
 
+def test_a_worker_that_is_at_work_is_not_retired(clusters, make_bench):
+    bench = make_bench()
+
+    def sleep():
+        time.sleep(1.0)
+        return "done"
+
+    task = bench.submit(sleep)
+    bench.wait_for(lambda: any(isinstance(event, TaskStarted) for event in bench.events))
+    assert clusters(2).retire(1) == 0
+    assert bench.value(task) == "done"
+
+
 def test_data_reach_workers_that_do_not_see_the_folder_and_come_back(make_bench, tmp_path):
     bench = make_bench(is_far=True)
 

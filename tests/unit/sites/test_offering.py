@@ -20,6 +20,14 @@ def test_offers_are_declared_and_stay_until_they_are_declared_anew():
     assert choose_offers([], second, ("edge",)) == {"edge": first["edge"]}
 
 
+def test_limits_of_workers_are_declared_with_dask():
+    offers = choose_offers(["cloud:engine=dask,workers=1-4:60,units=4"], {}, SITES)
+    assert offers["cloud"] == SiteOffers(engine="dask", workers="1-4:60", computing_units=4)
+    for word in ("cloud:workers=5", "cloud:workers=four", "cloud:engine=pool", "edge:workers=1-2"):
+        with pytest.raises(InvalidInputError):
+            choose_offers([word], offers, SITES)
+
+
 @pytest.mark.parametrize(
     "word", ["moon:gpus=1", "edge", "edge:gpus", "edge:gpus=many", "edge:gpus=-1", "edge:a b=1"]
 )

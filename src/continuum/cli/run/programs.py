@@ -18,6 +18,7 @@ from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.cli.run.executing import Outcome, execute
 from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.model.scaling import parse_workers
 from continuum.sites import Home
 from continuum.workflow import Beginning, RunOptions, Session, parse_engine
 
@@ -131,6 +132,15 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             help="With --local: pool; dask, which starts one; or a Dask scheduler, tcp://HOST:PORT.",
         ),
     ] = "pool",
+    workers: Annotated[
+        str,
+        typer.Option(
+            "--workers",
+            metavar="MIN-MAX[:SECONDS]",
+            help="With --engine dask: between what its workers follow the queue; idle ones go after 30 s.",
+            show_default="one",
+        ),
+    ] = "",
     env: Annotated[
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="A variable of the tasks' environment."),
@@ -179,9 +189,11 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             "--engine is for runs on this machine",
             hint="add --local; a site's engine is declared: continuum up --offer SITE:engine=dask",
         )
+    parse_workers(workers, engine, units or len(os.sched_getaffinity(0)))
     options = RunOptions(
         name=_check_name(name),
         engine=parse_engine(engine),
+        workers=workers,
         site=site,
         is_local=local,
         placement=placement,

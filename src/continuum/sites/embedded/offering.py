@@ -1,8 +1,9 @@
 """What a person declares that a site has for tasks: cores, GPUs, software, machines, further properties.
 
 `edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `units` (computing units), `gpus`,
-`engine` (what executes tasks), `software` and `nodes` are properties, as constraints ask for them. What is
-not named stays as it was; an empty value takes it away.
+`engine` (what executes tasks), `workers` (between what those of a site's own Dask follow the queue),
+`software` and `nodes` are properties, as constraints ask for them. What is not named stays as it was; an
+empty value takes it away.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from continuum.model.errors import InvalidInputError
+from continuum.model.scaling import parse_workers
 from continuum.model.sites import NO_OFFERS, SiteOffers
 
 _HINT = "SITE:units=4,gpus=2,software=casa+wsclean,nodes=host1+host2,storage_type=ssd,…"
@@ -42,13 +44,17 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
             changes["computing_units"] = _number(value) or 0
         elif name == "engine":
             changes["engine"] = _engine(value)
+        elif name == "workers":
+            changes["workers"] = value
         elif name in {"software", "nodes"}:
             changes[name] = tuple(filter(None, value.split("+")))
         elif value:
             labels[name] = value.replace("+", ",")
         else:
             labels.pop(name, None)
-    return msgspec.structs.replace(offers, labels=labels, **changes)
+    changed = msgspec.structs.replace(offers, labels=labels, **changes)
+    parse_workers(changed.workers, changed.engine, changed.computing_units)
+    return changed
 
 
 def _engine(value: str) -> str:

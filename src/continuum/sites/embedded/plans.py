@@ -345,6 +345,7 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         costs=site.costs,
         gpus=site.offers.gpus,
         engine=site.offers.engine or "pool",
+        workers=site.offers.workers,
         software=site.offers.software,
         nodes=site.offers.nodes,
         labels=site.offers.labels,

@@ -47,6 +47,10 @@ class Durations:
             return
         self._means[function] = mean + WEIGHT * (min(run_s, MAX_GROWTH * mean + 0.001) - mean)
 
+    def find(self, function: str) -> float:
+        """Return what a task will take; 0 if nobody knows."""
+        return self._means.get(function, 0.0)
+
     def expected(self, function: str) -> float:
         """Return what a task will take of a worker's time."""
         mean = self._means.get(function)

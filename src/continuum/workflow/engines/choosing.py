@@ -1,8 +1,9 @@
 """Which engine executes the Python tasks of a site: `pool`, its own Dask (`dask`), or a Dask that is there.
 
 `SiteEngines` makes one engine for each run. A site's own Dask starts with the site (or the first run that
-needs it), serves all of them, and ends with the site. Programs (binaries, MPI,
-containers) are the process engine's everywhere.
+needs it), serves all of them, and ends with the site. Its workers share the site's computing units evenly
+and follow the queue, if limits say so. Programs (binaries, MPI, containers) are the process engine's
+everywhere.
 """
 
 import threading
@@ -12,12 +13,14 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.model.scaling import parse_workers
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
 from continuum.workflow.engines.contracts import Engine
 from continuum.workflow.engines.pool import PoolEngine
 from continuum.workflow.engines.process import ProcessEngine
 from continuum.workflow.engines.routing import RoutedEngine
+from continuum.workflow.engines.scaling import ClusterScaler
 from continuum.workflow.folders import RunFolder
 
 POOL = "pool"
@@ -44,10 +47,18 @@ def parse_engine(text: str) -> str:
 
 
 class SiteEngines:
-    """The engines of one site, as `parse_engine` takes them; `folder` is for the site's own Dask."""
+    """The engines of one site, as `parse_engine` takes them; `folder` is for the site's own Dask.
 
-    def __init__(self, engine: str, budget: Budget, *, folder: Path, tls: TlsFiles | None = None) -> None:
+    `workers` are the limits of the latter (see `scaling.parse_workers`). Raises `InvalidInputError`.
+    """
+
+    def __init__(
+        self, engine: str, budget: Budget, *, folder: Path, tls: TlsFiles | None = None, workers: str = ""
+    ) -> None:
         self._engine = parse_engine(engine)
+        limits = parse_workers(workers, self._engine)
+        self._limits = limits.within(budget.computing_units)  # at least a unit for each
+        self._scaler: ClusterScaler | None = None
         self._budget = budget
         self._folder = folder
         self._tls = tls
@@ -79,12 +90,17 @@ class SiteEngines:
 
             address = self._address()
             usual = DaskEngine(folder, self._budget, address, log_file=log_file, directory=directory)
+            if self._scaler is not None:
+                self._scaler.add(usual)
         programs = ProcessEngine(folder, self._budget, log_file=log_file, directory=directory, nodes=nodes)
         return RoutedEngine(usual, programs)
 
     def close(self) -> None:
         """End the site's own Dask; blocks until it is gone."""
         with self._lock:
+            if self._scaler is not None:
+                self._scaler.close()
+                self._scaler = None
             if self._cluster is not None:
                 self._cluster.close()
                 self._cluster = None
@@ -94,16 +110,24 @@ class SiteEngines:
             return self._existing(self._engine)
         with self._lock:
             if self._cluster is None:
-                budget = self._budget
-                cluster = DaskCluster(
-                    self._folder,
-                    units_per_worker=budget.computing_units,
-                    memory_bytes_per_worker=budget.memory_bytes,
-                )
-                cluster.start(1)
-                self._cluster = cluster
-            self._cluster.scale(1)  # one that died is replaced
+                self._cluster = self._start_cluster()
+            if self._scaler is None:
+                self._cluster.scale(self._limits.most)  # one that died is replaced
             return self._cluster.address
+
+    def _start_cluster(self) -> DaskCluster:
+        limits = self._limits
+        units = self._budget.computing_units // limits.most
+        cluster = DaskCluster(
+            self._folder,
+            units_per_worker=units,
+            memory_bytes_per_worker=self._budget.memory_bytes // limits.most,
+        )
+        cluster.start(limits.least)
+        if limits.is_elastic:
+            self._scaler = ClusterScaler(cluster, limits, units)
+            self._scaler.start()
+        return cluster
 
     def _existing(self, url: str) -> ClusterAddress:
         if not url.startswith("tls:"):

@@ -1,7 +1,9 @@
 """A process of a site's own Dask: `python -m continuum.workflow.engines.clustering SETTINGS` (JSON).
 
 It says `ready ADDRESS` on standard output when it works, and ends when its standard input does, which is also
-when its owner is gone.
+when its owner is gone. A line `retire N` there has the scheduler send away up to N workers that have neither
+work nor data; it answers `retired NAME NAME …`. Looking and sending away are one step of its event loop, so
+nothing can be given to a worker in between.
 """
 
 import asyncio
@@ -91,10 +93,13 @@ async def serve(settings: ProcessSettings) -> None:
         },
     )
     is_over = asyncio.Event()
-    _watch_owner(asyncio.get_running_loop(), is_over)
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    _watch_owner(asyncio.get_running_loop(), asked, is_over)
     server = await (_scheduler(security) if settings.kind == "scheduler" else _worker(settings, security))
     print(f"ready {server.address}", flush=True)  # noqa: T201 - the owner waits for this line
+    answering = asyncio.create_task(_answer(server, asked))
     await is_over.wait()
+    answering.cancel()
     await asyncio.wait_for(_leave(server), GRACE_S)
 
 
@@ -128,13 +133,38 @@ async def _worker(settings: ProcessSettings, security: Any) -> Any:
 
 
 async def _leave(server: Any) -> None:
+    if stations := sys.modules.get("continuum.workflow.engines.stations"):
+        await stations.close_all(server)
     await server.close()
 
 
-def _watch_owner(loop: asyncio.AbstractEventLoop, is_over: asyncio.Event) -> None:
+async def _answer(server: Any, asked: "asyncio.Queue[str]") -> None:
+    while True:
+        word, _, count = (await asked.get()).partition(" ")
+        if word == "retire" and count.isdecimal():
+            names = await _retire(server, int(count))
+            print("retired", *names, flush=True)  # noqa: T201 - the owner waits for this line
+
+
+async def _retire(scheduler: Any, count: int) -> list[str]:
+    """Send away workers that have nothing, the youngest first; return their names."""
+    names: list[str] = []
+    while len(names) < count:
+        idle = [each for each in scheduler.workers.values() if not each.processing and not each.has_what]
+        if not idle:
+            break
+        youngest = max(idle, key=lambda each: int(str(each.name).rpartition("-")[2]))
+        names.append(str(youngest.name))
+        await scheduler.remove_worker(address=youngest.address, stimulus_id="retire", expected=True)
+    return names
+
+
+def _watch_owner(
+    loop: asyncio.AbstractEventLoop, asked: "asyncio.Queue[str]", is_over: asyncio.Event
+) -> None:
     def watch() -> None:
-        while sys.stdin.buffer.read(4096):
-            pass
+        while line := sys.stdin.buffer.readline(4096):
+            loop.call_soon_threadsafe(asked.put_nowait, line.decode().strip())
         loop.call_soon_threadsafe(is_over.set)
         threading.Timer(2 * GRACE_S, os._exit, (0,)).start()
 

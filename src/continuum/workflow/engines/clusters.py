@@ -1,9 +1,10 @@
 """A site's own Dask: a scheduler and workers as its processes, over TLS with a key that only they have.
 
 The processes end with whoever started them, however it dies: their standard input closes then. Workers come
-and go by `scale`; one that died is replaced by the next call. The key is made anew for each cluster and lies
-in `folder` only: other identities of the continuum cannot connect, because whoever reaches a scheduler of
-Dask can execute anything with the rights of its workers.
+and go by `scale` (one that died is replaced by the next call), or one by one by `hire` and `retire`: only
+those go that have no work, and the scheduler, who alone knows, chooses them. The key is made anew for each
+cluster and lies in `folder` only: other identities of the continuum cannot connect, because whoever reaches
+a scheduler of Dask can execute anything with the rights of its workers.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ from continuum.workflow.engines.clustering import ProcessSettings, make_key
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+FIRST_CREATION_S = 2.0  # a guess, until one has appeared
+RETIRE_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 5.0
 LOOK_EVERY_S = 0.05
 
@@ -31,7 +34,8 @@ LOOK_EVERY_S = 0.05
 class ClusterAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where a scheduler of Dask is, and the files (PEM) with which it is reached over TLS.
 
-    `units_per_worker` is how many computing units a worker will have that is not there yet (0: not known).
+    `units_per_worker` and `memory_bytes_per_worker` are what a worker will have that is not there yet (0: not
+    known, or not counted).
     """
 
     url: str
@@ -39,6 +43,7 @@ class ClusterAddress(msgspec.Struct, frozen=True, kw_only=True):
     certificate_file: str = ""
     key_file: str = ""
     units_per_worker: int = 0
+    memory_bytes_per_worker: int = 0
 
     def security(self) -> Any:
         """Return this as Dask wants it. Raises `UnavailableError` if Dask is not installed."""
@@ -69,6 +74,50 @@ def parse_address(url: str) -> str:
     return url
 
 
+class Census(msgspec.Struct, frozen=True, kw_only=True):
+    """How many workers work, are starting, and did not appear or went since the last time."""
+
+    workers: int
+    starting: int
+    not_started: int = 0
+    lost: int = 0
+
+
+class Member:
+    """One worker: its process, and how long it took to appear (0: it has not)."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        """Wait for what it says in a thread, which ends with the process."""
+        self.process = process
+        self.took_s = 0.0
+        self.said: list[str] = []
+        self._began = time.monotonic()
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it works."""
+        return self.took_s > 0 and self.process.poll() is None
+
+    def wait(self) -> str:
+        """Return what it said, empty if that was nothing in time."""
+        self._reading.join(max(0.0, self._began + START_TIMEOUT_S - time.monotonic()))
+        return self.said[0] if self.said else ""
+
+    def is_overdue(self) -> bool:
+        """Whether it should have appeared."""
+        return not self.took_s and time.monotonic() > self._began + START_TIMEOUT_S
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101 - made with a pipe
+        with contextlib.suppress(ValueError, OSError):  # it was closed meanwhile
+            line = self.process.stdout.readline()
+            self.said.append(line)
+            if line.startswith("ready"):
+                self.took_s = time.monotonic() - self._began
+
+
 class DaskCluster:
     """A scheduler and workers of this machine. Make it, `start` it, `scale` it, `close` it."""
 
@@ -78,9 +127,10 @@ class DaskCluster:
         self._memory_bytes = memory_bytes_per_worker
         self._lock = threading.Lock()
         self._scheduler: subprocess.Popen[str] | None = None
-        self._workers: dict[str, subprocess.Popen[str]] = {}
+        self._workers: dict[str, Member] = {}
         self._leaving: list[subprocess.Popen[str]] = []
         self._last_worker = 0
+        self.creation_s = FIRST_CREATION_S  # what the last worker took to appear
         self.address = ClusterAddress(url="")
 
     def start(self, workers: int) -> ClusterAddress:
@@ -94,10 +144,15 @@ class DaskCluster:
         self._scheduler = self._start("scheduler", self._settings("scheduler"))
         try:
             url = self._read_ready(self._scheduler, "scheduler")
-            self.address = ClusterAddress(url=url, units_per_worker=self._units, **files)
+            self.address = ClusterAddress(
+                url=url,
+                units_per_worker=self._units,
+                memory_bytes_per_worker=self._memory_bytes,
+                **files,
+            )
             self.scale(workers)
-            for name, process in list(self._workers.items()):
-                self._read_ready(process, name)
+            for name, member in list(self._workers.items()):
+                self._parse_ready(member.wait(), name)
         except BaseException:
             self.close()
             raise
@@ -110,29 +165,50 @@ class DaskCluster:
 
     def worker_pids(self) -> list[int]:
         """Return the processes of the workers, the oldest first."""
-        return [process.pid for process in self._workers.values()]
+        return [member.process.pid for member in self._workers.values()]
 
     def scale(self, workers: int) -> None:
         """Start or end workers so that there are this many. The youngest go first."""
         with self._lock:
-            for name, process in list(self._workers.items()):
-                if process.poll() is not None:
-                    log.warning("Dask worker %s ended with status %s", name, process.returncode)
-                    _close_pipes(self._workers.pop(name))
-            while len(self._workers) < workers:
-                self._last_worker += 1
-                name = f"station-{self._last_worker}"
-                settings = self._settings(name)
-                self._workers[name] = self._start(name, settings)
+            self._bury()
+            self._hire(workers - len(self._workers))
             for name in list(self._workers)[workers:]:
-                leaving = self._workers.pop(name)
-                _ask_to_end(leaving)
-                self._leaving.append(leaving)
+                self._let_go(name)
+
+    def hire(self, workers: int) -> None:
+        """Start so many workers more."""
+        with self._lock:
+            self._hire(workers)
+
+    def retire(self, workers: int) -> int:
+        """End so many workers that have no work and no data, the youngest; return how many went. Blocks."""
+        with self._lock:
+            if self._scheduler is None or workers < 1:
+                return 0
+            names = self._ask_scheduler(f"retire {workers}")
+            for name in names:
+                if name in self._workers:
+                    self._let_go(name)
+            return len(names)
+
+    def count(self) -> Census:
+        """Return what became of the workers; each loss is told once."""
+        with self._lock:
+            not_started, lost = self._bury()
+            ready = [member for member in self._workers.values() if member.is_ready]
+            if ready:
+                self.creation_s = ready[-1].took_s
+            return Census(
+                workers=len(ready),
+                starting=len(self._workers) - len(ready),
+                not_started=not_started,
+                lost=lost,
+            )
 
     def close(self) -> None:
         """End all processes; blocks until they are gone."""
         with self._lock:
-            processes = [*self._leaving, *self._workers.values()]
+            processes = [*self._leaving, *(member.process for member in self._workers.values())]
             processes += [self._scheduler] if self._scheduler else []
             self._leaving.clear()
             self._workers.clear()
@@ -148,6 +224,47 @@ class DaskCluster:
                 process.wait()
             _close_pipes(process)
         (self._folder / "dask.pem").unlink(missing_ok=True)
+
+    def _hire(self, workers: int) -> None:
+        for _ in range(workers):
+            self._last_worker += 1
+            name = f"station-{self._last_worker}"
+            self._workers[name] = Member(self._start(name, self._settings(name)))
+
+    def _let_go(self, name: str) -> None:
+        member = self._workers.pop(name)
+        _ask_to_end(member.process)
+        self._leaving.append(member.process)
+
+    def _bury(self) -> tuple[int, int]:
+        """Forget those that ended; return how many had not appeared yet, and how many had."""
+        not_started = lost = 0
+        for name, member in list(self._workers.items()):
+            if member.is_overdue():
+                member.process.kill()
+                member.process.wait()
+            if member.process.poll() is None:
+                continue
+            log.warning("Dask worker %s ended with status %s", name, member.process.returncode)
+            lost, not_started = lost + (member.took_s > 0), not_started + (member.took_s == 0)
+            del self._workers[name]
+            _close_pipes(member.process)
+        for process in [each for each in self._leaving if each.poll() is not None]:
+            self._leaving.remove(process)
+            _close_pipes(process)
+        return not_started, lost
+
+    def _ask_scheduler(self, words: str) -> list[str]:
+        """Return the words of the scheduler's answer; none if it does not answer."""
+        assert self._scheduler is not None  # noqa: S101 - looked at by the caller
+        assert self._scheduler.stdin is not None  # noqa: S101 - made with pipes
+        try:
+            self._scheduler.stdin.write(f"{words}\n")
+            self._scheduler.stdin.flush()
+        except OSError:
+            return []
+        said = self._read_said(self._scheduler, RETIRE_TIMEOUT_S)
+        return said.split()[1:]
 
     def _settings(self, name: str) -> ProcessSettings:
         return ProcessSettings(
@@ -176,17 +293,23 @@ class DaskCluster:
 
     def _read_ready(self, process: "subprocess.Popen[str]", name: str) -> str:
         """Return what a process says when it is ready."""
-        said: list[str] = []
-        assert process.stdout is not None  # noqa: S101 - made with a pipe
-        reading = threading.Thread(target=_read_line, args=(process.stdout.readline, said), daemon=True)
-        reading.start()
-        reading.join(START_TIMEOUT_S)
-        word, _, rest = (said[0] if said else "").strip().partition(" ")
+        return self._parse_ready(self._read_said(process, START_TIMEOUT_S), name)
+
+    def _parse_ready(self, said: str, name: str) -> str:
+        word, _, rest = said.strip().partition(" ")
         if word != "ready":
             raise UnavailableError(
                 f"the {name} of Dask did not start", hint=f"{self._folder / name}.log says why"
             )
         return rest
+
+    def _read_said(self, process: "subprocess.Popen[str]", timeout_s: float) -> str:
+        said: list[str] = []
+        assert process.stdout is not None  # noqa: S101 - made with a pipe
+        reading = threading.Thread(target=_read_line, args=(process.stdout.readline, said), daemon=True)
+        reading.start()
+        reading.join(timeout_s)
+        return said[0] if said else ""
 
 
 def _read_line(read: Callable[[], str], said: list[str]) -> None:

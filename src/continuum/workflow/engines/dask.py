@@ -19,12 +19,13 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.model.scaling import Demand
 from continuum.workflow.engines import orders, stations
 from continuum.workflow.engines.batches import BatchLimits, Durations, took_s
 from continuum.workflow.engines.budgets import Budget
@@ -55,6 +56,7 @@ CLOSE_TIMEOUT_S = 20.0
 TELL_EVERY_S = 10.0
 MAX_SCATTERED_BYTES = 512 * 1024 * 1024
 MOST_TRIES = 3
+SAMPLE_TASKS = 1000  # of those that wait are looked at to tell what all need
 
 _Answer = TaskFinished | TaskFailed
 
@@ -103,8 +105,9 @@ class DaskEngine:
         self._functions: dict[str, FunctionCode] = {}
         self._known: dict[str, set[str]] = {}  # which stations have executed a function
         self._stations = 1
-        self._resources: frozenset[str] = frozenset()
+        self._resources = _resources_of(address)
         self._largest_units = address.units_per_worker
+        self._largest_memory_bytes = address.memory_bytes_per_worker or budget.memory_bytes
         self._out: dict[int, OrderOut] = {}
         self._cancelled: set[int] = set()
         self._refused: list[Event] = []
@@ -179,6 +182,33 @@ class DaskEngine:
             queued = len(self._line) + sum(len(out.outstanding) - 1 for out in self._out.values())
             return EngineLoad(running_tasks=len(self._out), queued_tasks=queued)
 
+    def demand(self) -> list[Demand]:
+        """Return what waits and what is at work, by how many units it needs and what it takes."""
+        with self._lock:
+            if not self._is_open:
+                return []
+            first = self._line.first(SAMPLE_TASKS)
+            share = len(self._line) / max(1, len(first))
+            counts = Counter((task.computing_units, task.function) for task in first)
+            counts = Counter({kind: round(count * share) for kind, count in counts.items()})
+            for out in self._out.values():
+                counts[out.units, out.order.tasks[0].function] += len(out.outstanding)
+            return [
+                Demand(units=units, tasks=count, run_s=self._durations.find(function))
+                for (units, function), count in counts.items()
+                if count
+            ]
+
+    @property
+    def held_units(self) -> int:
+        """How many computing units the orders have that were sent."""
+        with self._lock:
+            return sum(out.units for out in self._out.values()) if self._is_open else 0
+
+    def note(self, text: str) -> None:
+        """Write a line into the log of the run."""
+        _append(self._log_file, f"[workers] {text}\n".encode())
+
     def close(self) -> None:
         """End all processes of the run at all stations; blocks until they are gone."""
         with self._lock:
@@ -207,8 +237,8 @@ class DaskEngine:
         )
         try:
             self._client.subscribe_topic(stations.topic_of(self._stationed.run.run_id), self._hear)
-            versions = await self._client.run(stations.open_run, orders.encode(self._stationed))
-            _check_versions(versions)
+            run = orders.encode(self._stationed)
+            _check_versions(await self._client.run(stations.open_run, run, on_error="return"))
         except BaseException:
             await self._client.close()
             raise
@@ -257,8 +287,9 @@ class DaskEngine:
         if task.function not in self._functions:
             raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
         units = min(self._largest_units, self._budget.computing_units)
-        if task.computing_units > units or not self._budget.offers(task.computing_units, task.memory_bytes):
-            offered = f"{units} computing units, {self._budget.memory_bytes} bytes"
+        most_bytes = self._largest_memory_bytes
+        if task.computing_units > units or (most_bytes and task.memory_bytes > most_bytes):
+            offered = f"{units} computing units, {most_bytes} bytes"
             reason = f"it needs more than a worker of this site has ({offered})"
             self._refused.append(_failed(task, FailureKind.CANCELLED, reason))
             return
@@ -432,10 +463,21 @@ def _both(first: Wants, second: Wants) -> Wants:
     )
 
 
-def _check_versions(versions: Mapping[str, str]) -> None:
+def _resources_of(address: "ClusterAddress") -> frozenset[str]:
+    """Return what workers will declare that are not there yet."""
+    memory = {orders.MEMORY} if address.memory_bytes_per_worker else set()
+    return frozenset({orders.UNITS, *memory}) if address.units_per_worker else frozenset()
+
+
+def _check_versions(answers: Mapping[str, Any]) -> None:
     from continuum import __version__  # noqa: PLC0415 - cheap, and only here
 
-    others = {version for version in versions.values() if version != __version__}
+    problems = [each for each in answers.values() if isinstance(each, Exception)]
+    for problem in problems:
+        if not isinstance(problem, OSError):  # else it was about to go
+            raise problem
+    versions = [each for each in answers.values() if isinstance(each, str)]
+    others = {version for version in versions if version != __version__}
     if others:
         raise UnavailableError(
             f"workers of Dask have continuum {', '.join(sorted(others))}, this site has {__version__}",

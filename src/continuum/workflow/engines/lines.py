@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain, islice
 
 from continuum.workflow.engines.batches import FRAMES, BatchLimits, Durations, choose_batch, is_quick
 from continuum.workflow.messages import TaskSpec
@@ -24,6 +25,10 @@ class TaskLine:
         """The task that goes next."""
         waiting = self._urgent or self._normal
         return waiting[0] if waiting else None
+
+    def first(self, count: int) -> list[TaskSpec]:
+        """Return the tasks that go next, at most so many."""
+        return list(islice(chain(self._urgent, self._normal), count))
 
     def add(self, task: TaskSpec) -> None:
         """Let a task wait."""

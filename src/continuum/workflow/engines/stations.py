@@ -66,6 +66,12 @@ async def close_run(run_id: str, dask_worker: Any = None) -> None:
     await _station(dask_worker).close(run_id)
 
 
+async def close_all(worker: Any) -> None:
+    """End all runs at a worker that goes."""
+    if (station := _stations.get(worker)) is not None:
+        await station.close_all()
+
+
 _stations: "WeakKeyDictionary[Any, Station]" = WeakKeyDictionary()
 
 
@@ -142,6 +148,11 @@ class Station:
         if here is not None:
             await asyncio.to_thread(here.close)
             here.give_up()
+
+    async def close_all(self) -> None:
+        """End all runs."""
+        for run_id in list(self._runs):
+            await self.close(run_id)
 
     async def _look_after_runs(self) -> None:
         while True:

@@ -1,0 +1,132 @@
+"""The workers of a site's own Dask follow the queue: looks around, asks `model.scaling`, does what it says.
+
+A thread looks every `LOOK_EVERY_S`. Which worker is idle only the scheduler knows, and it alone sends one
+away, between two tasks (`clustering`); how long some have been idle is told here from how many units are in
+use. Every change is in the site's log and in that of each run, with the reason.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol
+from weakref import WeakSet
+
+from continuum.model.scaling import Demand, ScalingDecision, ScalingLimits, Workforce, decide_scaling
+from continuum.workflow.engines.clusters import Census, DaskCluster
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.25
+JOIN_TIMEOUT_S = 15.0
+
+_clock = time.monotonic
+
+
+class Demanding(Protocol):
+    """What wants workers: the engine of a run."""
+
+    @property
+    def held_units(self) -> int:
+        """How many units it uses, or has asked Dask for."""
+
+    def demand(self) -> Sequence[Demand]:
+        """Return what waits and what is at work."""
+
+    def note(self, text: str) -> None:
+        """Write a line into the log of the run."""
+
+
+class ClusterScaler:
+    """Lets the workers of a cluster follow what engines want. `start` it, `add` engines, `close` it."""
+
+    def __init__(self, cluster: DaskCluster, limits: ScalingLimits, units_per_worker: int) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._units = units_per_worker
+        self._engines: WeakSet[Demanding] = WeakSet()
+        self._is_over = threading.Event()
+        self._idle_since: list[float] = []  # the one that is idle longest first
+        self._waiting_since = 0.0  # 0: nothing waits
+        self._failed_starts = 0
+        self._failed_at = 0.0
+        self._thread = threading.Thread(target=self._follow, name="scaling", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def add(self, engine: Demanding) -> None:
+        """Follow this one too, as long as it is there."""
+        self._engines.add(engine)
+
+    def close(self) -> None:
+        """Stop; the workers stay."""
+        self._is_over.set()
+        self._thread.join(JOIN_TIMEOUT_S)
+
+    def _follow(self) -> None:
+        while not self._is_over.wait(LOOK_EVERY_S):
+            try:
+                self._look()
+            except Exception:
+                log.exception("the workers of Dask do not follow the queue for now")
+
+    def _look(self) -> None:
+        engines = list(self._engines)
+        census = self._cluster.count()
+        self._remember_failures(census)
+        force = self._workforce(engines, census)
+        decision = decide_scaling(self._limits, force)
+        before = census.workers + census.starting
+        if decision.change and (changed := self._change(decision)):
+            text = f"{before} -> {before + changed}: {decision.reason}"
+            log.info("workers of Dask: %s", text)
+            for engine in engines:
+                engine.note(text)
+
+    def _workforce(self, engines: Sequence[Demanding], census: Census) -> Workforce:
+        now = _clock()
+        ready = [each for engine in engines for each in engine.demand()]
+        self._watch_idle(sum(engine.held_units for engine in engines), census.workers, now)
+        self._watch_waiting(ready, census.workers, now)
+        return Workforce(
+            workers=census.workers,
+            starting=census.starting,
+            units_per_worker=self._units,
+            creation_s=self._cluster.creation_s,
+            ready=ready,
+            idle_for_s=[now - since for since in self._idle_since],
+            waited_s=now - self._waiting_since if self._waiting_since else 0.0,
+            failed_starts=self._failed_starts,
+            failed_ago_s=now - self._failed_at,
+        )
+
+    def _watch_idle(self, held_units: int, workers: int, now: float) -> None:
+        idle = max(0, workers - -(-held_units // self._units))
+        while len(self._idle_since) < idle:
+            self._idle_since.append(now)
+        del self._idle_since[idle:]
+
+    def _watch_waiting(self, ready: Sequence[Demand], workers: int, now: float) -> None:
+        wanted = sum(each.units * each.tasks for each in ready)
+        if wanted <= workers * self._units:
+            self._waiting_since = 0.0
+        elif not self._waiting_since:
+            self._waiting_since = now
+
+    def _remember_failures(self, census: Census) -> None:
+        if census.not_started:
+            self._failed_starts += census.not_started
+            self._failed_at = _clock()
+        elif census.workers and not census.starting:
+            self._failed_starts = 0
+
+    def _change(self, decision: ScalingDecision) -> int:
+        """Return how many workers more there are now."""
+        if decision.change > 0:
+            self._cluster.hire(decision.change)
+            return decision.change
+        gone = self._cluster.retire(-decision.change)
+        del self._idle_since[: gone or len(self._idle_since)]  # none was: begin to count anew
+        return -gone
