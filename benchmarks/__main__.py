@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = (
     *("startup", "locator", "engine", "wire", "gateway", "neighbours"),
-    *("encryption", "transfer", "herd", "directories", "placement"),
+    *("encryption", "transfer", "herd", "directories", "placement", "elastic"),
 )
 LIMIT_S = 900
 

@@ -145,6 +145,10 @@ class LocalExecutor:
         """Return how busy it is."""
         return self._running().load()
 
+    def count_workers(self) -> int:
+        """Return how many workers a Dask of its own has now; 0 without one."""
+        return 0 if self._engines is None else self._engines.count_workers()
+
     def close(self) -> None:
         """End the workers and remove the run's data; blocks until they are gone."""
         run, self._run = self._run, None

@@ -95,6 +95,11 @@ class SiteEngines:
         programs = ProcessEngine(folder, self._budget, log_file=log_file, directory=directory, nodes=nodes)
         return RoutedEngine(usual, programs)
 
+    def count_workers(self) -> int:
+        """Return how many workers the site's own Dask has now; 0 without one."""
+        with self._lock:
+            return 0 if self._cluster is None else self._cluster.ready_workers
+
     def close(self) -> None:
         """End the site's own Dask; blocks until it is gone."""
         with self._lock:

@@ -163,6 +163,12 @@ class DaskCluster:
         """How many workers there are, or will be in a moment."""
         return len(self._workers)
 
+    @property
+    def ready_workers(self) -> int:
+        """How many workers work."""
+        with self._lock:
+            return sum(member.is_ready for member in self._workers.values())
+
     def worker_pids(self) -> list[int]:
         """Return the processes of the workers, the oldest first."""
         return [member.process.pid for member in self._workers.values()]
