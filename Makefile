@@ -47,7 +47,7 @@ fuzz: ## try hostile bytes and wild requests for some minutes, other ones each t
 		--timeout 1800 $(FUZZED) $(ARGS)
 
 bench: ## measure gateway, locator, engine and start-up; tables here, JSON in benchmarks/results/ (ARGS=--quick for less)
-	@scripts/prepare test bench
+	@scripts/prepare test bench peers
 	$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: ## kill, pause and cut off parts of two sites under load, check every history (ARGS="--minutes 10 --seed 7")

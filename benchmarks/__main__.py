@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = (
-    *("startup", "locator", "engine", "wire", "gateway", "neighbours"),
+    *("startup", "locator", "engine", "peers", "graphs", "wire", "gateway", "neighbours"),
     *("encryption", "transfer", "herd", "directories", "placement", "elastic"),
 )
 LIMIT_S = 900
