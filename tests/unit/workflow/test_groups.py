@@ -41,7 +41,7 @@ def test_the_end_of_a_group_waits_for_its_tasks_and_for_those_of_groups_inside(r
 
 
 def test_what_a_task_raises_for_its_group_comes_out_of_the_group_either_way(either_way):
-    with pytest.raises(TaskGroupError, match="5 is too large"), group("numbers"):  # noqa: PT012
+    with pytest.raises(TaskGroupError, match=r"[5-9] is too large"), group("numbers"):  # noqa: PT012
         for number in range(10):
             grouped.object_to(number, 5)
 
