@@ -1,6 +1,6 @@
 """Measure every tile of the survey where it lies, and join the measurements.
 
-    continuum run --placement data examples/sky_survey/survey.py 24
+    continuum run --placement gravity examples/sky_survey/survey.py 24
     continuum run --placement load examples/sky_survey/survey.py 24
 
 Arguments: how many tiles, and (optional) where they are and where the summary goes. The program is the same

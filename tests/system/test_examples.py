@@ -87,13 +87,13 @@ def test_the_survey_finds_the_planted_sources_and_moves_less_with_data_gravity(e
     planted = [
         [number, *place[:2]] for number in range(tiles) for place in sorted(sky.planted_sources(number))
     ]
-    for placement in ("data", "load"):
+    for placement in ("gravity", "load"):
         name = f"survey-{placement}"
         run_program(embedded, "--name", name, "--placement", placement, str(folder / "survey.py"), str(tiles))
         moved[placement] = json.loads(embedded.continuum("run", "show", name, "--json").stdout)["moved_bytes"]
         summary = json.loads(read(embedded.boto3_client("cloud"), "summary.json", bucket="sky-survey"))
         assert [source[:3] for source in summary["sources"]] == planted
-    assert moved["data"] < moved["load"]
+    assert moved["gravity"] < moved["load"]
 
 
 def test_a_measurement_set_is_imaged_over_two_sites_as_on_one_machine(embedded, tmp_path):

@@ -144,7 +144,7 @@ def _say_how_to_look_around(home: Home, console: Console) -> None:
         f"  export CONTINUUM_HOME={home.path}\n"
         f"  continuum status\n"
         f"  continuum run list\n"
-        f"  continuum run explain survey-data\n"
+        f"  continuum run explain survey-gravity\n"
         f'  eval "$(continuum env {home.continuum().sites[0].name})"; aws s3 ls\n'
         f"  continuum down && rm -r {home.path}\n",
         highlight=False,

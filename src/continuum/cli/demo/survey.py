@@ -25,14 +25,14 @@ def show_survey(stage: Stage) -> None:
             run.where == f"{site.name} {TILES // 2}",
             run.where,
         )
-    measured = {placement: _measure(stage, placement) for placement in ("data", "load")}
-    less, more = measured["data"].moved_bytes, measured["load"].moved_bytes
+    measured = {placement: _measure(stage, placement) for placement in ("gravity", "load")}
+    less, more = measured["gravity"].moved_bytes, measured["load"].moved_bytes
     stage.report.check(
         f"with data gravity less moved: {format_bytes(less)} instead of {format_bytes(more)}",
         less < more,
         "it did not",
     )
-    stage.keep_graph("survey-data", measured["data"])
+    stage.keep_graph("survey-gravity", measured["gravity"])
 
 
 def _measure(stage: Stage, placement: str) -> RunSummary:
