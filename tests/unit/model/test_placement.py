@@ -231,3 +231,17 @@ def test_a_task_leaves_its_data_only_for_a_good_part_of_its_time():
         both = sites(site("edge", backlog={"f": waiting}), site("cloud"))
         decision = choose_site(task, both, history, links=Links(), strategy=Strategy(), attachment=attachment)
         assert decision.site == chosen, (waiting, attachment)
+
+
+def test_without_data_gravity_the_shortest_queue_decides_whatever_lies_where():
+    for waiting in range(1, 9):
+        busy = sites(site("edge", backlog={"f": waiting}, is_home=True), site("cloud"))
+        decision = choose_site(
+            Task(9, "f", [datum(10_000_000, "edge")]),
+            busy,
+            History(),
+            links=SLOW,
+            strategy=Strategy("load"),
+            attachment=0.25,
+        )
+        assert decision.site == "cloud"

@@ -135,7 +135,7 @@ def choose_site(
         return Decision(site, reason, (), history.expected_s(task.function, site), moves)
     is_fastest = strategy.objective.is_fastest and strategy.name in {DATA, GREEDY}
     estimates = _estimate_all(task, candidates, history, links, data, is_fastest=is_fastest)
-    if data and attachment:
+    if data and attachment and strategy.name in {DATA, GREEDY}:
         _attach(estimates, attachment)
     ordered = _order(estimates, strategy)
     best = ordered[0]
@@ -328,7 +328,7 @@ def _attach(estimates: Sequence[Estimate], attachment: float) -> None:
 def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
     if strategy.name == LOAD:
         for each in estimates:
-            each.total_s = each.queue_s + each.run_s
+            each.total_s, each.link_s = each.queue_s + each.run_s, 0.0
     if strategy.name == GRAVITY:
         return sorted(
             estimates, key=lambda each: (each.move_bytes, each.total_s, not each.load.is_home, each.load.name)
@@ -349,7 +349,7 @@ def _order(estimates: list[Estimate], strategy: Strategy) -> list[Estimate]:
 
 
 def _by_time(each: Estimate, equal_s: float, strategy: Strategy) -> tuple[float, float, bool, str]:
-    end_s = each.total_s if strategy.name == LOAD else _end_s(each)
+    end_s = _end_s(each)
     is_near = end_s < equal_s
     held = 0 if strategy.name == LOAD or not is_near else each.move_bytes
     return (equal_s if is_near else end_s, held, not each.load.is_home, each.load.name)
