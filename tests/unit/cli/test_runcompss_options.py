@@ -1,5 +1,10 @@
 """What command lines of `runcompss` mean."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from continuum.cli.runcompss import _source
@@ -73,3 +78,17 @@ def test_a_script_gives_its_variables(tmp_path):
     script.write_text("return 3\n")
     with pytest.raises(InvalidInputError, match="env_script"):
         _source(str(script))
+
+
+@pytest.mark.parametrize("status", [0, 7])
+def test_the_status_is_that_of_the_program(tmp_path, status):
+    program = tmp_path / "app.py"
+    program.write_text(f"import sys\nsys.exit({status})\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("continuum"), "runcompss", "--local", program],
+        env={**os.environ, "CONTINUUM_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr

@@ -53,7 +53,8 @@ def _run(words: list[str]) -> None:
     from continuum.cli.run import app  # noqa: PLC0415 - loads the driver
 
     command: Any = as_command(app, "run")
-    command.main(args=words, prog_name="continuum run", standalone_mode=False)
+    status = command.main(args=words, prog_name="continuum run", standalone_mode=False)
+    raise typer.Exit(status or 0)  # which is returned in this mode, not raised
 
 
 def _limit(limit_s: float) -> None:
