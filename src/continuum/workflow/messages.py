@@ -190,6 +190,16 @@ class TaskFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defau
     worker: str = ""
 
 
+def failed_task(task: TaskSpec, kind: FailureKind, message: str, *, worker: str = "") -> TaskFailed:
+    """Return that a task did not finish."""
+    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message, worker=worker)
+
+
+def not_begun(task: TaskSpec) -> TaskFailed:
+    """Return that a task was cancelled before it began."""
+    return failed_task(task, FailureKind.CANCELLED, "cancelled before it began")
+
+
 class DatumPublished(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """Answer to `Executor.publish`: the datum is in the global store, or (`problem` not empty) cannot be put
     there.

@@ -38,8 +38,8 @@ from continuum.workflow.messages import (
     RunSpec,
     SiteGone,
     SiteReturned,
-    TaskFailed,
     TaskSpec,
+    failed_task,
 )
 from continuum.workflow.transferring import put_object
 
@@ -190,7 +190,7 @@ class RemoteExecutor:
             try:
                 items.append(posting.encode_item(posting.Execute(task)))
             except InvalidInputError as problem:
-                failed.append(_failed(task, str(problem)))
+                failed.append(failed_task(task, FailureKind.INPUT_LOST, str(problem)))
         self._send(items)
         if failed:
             self._call(lambda: self._emit(failed))
@@ -392,9 +392,3 @@ class RemoteExecutor:
 
     def _call(self, work: Callable[[], None]) -> None:
         self._connection.loop.call(work)
-
-
-def _failed(task: TaskSpec, message: str) -> TaskFailed:
-    return TaskFailed(
-        task_id=task.task_id, attempt=task.attempt, kind=FailureKind.INPUT_LOST, message=message
-    )

@@ -42,6 +42,8 @@ from continuum.workflow.messages import (
     TaskFailed,
     TaskFinished,
     TaskSpec,
+    failed_task,
+    not_begun,
 )
 
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ class DaskEngine:
             if not self._is_open:
                 return
             wanted = set(task_ids)
-            self._refused += [_not_begun(task) for task in self._line.remove(wanted)]
+            self._refused += [not_begun(task) for task in self._line.remove(wanted)]
             there = wanted & {task_id for out in self._out.values() for task_id in out.outstanding}
             self._cancelled |= there
         if there:
@@ -291,7 +293,7 @@ class DaskEngine:
         if task.computing_units > units or (most_bytes and task.memory_bytes > most_bytes):
             offered = f"{units} computing units, {most_bytes} bytes"
             reason = f"it needs more than a worker of this site has ({offered})"
-            self._refused.append(_failed(task, FailureKind.CANCELLED, reason))
+            self._refused.append(failed_task(task, FailureKind.CANCELLED, reason))
             return
         self._line.add(task)
 
@@ -393,7 +395,7 @@ class DaskEngine:
     def _lost(self, out: OrderOut, problem: Exception) -> Report:
         message = f"its worker of Dask was lost: {type(problem).__name__}: {problem}"[:2000]
         answers: list[_Answer] = [
-            _failed(task, FailureKind.WORKER_LOST, message) for task in out.outstanding.values()
+            failed_task(task, FailureKind.WORKER_LOST, message) for task in out.outstanding.values()
         ]
         return Report(order=out.order.number, station="", answers=answers)
 
@@ -441,7 +443,7 @@ class DaskEngine:
             returned = [out.outstanding.pop(each) for each in report.returned if each in out.outstanding]
             cancelled = [task for task in returned if task.task_id in self._cancelled]
             self._cancelled.difference_update(task.task_id for task in cancelled)
-            events += [_not_begun(task) for task in cancelled]
+            events += [not_begun(task) for task in cancelled]
             self._line.put_back([task for task in returned if task not in cancelled])
         if report.log:
             _append(self._log_file, report.log)
@@ -488,14 +490,6 @@ def _check_versions(answers: Mapping[str, Any]) -> None:
 def _append(file: Path, data: bytes) -> None:
     with contextlib.suppress(OSError), file.open("ab") as opened:
         opened.write(data)
-
-
-def _not_begun(task: TaskSpec) -> TaskFailed:
-    return _failed(task, FailureKind.CANCELLED, "cancelled before it began")
-
-
-def _failed(task: TaskSpec, kind: FailureKind, message: str) -> TaskFailed:
-    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message)
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

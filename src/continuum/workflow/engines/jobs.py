@@ -5,7 +5,7 @@ from pathlib import Path
 from continuum.workflow.engines.seats import Seat
 from continuum.workflow.kinds.bodies import NODES_VARIABLE, THREAD_VARIABLES
 from continuum.workflow.kinds.programs import FOLDER_VARIABLE
-from continuum.workflow.messages import FailureKind, TaskFailed, TaskSpec
+from continuum.workflow.messages import TaskFailed, TaskSpec, failed_task
 
 DEVICE_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -46,9 +46,4 @@ def ending_of(job: Job) -> TaskFailed:
     """Return that a task was ended, and why."""
     ending = job.seat.ending
     assert ending is not None  # noqa: S101 - somebody said why before this is asked
-    return failed(job.task, ending.kind, ending.message)
-
-
-def failed(task: TaskSpec, kind: FailureKind, message: str) -> TaskFailed:
-    """Return that a task did not finish."""
-    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message)
+    return failed_task(job.task, ending.kind, ending.message)

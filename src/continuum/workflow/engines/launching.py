@@ -16,11 +16,40 @@ import msgspec
 from continuum.model.errors import UnavailableError
 from continuum.workflow.engines.forking import MESSAGE_BYTES
 from continuum.workflow.engines.frames import KillWorker, StartWorker, WorkerEnded, WorkerSettings
+from continuum.workflow.folders import EngineFolder
+from continuum.workflow.messages import RunSpec
 
 END_TIMEOUT_S = 5.0
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(WorkerEnded).decode
+
+
+def worker_settings(
+    folder: EngineFolder,
+    run: RunSpec,
+    *,
+    pages_file: Path,
+    log_file: Path,
+    code: Path,
+    directory: Path | None,
+    station: str = "",
+) -> WorkerSettings:
+    """Return what the workers of this process are told of a run, its modules being written into `code`."""
+    return WorkerSettings(
+        places=tuple(str(place) for place in folder.places),
+        owned=tuple(str(place) for place in folder.owned),
+        work=str(folder.own_work),
+        station=station,
+        pages_file=str(pages_file),
+        log_file=str(log_file.absolute()),
+        code=write_code(code, run.code),
+        directory=str(directory or ""),
+        application=run.application,
+        arguments=run.arguments,
+        inline_limit_bytes=run.inline_limit_bytes,
+        owner_pid=os.getpid(),
+    )
 
 
 class Launcher:

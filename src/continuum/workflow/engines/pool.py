@@ -28,8 +28,8 @@ from continuum.workflow.engines.batches import Durations, has_room, took_s
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
 from continuum.workflow.engines.crews import Crew
-from continuum.workflow.engines.frames import Outcome, TaskSkipped, WorkerSettings
-from continuum.workflow.engines.launching import say_status, write_code
+from continuum.workflow.engines.frames import Outcome, TaskSkipped
+from continuum.workflow.engines.launching import say_status, worker_settings
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.pages import SETTLE_S, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
@@ -39,10 +39,11 @@ from continuum.workflow.messages import (
     FailureKind,
     FunctionCode,
     RunSpec,
-    TaskFailed,
     TaskFinished,
     TaskSpec,
     TaskStarted,
+    failed_task,
+    not_begun,
 )
 
 log = logging.getLogger(__name__)
@@ -103,19 +104,14 @@ class PoolEngine:
         self._sink = sink
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         pages = create_pages(self._folder.pages_file)
-        settings = WorkerSettings(
-            places=tuple(str(place) for place in self._folder.places),
-            owned=tuple(str(place) for place in self._folder.owned),
-            work=str(self._folder.own_work),
+        settings = worker_settings(
+            self._folder,
+            run,
+            pages_file=self._folder.pages_file,
+            log_file=self._log_file,
+            code=self._folder.code,
+            directory=self._directory,
             station=self._station,
-            pages_file=str(self._folder.pages_file),
-            log_file=str(self._log_file.absolute()),
-            code=write_code(self._folder.code, run.code),
-            directory=str(self._directory or ""),
-            application=run.application,
-            arguments=run.arguments,
-            inline_limit_bytes=run.inline_limit_bytes,
-            owner_pid=self._owner_pid,
         )
         started: queue.SimpleQueue[UnavailableError | None] = queue.SimpleQueue()
 
@@ -155,7 +151,7 @@ class PoolEngine:
         with self._lock:
             if not self._is_open:
                 return
-            self._events += [_not_begun(task) for task in self._line.remove(wanted)]
+            self._events += [not_begun(task) for task in self._line.remove(wanted)]
             self._cancelled |= wanted & self._given()
             self._next_check = 0.0
             self._wake()
@@ -166,7 +162,7 @@ class PoolEngine:
         with self._lock:
             if not self._is_open:
                 return
-            self._events += [_not_begun(task) for task in self._line.remove(wanted)]
+            self._events += [not_begun(task) for task in self._line.remove(wanted)]
             self._withdrawn |= wanted & self._given()
             self._next_check = 0.0
             self._wake()
@@ -277,7 +273,7 @@ class PoolEngine:
                 kind, message = ending.kind, ending.message
             self._cancelled.discard(each.task.task_id)
             self._withdrawn.discard(each.task.task_id)
-            self._events.append(_failed(each.task, kind, message, worker=f"worker-{seat.name}"))
+            self._events.append(failed_task(each.task, kind, message, worker=f"worker-{seat.name}"))
         self._requeue([each.task for each in seat.given if each.number > begun])
         if had_work:
             self._release(seat)
@@ -297,7 +293,7 @@ class PoolEngine:
         if not self._budget.offers(task.computing_units, task.memory_bytes):
             offered = f"{self._budget.computing_units} computing units, {self._budget.memory_bytes} bytes"
             reason = f"it needs more than this site has ({offered})"
-            self._events.append(_failed(task, FailureKind.CANCELLED, reason))
+            self._events.append(failed_task(task, FailureKind.CANCELLED, reason))
             return
         self._line.add(task)
 
@@ -306,7 +302,7 @@ class PoolEngine:
         cancelled = [task for task in tasks if task.task_id in called_off]
         self._cancelled.difference_update(task.task_id for task in cancelled)
         self._withdrawn.difference_update(task.task_id for task in cancelled)
-        self._events += [_not_begun(task) for task in cancelled]
+        self._events += [not_begun(task) for task in cancelled]
         self._line.put_back([task for task in tasks if task not in cancelled] if cancelled else tasks)
 
     def _feed(self, *, only_idle: bool = False) -> None:
@@ -394,7 +390,7 @@ class PoolEngine:
         return bool(called_off) and any(each.task.task_id in called_off for each in seat.given)
 
     def _fail_queued(self, message: str) -> None:
-        self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in self._line.clear()]
+        self._events += [failed_task(task, FailureKind.WORKER_LOST, message) for task in self._line.clear()]
 
     def _fail_all(self) -> None:
         message = "the engine itself failed; the log of its process says why"
@@ -402,7 +398,7 @@ class PoolEngine:
             self._is_open = False
             self._fail_queued(message)
             given = [each.task for seat in self._crew.seats for each in seat.given]
-            self._events += [_failed(task, FailureKind.WORKER_LOST, message) for task in given]
+            self._events += [failed_task(task, FailureKind.WORKER_LOST, message) for task in given]
             events, self._events = self._events, []
         self._sink(events)
 
@@ -428,11 +424,3 @@ class PoolEngine:
         with self._waking:
             os.close(self._waker)
             self._waker = -1
-
-
-def _not_begun(task: TaskSpec) -> TaskFailed:
-    return _failed(task, FailureKind.CANCELLED, "cancelled before it began")
-
-
-def _failed(task: TaskSpec, kind: FailureKind, message: str, *, worker: str = "") -> TaskFailed:
-    return TaskFailed(task_id=task.task_id, attempt=task.attempt, kind=kind, message=message, worker=worker)

@@ -25,9 +25,8 @@ from pathlib import Path
 from continuum.model.errors import ContinuumError, InvalidInputError, UnavailableError
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
-from continuum.workflow.engines.frames import WorkerSettings
-from continuum.workflow.engines.jobs import Job, ending_of, environment_of, failed
-from continuum.workflow.engines.launching import Launcher, say_status, write_code
+from continuum.workflow.engines.jobs import Job, ending_of, environment_of
+from continuum.workflow.engines.launching import Launcher, say_status, worker_settings
 from continuum.workflow.engines.pages import MAX_WORKERS, Page, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
 from continuum.workflow.folders import RunFolder, remove_tree
@@ -40,6 +39,8 @@ from continuum.workflow.messages import (
     TaskFinished,
     TaskSpec,
     TaskStarted,
+    failed_task,
+    not_begun,
 )
 
 log = logging.getLogger(__name__)
@@ -120,9 +121,7 @@ class ProcessEngine:
                 return
             gone = [task for task in self._waiting if task.task_id in wanted]
             self._waiting = deque(task for task in self._waiting if task.task_id not in wanted)
-            self._events += [
-                failed(task, FailureKind.CANCELLED, "cancelled before it began") for task in gone
-            ]
+            self._events += [not_begun(task) for task in gone]
             self._cancelled |= wanted & {job.task.task_id for job in self._jobs.values()}
         self._wake()
 
@@ -176,19 +175,13 @@ class ProcessEngine:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         pages_file = self._folder.pages_file.with_name("pages-of-processes")
         self._pages = create_pages(pages_file)
-        self._settings = WorkerSettings(
-            places=tuple(str(place) for place in self._folder.places),
-            owned=tuple(str(place) for place in self._folder.owned),
-            work=str(self._folder.own_work),
-            station="",
-            pages_file=str(pages_file),
-            log_file=str(self._log_file.absolute()),
-            code=write_code(self._folder.code.with_name("code-of-processes"), self._run.code),
-            directory=str(self._directory or ""),
-            application=self._run.application,
-            arguments=self._run.arguments,
-            inline_limit_bytes=self._run.inline_limit_bytes,
-            owner_pid=self._owner_pid,
+        self._settings = worker_settings(
+            self._folder,
+            self._run,
+            pages_file=pages_file,
+            log_file=self._log_file,
+            code=self._folder.code.with_name("code-of-processes"),
+            directory=self._directory,
         )
         self._poll = select.epoll()
         self._poll.register(self._waker, select.EPOLLIN)
@@ -281,7 +274,7 @@ class ProcessEngine:
             budget = self._budget
             offered = f"{budget.computing_units} computing units, {budget.memory_bytes} bytes"
             reason = f"it needs more than this site has ({offered}, {len(budget.devices)} GPUs)"
-            self._events.append(failed(task, FailureKind.CANCELLED, reason))
+            self._events.append(failed_task(task, FailureKind.CANCELLED, reason))
         elif task.priority:
             self._waiting.appendleft(task)
         else:
@@ -379,7 +372,7 @@ class ProcessEngine:
             self._is_open = False
             tasks = [*self._waiting, *(job.task for job in self._jobs.values() if not job.is_answered)]
             self._waiting.clear()
-            self._events += [failed(task, FailureKind.WORKER_LOST, message) for task in tasks]
+            self._events += [failed_task(task, FailureKind.WORKER_LOST, message) for task in tasks]
             events, self._events = self._events, []
         self._sink(events)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.pycompss.refusing import refuse
-from continuum.workflow.streaming import POLL_S, FileStream, ObjectStream
+from continuum.workflow.streaming import POLL_S, FileStream, ObjectStream, Stream
 
 OBJECT, FILE = "OBJECT", "FILE"
 AT_MOST_ONCE, AT_LEAST_ONCE = "AT_MOST_ONCE", "AT_LEAST_ONCE"
@@ -18,15 +18,13 @@ def _check(access_mode: str) -> None:
         )
 
 
-class ObjectDistroStream(ObjectStream):
-    """A stream of objects. Time limits are milliseconds, as in PyCOMPSs."""
+class _DistroStream(Stream):
+    """What PyCOMPSs calls things of any stream. Time limits are milliseconds there."""
 
-    def __init__(self, alias: str | None = None, access_mode: str = AT_MOST_ONCE) -> None:
-        _check(access_mode)
-        super().__init__(alias or "")
+    kind = ""
 
     def poll(self, timeout: float | None = None) -> list[Any]:
-        """Return the messages that nobody has taken yet, waiting for one at most `timeout` milliseconds."""
+        """Return what nobody has taken yet, waiting for something at most `timeout` milliseconds."""
         return super().poll(POLL_S if timeout is None else timeout / 1000)
 
     def get_stream_id(self) -> str:
@@ -39,11 +37,23 @@ class ObjectDistroStream(ObjectStream):
 
     def get_stream_type(self) -> str:
         """Return what it carries."""
-        return OBJECT
+        return self.kind
 
 
-class FileDistroStream(FileStream):
+class ObjectDistroStream(_DistroStream, ObjectStream):
+    """A stream of objects."""
+
+    kind = OBJECT
+
+    def __init__(self, alias: str | None = None, access_mode: str = AT_MOST_ONCE) -> None:
+        _check(access_mode)
+        super().__init__(alias or "")
+
+
+class FileDistroStream(_DistroStream, FileStream):
     """A stream of the files that appear in a folder."""
+
+    kind = FILE
 
     def __init__(
         self,
@@ -61,22 +71,6 @@ class FileDistroStream(FileStream):
 
     def publish_list(self, messages: Any) -> None:
         """Nothing, as `publish`."""
-
-    def poll(self, timeout: float | None = None) -> list[str]:
-        """Return the paths of new files, waiting for one at most `timeout` milliseconds."""
-        return super().poll(POLL_S if timeout is None else timeout / 1000)
-
-    def get_stream_id(self) -> str:
-        """Return its id."""
-        return self.id
-
-    def get_stream_alias(self) -> str:
-        """Return its name."""
-        return self.name
-
-    def get_stream_type(self) -> str:
-        """Return what it carries."""
-        return FILE
 
 
 PscoDistroStream = refuse("PscoDistroStream")
