@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from embedding import Embedded
 
+from continuum.testing import wait_until
+
 pytestmark = pytest.mark.system
 
 PROGRAM = """
@@ -45,13 +47,6 @@ def started(embedded: Embedded, tmp_path):
     finally:
         process.kill()
         process.wait()
-
-
-def wait_until(condition, limit_s=60):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def is_gone(pid):

@@ -27,6 +27,7 @@ from continuum.testing.benches import (  # noqa: E402 -- after pytest was told t
     is_alive,
     kill,
     run_spec,
+    wait_until,
 )
 from continuum.testing.engines import EngineConformance  # noqa: E402
 
@@ -40,4 +41,5 @@ __all__ = [
     "is_alive",
     "kill",
     "run_spec",
+    "wait_until",
 ]

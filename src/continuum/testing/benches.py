@@ -181,3 +181,11 @@ def is_alive(pid: int) -> bool:
 def kill(pid: int) -> None:
     """End a process as the machine would when memory runs out."""
     os.kill(pid, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` is true; fail if it does not become so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(LOOK_EVERY_S)

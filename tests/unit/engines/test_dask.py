@@ -8,7 +8,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.sites import choose_free_ports
-from continuum.testing import EngineBench, EngineConformance, Slot, kill, run_spec
+from continuum.testing import EngineBench, EngineConformance, Slot, kill, run_spec, wait_until
 from continuum.workflow.engines import FailureKind, Input, TaskStarted, dumps
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
@@ -77,6 +77,7 @@ def test_a_worker_of_dask_that_is_killed_costs_what_it_had_and_another_comes(clu
     failure = bench.failure(lost)
     assert failure.kind is FailureKind.WORKER_LOST
     assert "Dask" in failure.message
+    wait_until(lambda: cluster.ready_workers == 0)  # its connections close before the process has ended
     cluster.scale(1)
     assert bench.value(bench.submit(pid)) != pid()
 

@@ -5,20 +5,11 @@ import time
 import pytest
 
 from continuum.model.errors import InvalidInputError
-from continuum.testing import EngineBench, kill
+from continuum.testing import EngineBench, kill, wait_until
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.choosing import SiteEngines
 from continuum.workflow.engines.clusters import DaskCluster
 from continuum.workflow.folders import RunFolder
-
-LIMIT_S = 60.0
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

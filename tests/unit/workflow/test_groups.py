@@ -1,13 +1,13 @@
 """Groups of tasks: waited for together, cancelled together, and what is left behind."""
 
 import threading
-import time
 from pathlib import Path
 
 import grouped
 import pytest
 
 from continuum.model.errors import NotFoundError
+from continuum.testing import wait_until
 from continuum.workflow import (
     TaskFailedError,
     TaskGroupError,
@@ -22,13 +22,6 @@ from continuum.workflow.pycompss.api.api import TaskGroup, compss_barrier_group,
 from continuum.workflow.pycompss.api.exceptions import COMPSsException
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_end_of_a_group_waits_for_its_tasks_and_for_those_of_groups_inside(run):
