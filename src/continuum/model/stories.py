@@ -164,6 +164,13 @@ class Synchronised(_Record, frozen=True, kw_only=True, tag="synchronised"):
     data: tuple[str, ...] = ()
 
 
+class HandedOver(_Record, frozen=True, kw_only=True, tag="handed_over"):
+    """The whole program was handed to another runtime, which has the tasks; `command` started it."""
+
+    engine: str
+    command: tuple[str, ...]
+
+
 Record = (
     Submitted
     | Placed
@@ -178,6 +185,7 @@ Record = (
     | SiteLost
     | SiteJoined
     | Synchronised
+    | HandedOver
 )
 
 
@@ -246,6 +254,8 @@ def sentence(record: Record) -> str:
             return (
                 f"failed at {record.site or 'no site'} ({record.kind}): {record.message}; {record.decision}"
             )
+        case HandedOver():
+            return f"the program was handed to {record.engine}: {' '.join(record.command)}"
         case _:
             return _other_sentence(record)
 

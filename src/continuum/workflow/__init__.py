@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
     from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
     from continuum.workflow.cancelling import cancel_anywhere, cancel_here
+    from continuum.workflow.compss import COMPSS
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
     from continuum.workflow.directions import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from continuum.workflow.following import JournalTail, last_lines
     from continuum.workflow.futures import Future
     from continuum.workflow.groups import TaskGroupError, barrier_group, cancel_group, group
+    from continuum.workflow.handing import HandedRun
     from continuum.workflow.journals import (
         RunSummary,
         find_folder,
@@ -128,6 +130,8 @@ _HOMES = {
     "COLLECTION_INOUT": "directions",
     "COLLECTION_OUT": "directions",
     "COMMUTATIVE": "directions",
+    "COMPSS": "compss",
+    "HandedRun": "handing",
     "CONCURRENT": "directions",
     "DICTIONARY_IN": "directions",
     "DICTIONARY_INOUT": "directions",
@@ -223,6 +227,7 @@ __all__ = [
     "COLLECTION_INOUT",
     "COLLECTION_OUT",
     "COMMUTATIVE",
+    "COMPSS",
     "CONCURRENT",
     "DICTIONARY_IN",
     "DICTIONARY_INOUT",
@@ -246,6 +251,7 @@ __all__ = [
     "DriverConnection",
     "FileStream",
     "Future",
+    "HandedRun",
     "JournalTail",
     "LocalExecutor",
     "ObjectStream",

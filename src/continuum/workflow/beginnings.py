@@ -100,9 +100,15 @@ def read_beginning(folder: Path) -> Beginning:
 def choose_to_resume(folder: Path) -> Beginning:
     """Return how a run was begun that can go on.
 
-    Raises `ConflictError` if it goes on already, or has succeeded.
+    Raises `ConflictError` if it goes on already, or has succeeded, and `InvalidInputError` if another
+    runtime had it.
     """
     summary = read_summary(folder)
+    if summary.handed_over:
+        raise InvalidInputError(
+            f"the run {summary.run_id} was handed to {summary.engine}: what its tasks did is not known here",
+            hint="start it anew; COMPSs has checkpoints of its own: --compss-option=--checkpoint=CLASS",
+        )
     beginning = read_beginning(folder)
     if summary.state in {journals.RUNNING, journals.WAITING}:
         raise ConflictError(

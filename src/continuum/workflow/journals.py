@@ -52,6 +52,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run in short. Instants are seconds since the epoch.
 
     `driver_pid` is the process of its driver, `driver_start` tells it from later ones with the same number.
+    `engine` is said if it has the whole program, which `handed_over` has started; there are no tasks then.
     """
 
     run_id: str
@@ -65,6 +66,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     home_site: str = ""
     placement: str = "data"
     objective: str = "fastest"
+    engine: str = ""
+    handed_over: tuple[str, ...] = ()
     driver_pid: int = 0
     driver_start: str = ""
     functions: tuple[FunctionSummary, ...] = ()

@@ -34,6 +34,22 @@ from continuum.model.errors import InvalidInputError
             [],
         ),
         ("--checkpoint=NoCheckpoint --streaming=OBJECTS app.py", ["--checkpoint", "off"], "app.py", []),
+        ("--local --engine=dask app.py", ["--local", "--engine", "dask"], "app.py", []),
+        (
+            "--wall_clock_limit=60 --engine compss -g --project p.xml --graph=no --name=n app.py --engine=x",
+            [
+                "--compss-option=--wall_clock_limit=60",
+                "--engine",
+                "compss",
+                "--compss-option=-g",
+                "--compss-option=--project=p.xml",
+                "--compss-option=--graph=no",
+                "--name",
+                "n",
+            ],
+            "app.py",
+            ["--engine=x"],
+        ),
     ],
 )
 def test_options_become_those_of_continuum_run(line, words, app, arguments):

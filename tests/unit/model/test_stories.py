@@ -58,6 +58,7 @@ def test_the_story_of_a_task_is_told_in_order_and_of_that_task_alone():
         stories.SiteLost(at=0, site="edge", reason="why"),
         stories.SiteJoined(at=0, site="edge", computing_units=2),
         stories.Synchronised(at=0),
+        stories.HandedOver(at=0, engine="compss", command=("runcompss", "app.py")),
     ],
 )
 def test_every_record_is_a_sentence(record):

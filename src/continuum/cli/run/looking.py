@@ -1,5 +1,6 @@
 """`continuum run list|show|explain`: looking at runs, those of now and those of before."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -134,7 +135,8 @@ def show(run: RunArgument, home: HomeOption = None, as_json: JsonOption = False)
     for heading, text in [*_lines(summary, place), *printed]:
         console.print(f"  {heading:<12} {text}", markup=False, soft_wrap=True)
     _print_functions(console, summary)
-    _print_sites(console, summary)
+    if not summary.handed_over:
+        _print_sites(console, summary)
     for problem in summary.problems:
         console.print(
             f"\nfailed: task {problem.task_id} ({problem.function}): {problem.message}", markup=False
@@ -161,13 +163,24 @@ def _lines(summary: RunSummary, folder: str) -> list[tuple[str, str]]:
         ("program", " ".join((summary.application, *summary.arguments))),
         ("started", f"{datetime.fromtimestamp(summary.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC"),
         ("took", took),
-        ("placement", f"{summary.placement}, {summary.objective}, home site {summary.home_site or '-'}"),
-        ("moved", f"{format_bytes(summary.moved_bytes)} between sites"),
+        *_told_of_placement(summary),
         ("kept in", folder),
     ]
     if summary.reason:
         lines.append(("reason", summary.reason))
     return lines
+
+
+def _told_of_placement(summary: RunSummary) -> list[tuple[str, str]]:
+    if summary.handed_over:
+        return [
+            ("engine", f"{summary.engine}, which has the tasks"),
+            ("handed over", shlex.join(summary.handed_over)),
+        ]
+    return [
+        ("placement", f"{summary.placement}, {summary.objective}, home site {summary.home_site or '-'}"),
+        ("moved", f"{format_bytes(summary.moved_bytes)} between sites"),
+    ]
 
 
 def _print_functions(console: Console, summary: RunSummary) -> None:

@@ -4,11 +4,8 @@ import contextlib
 import difflib
 import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,14 +13,19 @@ from typer.core import TyperCommand
 
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
 from continuum.cli.run.executing import Outcome, execute
+from continuum.cli.run.handing import hand
+from continuum.cli.run.interrupting import (
+    end_at_once_on_signals,
+    interrupt_on_sigterm,
+    output_to_stderr,
+    status_of,
+)
 from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.scaling import parse_workers
 from continuum.sites import Home
-from continuum.workflow import Beginning, RunOptions, Session, parse_engine
+from continuum.workflow import COMPSS, Beginning, RunOptions, Session, parse_engine
 
-CANCELLED_STATUS = 130
-TERMINATED_STATUS = 143
 _COMMANDS = (
     *("list", "show", "explain", "log", "watch", "events"),
     *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume", "cancel"),
@@ -129,7 +131,8 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         str,
         typer.Option(
             "--engine",
-            help="With --local: pool; dask, which starts one; or a Dask scheduler, tcp://HOST:PORT.",
+            help="With --local: pool; dask, which starts one; or a Dask scheduler, tcp://HOST:PORT. compss: "
+            "the COMPSs runtime of this machine runs the whole program.",
         ),
     ] = "pool",
     workers: Annotated[
@@ -141,6 +144,12 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             show_default="one",
         ),
     ] = "",
+    compss_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compss-option", metavar="OPTION", help="With --engine compss: an option of its runcompss."
+        ),
+    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="A variable of the tasks' environment."),
@@ -184,7 +193,11 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         raise InvalidInputError(
             "--units is for runs on this machine", hint="add --local; sites offer what they have"
         )
-    if engine != "pool" and not local:
+    if compss_option and engine != COMPSS:
+        raise InvalidInputError(
+            "--compss-option is for programs that COMPSs runs", hint="add --engine compss"
+        )
+    if engine not in {"pool", COMPSS} and not local:
         raise InvalidInputError(
             "--engine is for runs on this machine",
             hint="add --local; a site's engine is declared: continuum up --offer SITE:engine=dask",
@@ -192,7 +205,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
     parse_workers(workers, engine, units or len(os.sched_getaffinity(0)))
     options = RunOptions(
         name=_check_name(name),
-        engine=parse_engine(engine),
+        engine=engine if engine == COMPSS else parse_engine(engine),
         workers=workers,
         site=site,
         is_local=local,
@@ -207,6 +220,16 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         gpus=gpus,
         retries=retries,
     )
+    if engine == COMPSS:
+        hand(
+            open_home(home),
+            app,
+            arguments or [],
+            options,
+            compss_option or [],
+            is_quiet=quiet,
+            as_json=as_json,
+        )
     drive(open_home(home), app, arguments or [], options, is_quiet=quiet, as_json=as_json)
 
 
@@ -229,7 +252,7 @@ def drive(
     session = Session(
         home, app, arguments, options, tell=progress.tell, resumes=resumes, changed_ok=changed_ok
     )
-    with _output_to_stderr() if as_json else contextlib.nullcontext():
+    with output_to_stderr() if as_json else contextlib.nullcontext():
         outcome = _run(session, app, arguments, progress)
         if not is_quiet:
             print_end(session.summary(), session.folder, outcome)
@@ -247,57 +270,21 @@ def _write_crate(folder: Path) -> Path:
 
 
 def _run(session: Session, app: Path, arguments: list[str], progress: Progress) -> Outcome:
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupt_on_sigterm()
     try:
         run = session.open()
         progress.start(session.driver)
         outcome = execute(run, app, arguments)
     except KeyboardInterrupt as interrupt:
-        outcome = Outcome("cancelled", _status_of(interrupt), reason="cancelled by the user")
+        outcome = Outcome("cancelled", status_of(interrupt), reason="cancelled by the user")
     finally:
         progress.stop()
-        _end_at_once_on_signals(session)
+        end_at_once_on_signals(session)
     session.end(outcome.state, outcome.exit_status, reason=outcome.reason, problems=outcome.problems)
     if outcome.state == "cancelled":
         progress.tell("cancelled; ending the run (once more to end at once)")
     session.close()
     return outcome
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does, with its own exit status."""
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _status_of(interrupt: KeyboardInterrupt) -> int:
-    return TERMINATED_STATUS if isinstance(interrupt, _Terminated) else CANCELLED_STATUS
-
-
-def _end_at_once_on_signals(session: Session) -> None:
-    def end(number: int, _: FrameType | None) -> None:
-        status = CANCELLED_STATUS if number == signal.SIGINT else TERMINATED_STATUS
-        session.abandon(status)
-        os._exit(status)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-
-
-@contextlib.contextmanager
-def _output_to_stderr() -> Iterator[None]:
-    """Let what the program and its processes print go to standard error: standard output is for the JSON."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _check_program(app: Path) -> None:

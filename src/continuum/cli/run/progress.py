@@ -35,7 +35,7 @@ class Progress:
     def tell(self, text: str) -> None:
         """Say something, once."""
         if not self._is_quiet:
-            self._console.print(f"continuum: {text}", style="dim", markup=False)
+            self._console.print(f"continuum: {text}", style="dim", markup=False, soft_wrap=True)
 
     def start(self, driver: Driver) -> None:
         """Begin to show."""

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -82,6 +83,10 @@ def _wall_clock(plan: Plan, value: str) -> None:
     plan.wall_clock_s = float(value)
 
 
+def _engine(plan: Plan, value: str) -> None:
+    plan.words += ["--engine", value]
+
+
 def _checkpoint(plan: Plan, value: str) -> None:
     plan.checkpoint = value.rpartition(".")[2] or value
 
@@ -104,6 +109,8 @@ _JAVA = "there is no Java virtual machine here"
 _SITES = "sites say themselves what they have: `continuum site list`"
 _RUNS = "what is kept of a run lies in HOME/runs/RUN: `continuum run show`, `log`, `events`"
 _TRACE = "every run can be exported afterwards: `continuum run trace RUN`"
+
+_OF_CONTINUUM_RUN = ("home", "name", "site", "placement", "objective", "after", "env", "units", "gpus")
 
 OPTIONS: tuple[Option, ...] = (
     Option(("--graph", "-g"), "bool?", MAPPED, "`--graph`; `--graph=false` is `--no-graph`", _graph),
@@ -141,7 +148,7 @@ OPTIONS: tuple[Option, ...] = (
         Option(
             (f"--{name}",), "value", MAPPED, f"`--{name}` of `continuum run`", _word(f"--{name}", "{value}")
         )
-        for name in ("home", "name", "site", "placement", "objective", "after", "env", "units", "gpus")
+        for name in _OF_CONTINUUM_RUN
     ),
     Option(
         ("--provenance", "-p"),
@@ -149,6 +156,14 @@ OPTIONS: tuple[Option, ...] = (
         MAPPED,
         "`--provenance`: the run as an RO-Crate; the YAML file is not read",
         _provenance,
+    ),
+    Option(
+        ("--engine",),
+        "engine",
+        MAPPED,
+        "`--engine` of `continuum run`; with `compss` the real runtime gets all options as they are, but for "
+        "those of `continuum run`",
+        _engine,
     ),
     Option(("--local",), "", MAPPED, "`--local` of `continuum run`", _word("--local")),
     Option(("--streaming",), "type", NOTED, "streams are always there"),
@@ -209,6 +224,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--jvm_workers_opts",), "options", NOTED, _JAVA),
     Option(("--persistent_worker_c",), "bool", NOTED, "programs are in Python"),
 )
+_OURS = frozenset((*(f"--{name}" for name in _OF_CONTINUUM_RUN), "--engine", "--local", "--quiet", "-q"))
 _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 
 
@@ -216,8 +232,15 @@ def parse_command(words: Sequence[str]) -> Plan:
     """Return what `runcompss WORDS` means. Raises `InvalidInputError` naming what is refused or not known."""
     plan = Plan()
     rest = list(words)
+    options = []
     while rest and rest[0].startswith("-"):
-        _take(plan, rest)
+        options.append(_next(rest))
+    hands_over = any((each.name, each.value) == ("--engine", "compss") for each in options)
+    for each in options:
+        if hands_over and each.name not in _OURS:
+            plan.words.append(f"--compss-option={each.word()}")
+        else:
+            _take(plan, each)
     if not rest:
         raise InvalidInputError(
             "no program is named", hint="continuum runcompss [OPTIONS] APP.py [ARGUMENTS]"
@@ -228,7 +251,18 @@ def parse_command(words: Sequence[str]) -> Plan:
     return plan
 
 
-def _take(plan: Plan, rest: Words) -> None:
+class _Given(NamedTuple):
+    """An option of a command line; `value` None: it has none."""
+
+    name: str
+    option: Option
+    value: str | None
+
+    def word(self) -> str:
+        return self.name if self.value is None else f"{self.name}={self.value}"
+
+
+def _next(rest: Words) -> _Given:
     name, equals, value = rest.pop(0).partition("=")
     option = _BY_NAME.get(name)
     if option is None:
@@ -236,11 +270,18 @@ def _take(plan: Plan, rest: Words) -> None:
         raise InvalidInputError(
             f"runcompss has no option {name}", hint=f"did you mean {near[0]}?" if near else ""
         )
-    if option.takes and not option.takes.endswith("?") and not equals:
-        if not rest:
-            raise InvalidInputError(f"{name} needs a value", hint=f"{name}={option.takes}")
-        value = rest.pop(0)
-    if option.takes.endswith("?") and not equals:
+    if equals:
+        return _Given(name, option, value)
+    if not option.takes or option.takes.endswith("?"):
+        return _Given(name, option, None)
+    if not rest:
+        raise InvalidInputError(f"{name} needs a value", hint=f"{name}={option.takes}")
+    return _Given(name, option, rest.pop(0))
+
+
+def _take(plan: Plan, given: _Given) -> None:
+    name, option, value = given.name, given.option, given.value or ""
+    if option.takes.endswith("?") and given.value is None:
         value = "true"
     if option.fate == REFUSED and value.lower() not in _FALSE:
         raise InvalidInputError(f"{name} is not supported", hint=option.text)
