@@ -77,8 +77,9 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         list[str] | None,
         typer.Option(
             metavar="SITE:gpus=…",
-            help="What a site has for tasks: units, gpus, software (a+b), nodes (host1+host2), and "
-            "properties that constraints ask for, such as storage_type. May be repeated.",
+            help="What a site has for tasks: units, gpus, engine (pool, dask, or tls://HOST:PORT), workers "
+            "(MIN-MAX[:SECONDS], of its own Dask), software (a+b), nodes (host1+host2), and properties that "
+            "constraints ask for, such as storage_type. May be repeated.",
             show_default="as before, else what is found there",
         ),
     ] = None,

@@ -21,6 +21,9 @@ _IN_COMPSS_HOME = Path("Runtime", "scripts", "user", PROGRAM)
 _LOG_OPTIONS = ("--log_dir", "--base_log_dir", "--specific_log_dir")
 _GRAPH_OPTIONS = ("--graph", "-g")
 _KEPT = frozenset(("name", "environment", "draws_graph", "engine", "is_local"))
+_PLACES = frozenset(("site", "placement"))
+_PLACES_HINT = "programs are handed over on this machine only: give the command where runcompss is"
+_OPTIONS_HINT = f"options of {PROGRAM} are handed over as --compss-option=--NAME=VALUE"
 _SAID = {"computing_units": "units", "keeps_crate": "provenance"}
 
 
@@ -47,7 +50,7 @@ def check_options(options: RunOptions, handed: Sequence[str]) -> None:
             option = _SAID.get(field.name, field.name).replace("_", "-")
             raise InvalidInputError(
                 f"--{option} means nothing when COMPSs runs the whole program",
-                hint=f"options of {PROGRAM} are handed over as --compss-option=--NAME=VALUE",
+                hint=_PLACES_HINT if field.name in _PLACES else _OPTIONS_HINT,
             )
     for word in handed:
         if not word.startswith("-") or word == "--":

@@ -197,6 +197,12 @@ def test_what_means_nothing_to_it_is_refused(options, handed, says):
         check_options(options, handed)
 
 
+def test_a_program_is_not_handed_over_at_a_site():
+    with pytest.raises(InvalidInputError) as refused:
+        check_options(RunOptions(site="edge"), ())
+    assert "on this machine only" in refused.value.hint
+
+
 def test_options_for_it_are_not_ignored_without_it(machine):
     done = machine.continuum("run", "--compss-option=--graph", "app.py", status=1)
     assert "--compss-option is for programs that COMPSs runs" in done.stderr

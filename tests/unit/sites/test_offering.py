@@ -34,3 +34,9 @@ def test_limits_of_workers_are_declared_with_dask():
 def test_what_says_nothing_is_refused(word):
     with pytest.raises(InvalidInputError):
         choose_offers([word], {}, SITES)
+
+
+def test_the_compss_runtime_is_refused_as_a_sites_engine_with_what_to_do():
+    with pytest.raises(InvalidInputError, match="whole programs") as refused:
+        choose_offers(["edge:engine=compss"], {}, SITES)
+    assert "--engine compss" in refused.value.hint

@@ -60,6 +60,11 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
 def _engine(value: str) -> str:
     if value in {"", "pool", "dask"} or value.startswith(("tcp://", "tls://")):
         return value
+    if value == "compss":
+        raise InvalidInputError(
+            "the COMPSs runtime cannot be the engine of a site: it gets whole programs, where these start",
+            hint="continuum run --engine compss app.py, on a machine that has runcompss",
+        )
     raise InvalidInputError(
         f"there is no engine {value!r}", hint="pool, dask, or a Dask scheduler as tls://HOST:PORT"
     )
