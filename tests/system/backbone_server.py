@@ -1,10 +1,14 @@
 """A real nats-server with mutual TLS on a free port, and identities for whoever a test needs."""
 
 import contextlib
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+
+from taking_ports import explain_end, start_on_free_ports
 
 from continuum.backbone import Backbone, BackboneSettings
 from continuum.security import create_identity
@@ -19,21 +23,36 @@ class BackboneServer:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = choose_free_ports(1)[0]
+        self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the server; connecting waits until it is ready."""
+    def start(self, choose: Callable[[int], list[int]] = choose_free_ports) -> None:
+        """Start the server and wait until it greets."""
+        if self.port:
+            self._start([self.port])
+        else:
+            start_on_free_ports(1, self._start, choose)
+
+    def _start(self, ports: list[int]) -> None:
+        (port,) = ports
         files = create_identity(self.home, "backbone", "backbone")
         configuration = self.home / "nats.conf"
         configuration.write_text(
-            f'listen: "127.0.0.1:{self.port}"\nmax_payload: {MAX_PAYLOAD_BYTES}\n'
+            f'listen: "127.0.0.1:{port}"\nmax_payload: {MAX_PAYLOAD_BYTES}\n'
             f'tls {{ cert_file: "{files.certificate_file}", key_file: "{files.key_file}", '
             f'ca_file: "{files.ca_file}", verify: true, timeout: 5 }}\n'
         )
         binary = Path(sys.executable).with_name("nats-server")
-        with (self.home / "nats.log").open("ab") as log:
+        log_file = self.home / "nats.log"
+        with log_file.open("ab") as log:
             self._process = subprocess.Popen([binary, "-c", configuration], stdout=log, stderr=log)
+        give_up_at = time.monotonic() + START_S
+        while not greets(port):
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill()
+                raise explain_end(log_file)
+            time.sleep(0.01)
+        self.port = port
 
     def kill(self) -> None:
         """End it at once."""
@@ -61,3 +80,12 @@ class BackboneServer:
             yield backbone
         finally:
             await backbone.close()
+
+
+def greets(port: int) -> bool:
+    """Tell whether somebody who speaks first listens on `port`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False

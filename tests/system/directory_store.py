@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from taking_ports import explain_end, start_on_free_ports
+
 from continuum.store import DirectoryKeys, DirectorySettings, format_directory_settings
 
 
@@ -23,11 +25,18 @@ class DirectoryStoreProcess:
         self.endpoint = ""
 
     def start(self) -> None:
-        """Start it and wait until it serves."""
+        """Start it and wait until it serves; again on its port if it was started before."""
         self.root.mkdir(exist_ok=True)
+        if self.endpoint:
+            self._start([int(self.endpoint.rpartition(":")[2])])
+        else:
+            start_on_free_ports(1, self._start)
+
+    def _start(self, ports: list[int]) -> None:
         file = self._folder / "directory.json"
-        file.write_bytes(format_directory_settings(self._settings()))
-        with (self._folder / "directory.log").open("ab") as log:
+        file.write_bytes(format_directory_settings(self._settings(*ports)))
+        log_file = self._folder / "directory.log"
+        with log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "continuum.store.directories", "--settings", str(file)],
                 stdout=subprocess.PIPE,
@@ -36,15 +45,17 @@ class DirectoryStoreProcess:
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith("ready "), (self._folder / "directory.log").read_text()[-2000:]
+        if not line.startswith("ready "):
+            self.kill()
+            raise explain_end(log_file)
         self.endpoint = line.split()[1]
 
-    def _settings(self) -> DirectorySettings:
+    def _settings(self, port: int) -> DirectorySettings:
         return DirectorySettings(
             name="test",
             folder=self.root,
             keys=(DirectoryKeys(access_key=self.access_key, secret_key=self.secret_key),),
-            listen_port=int(self.endpoint.rpartition(":")[2] or 0),
+            listen_port=port,
             min_free_bytes=0,
         )
 

@@ -7,7 +7,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+
+from taking_ports import explain_end, start_on_free_ports
 
 from continuum.sites import choose_free_ports
 
@@ -24,12 +27,21 @@ class PlainStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._log = folder / "weed.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
 
-    def start(self) -> None:
+    def start(self, choose: Callable[[int], list[int]] = choose_free_ports) -> None:
         """Start it and wait until it serves."""
-        ports = choose_free_ports(2 * len(PORTS))
+        start_on_free_ports(2 * len(PORTS), self._start, choose)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self, ports: list[int]) -> None:
         flags = [f"-{name}.port={ports[i]}" for i, name in enumerate(PORTS)]
         flags += [f"-{name}.port.grpc={ports[len(PORTS) + i]}" for i, name in enumerate(PORTS)]
         identity = {
@@ -60,26 +72,21 @@ class PlainStore:
             "-volume.preStopSeconds=0",
             f"-s3.config={config}",
         ]
-        with (self._folder / "weed.log").open("wb") as log:
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait()
+        self._wait(self._process)
 
-    def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _wait(self) -> None:
+    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            assert self._process is not None
-            assert self._process.poll() is None, (self._folder / "weed.log").read_text()[-2000:]
+            if process.poll() is not None:
+                raise explain_end(self._log)
             with contextlib.suppress(OSError):
                 try:
                     urllib.request.urlopen(self.endpoint + "/healthz", timeout=1).close()
                 except urllib.error.HTTPError as answer:
                     answer.close()
                 return
-            time.sleep(0.1)
-        raise AssertionError((self._folder / "weed.log").read_text()[-2000:])
+            time.sleep(0.05)
+        self.stop()
+        raise explain_end(self._log)

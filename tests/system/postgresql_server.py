@@ -17,8 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
-
-from continuum.sites import choose_free_ports
+from taking_ports import explain_end, start_on_free_ports
 
 PACKAGES = "postgresql"
 PASSWORD = "a password for tests"
@@ -75,15 +74,19 @@ class PostgresServer:
             "initdb", "-D", self.folder / "data", "-U", "continuum", f"--pwfile={password}",
             "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        self.port = choose_free_ports(1)[0]
+        start_on_free_ports(1, self._start)
+
+    def _start(self, ports: list[int]) -> None:
+        (self.port,) = ports
         flags = [flag for name, value in self._settings.items() for flag in ("-c", f"{name}={value}")]
-        with (self.folder / "log").open("wb") as log:
+        log_file = self.folder / "log"
+        with log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.folder / "data",
                  "-h", "127.0.0.1", "-p", str(self.port), *flags],
                 cwd=self.folder, stdout=log, stderr=log, **_as_user(),
             )  # fmt: skip
-        self._wait()
+        self._wait(self._process, log_file)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         ran = subprocess.run(
@@ -92,12 +95,14 @@ class PostgresServer:
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
 
-    def _wait(self) -> None:
+    def _wait(self, process: "subprocess.Popen[bytes]", log_file: Path) -> None:
         give_up_at = time.monotonic() + START_S
         while True:
             try:
                 self.connect().close()
             except psycopg.OperationalError:
+                if process.poll() is not None:
+                    raise explain_end(log_file) from None
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.05)

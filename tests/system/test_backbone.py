@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from backbone_server import BackboneServer
 
-from continuum.backbone import Backbone, BackboneSettings, BackboneUnavailableError, RemoteError
+from continuum.backbone import Backbone, BackboneUnavailableError, RemoteError
 from continuum.model.errors import ConflictError, ContinuumError
 from continuum.security import create_identity
-from continuum.sites import choose_free_ports
 
 pytestmark = pytest.mark.system
 
@@ -30,49 +28,16 @@ class OddError(ContinuumError):
     code = "Odd"
 
 
-class Server:
-    """A nats-server on a port of its own that can be stopped and started again."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.files = create_identity(home, "backbone", "backbone")
-        self.port = choose_free_ports(1)[0]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "--tls", "--tlsverify"]
-        arguments += ["--tlscert", str(self.files.certificate_file), "--tlskey", str(self.files.key_file)]
-        arguments += ["--tlscacert", str(self.files.ca_file)]
-        binary = Path(sys.executable).with_name("nats-server")
-        with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen([str(binary), *arguments], stdout=log, stderr=log)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def settings(self, name: str, home: Path | None = None) -> BackboneSettings:
-        files = create_identity(home or self.home, name, name.split(".", maxsplit=1)[0])
-        return BackboneSettings(
-            url=f"tls://127.0.0.1:{self.port}",
-            name=name,
-            ca_file=self.files.ca_file,
-            certificate_file=files.certificate_file,
-            key_file=files.key_file,
-        )
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[BackboneServer]:
+    server = BackboneServer(tmp_path)
     server.start()
     yield server
-    server.stop()
+    server.kill()
 
 
 @pytest.fixture
-async def pair(server: Server) -> AsyncIterator[tuple[Backbone, Backbone]]:
+async def pair(server: BackboneServer) -> AsyncIterator[tuple[Backbone, Backbone]]:
     asker = await Backbone.connect(server.settings("driver"), wait_s=10)
     answerer = await Backbone.connect(server.settings("hub"), wait_s=10)
     yield asker, answerer
@@ -143,11 +108,11 @@ async def test_nobody_there_is_said_at_once(pair: tuple[Backbone, Backbone]) -> 
 
 
 async def test_connections_and_services_come_back_after_the_server_was_killed(
-    server: Server, pair: tuple[Backbone, Backbone]
+    server: BackboneServer, pair: tuple[Backbone, Backbone]
 ) -> None:
     asker, answerer = pair
     await answerer.serve("numbers.twice", Question, twice)
-    server.stop()
+    server.kill()
     with pytest.raises(BackboneUnavailableError):
         await asker.request("numbers.twice", Question(number=1), Answer, timeout_s=0.5)
     server.start()
@@ -161,10 +126,10 @@ async def test_connections_and_services_come_back_after_the_server_was_killed(
     assert answer == Answer(number=8)
 
 
-async def test_closing_in_the_middle_of_a_reconnection_ends_in_bounded_time(server: Server) -> None:
+async def test_closing_in_the_middle_of_a_reconnection_ends_in_bounded_time(server: BackboneServer) -> None:
     for moment in range(8):
         backbone = await Backbone.connect(server.settings("driver"), wait_s=10)
-        server.stop()
+        server.kill()
         await eventually(lambda lost=backbone: not lost.is_connected)
         server.start()
         await asyncio.sleep(0.01 * moment)
@@ -236,7 +201,9 @@ class ForgetfulWall:
         await asyncio.sleep(0)
 
 
-async def test_a_link_that_went_silent_is_left_without_a_farewell_and_made_anew(server: Server) -> None:
+async def test_a_link_that_went_silent_is_left_without_a_farewell_and_made_anew(
+    server: BackboneServer,
+) -> None:
     wall = ForgetfulWall(server.port)
     settings = msgspec.structs.replace(server.settings("hub"), url=f"tls://127.0.0.1:{await wall.start()}")
     hub = await Backbone.connect(settings, wait_s=10)
@@ -261,12 +228,15 @@ async def test_a_link_that_went_silent_is_left_without_a_farewell_and_made_anew(
         await wall.stop()
 
 
-async def test_a_client_of_a_foreign_authority_is_refused(server: Server, tmp_path: Path) -> None:
+async def test_a_client_of_a_foreign_authority_is_refused(server: BackboneServer, tmp_path: Path) -> None:
     good = await Backbone.connect(server.settings("driver"), wait_s=10)
     await good.close()
-    foreign = tmp_path / "foreign"
+    foreign = create_identity(tmp_path / "foreign", "driver", "driver")
+    settings = msgspec.structs.replace(
+        server.settings("driver"), certificate_file=foreign.certificate_file, key_file=foreign.key_file
+    )
     with pytest.raises(BackboneUnavailableError):
-        await Backbone.connect(server.settings("driver", foreign))
+        await Backbone.connect(settings)
 
 
 async def test_events_reach_all_who_listen(pair: tuple[Backbone, Backbone]) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from continuum.sites.embedded.added import add_directory, remove_directory
     from continuum.sites.embedded.directories import plan_directory_store
     from continuum.sites.embedded.nats import format_backbone_configuration
-    from continuum.sites.embedded.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.embedded.preparing import UpOptions, inherit_environment
     from continuum.sites.embedded.seaweedfs import (
         STORE_PORT_NAMES,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         read_hub_settings,
         resolve_url,
     )
+    from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
@@ -70,17 +70,17 @@ _HOMES = {
     "UpOptions": "embedded.preparing",
     "UserFile": "hubs",
     "add_directory": "embedded.added",
-    "choose_free_ports": "embedded.ports",
+    "choose_free_ports": "ports",
     "choose_run_folder": "supervision.folders",
     "ensure_home": "supervision.folders",
     "ensure_store_secrets": "embedded.seaweedfs",
     "find_binary": "supervision.folders",
-    "find_port_holder": "embedded.ports",
+    "find_port_holder": "ports",
     "find_status": "supervision.controlling",
     "format_backbone_configuration": "embedded.nats",
     "format_document": "documents",
     "inherit_environment": "embedded.preparing",
-    "is_port_free": "embedded.ports",
+    "is_port_free": "ports",
     "list_sites": "registry",
     "plan_directory_store": "embedded.directories",
     "plan_store": "embedded.seaweedfs",

@@ -20,6 +20,7 @@ from plain_store import PlainStore
 
 from continuum.backbone import Backbone
 from continuum.model.objects import Store, User
+from continuum.sites import choose_free_ports
 from continuum.store import (
     CreateUser,
     DeleteUser,
@@ -59,8 +60,10 @@ class Wire:
         self.port = 0
 
     async def start(self) -> None:
+        self.port = (
+            self.port or choose_free_ports(1)[0]
+        )  # below those of connections: it is listened on again
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """The store is down: connections are refused, open ones are cut."""

@@ -10,8 +10,8 @@ import pytest
 from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from continuum.sites import Home
 from continuum.sites.embedded.plans import plan
-from continuum.sites.embedded.ports import choose_free_ports, find_port_holder, is_port_free
 from continuum.sites.embedded.preparing import UpOptions, inherit_environment, prepare
+from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
 from continuum.sites.supervision.folders import (
     MAX_SOCKET_PATH_BYTES,
     carry_out,

@@ -14,7 +14,7 @@ import pytest
 
 from continuum.model.errors import ConflictError
 from continuum.sites import Home
-from continuum.sites.embedded.ports import choose_free_ports
+from continuum.sites.ports import choose_free_ports
 from continuum.sites.supervision import probing, supervising
 from continuum.sites.supervision.controlling import find_status, find_supervisor, pid_file, stop
 from continuum.sites.supervision.folders import choose_run_folder, ensure_private

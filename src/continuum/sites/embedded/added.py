@@ -26,10 +26,10 @@ from continuum.model.objects import Store
 from continuum.security import create_identity, write_private
 from continuum.sites.documents import format_document, read_document
 from continuum.sites.embedded.directories import plan_directory_process
-from continuum.sites.embedded.ports import choose_free_ports
 from continuum.sites.embedded.preparing import inherit_environment
 from continuum.sites.embedded.seaweedfs import REGION, ensure_store_secrets
 from continuum.sites.homes import Home
+from continuum.sites.ports import choose_free_ports
 from continuum.sites.supervision.controlling import (
     Command,
     ContinuumStatus,

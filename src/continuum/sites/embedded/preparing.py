@@ -15,7 +15,6 @@ from continuum.model.errors import InvalidInputError, NotFoundError, Unavailable
 from continuum.model.policies import Policy
 from continuum.model.sites import NO_COSTS, NO_OFFERS, SiteCosts, SiteKind, SiteOffers, parse_site_name
 from continuum.security import create_identity
-from continuum.sites.embedded import ports as port_choice
 from continuum.sites.embedded.declaring import choose_costs, choose_links
 from continuum.sites.embedded.offering import choose_offers
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite, default_links
@@ -23,6 +22,7 @@ from continuum.sites.embedded.seaweedfs import ensure_store_secrets
 from continuum.sites.embedded.stores import choose_stores, is_directory, port_names
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.hubs import resolve_url
+from continuum.sites.ports import choose_free_ports, claim_port, find_port_holder, is_port_free
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 from continuum.store import ensure_master_keys
 
@@ -180,7 +180,7 @@ def _choose_outer_ports(
     _check_outer_ports(wanted)
     chosen = {port for port in wanted.values() if port}
     for key in (key for key, port in wanted.items() if port == 0):
-        wanted[key] = port_choice.choose_free_ports(1, chosen)[0]
+        wanted[key] = choose_free_ports(1, chosen)[0]
         chosen.add(wanted[key])
     return wanted["hub"], [wanted[f"gateway.{name}"] for name in names]
 
@@ -193,13 +193,13 @@ def _check_outer_ports(wanted: Mapping[str, int]) -> None:
         if port and port in seen:
             raise InvalidInputError(f"{seen[port]} and {key} cannot both listen on port {port}")
         seen[port] = key
-        if port and not port_choice.is_port_free(port):
+        if port and not is_port_free(port):
             raise port_taken(key, port)
 
 
 def port_taken(owner: str, port: int) -> UnavailableError:
     """Return the error that says who holds the port of `owner`, and which option chooses another."""
-    holder = port_choice.find_port_holder(port)
+    holder = find_port_holder(port)
     option = "--hub-port" if owner == "hub" else "--gateway-ports"
     return UnavailableError(
         f"port {port}, which {owner} needs, is in use" + (f" by {holder}" if holder else ""),
@@ -216,14 +216,14 @@ def _choose_inner_ports(
     missing = []
     for key in needed:
         port = earlier.get(key)
-        if port is None or port in taken or not port_choice.is_port_free(port):
+        if port is None or port in taken or not (claim_port(port) and is_port_free(port)):
             missing.append(key)
             if port is not None:
-                holder = port_choice.find_port_holder(port)
+                holder = find_port_holder(port)
                 tell(f"port {port} of {key} is taken{f' by {holder}' if holder else ''}: chose another one")
         else:
             taken.add(port)
-    fresh = dict(zip(missing, port_choice.choose_free_ports(len(missing), taken), strict=True))
+    fresh = dict(zip(missing, choose_free_ports(len(missing), taken), strict=True))
     return earlier | fresh
 
 

@@ -17,12 +17,14 @@ import msgspec
 
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.sites.homes import Home
+from continuum.sites.ports import is_port_free
 from continuum.sites.supervision.folders import carry_out, explain_os_error
 from continuum.sites.supervision.plans import Plan
 from continuum.sites.supervision.processes import ProcessFailedError, SupervisedProcess
 from continuum.sites.supervision.supervising import Lock, Supervisor
 
 SHOWN_LINES = 12
+MOST_STARTS = 3  # a port that was free when it was chosen may be somebody's when it is needed
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +93,8 @@ def run_daemon(home: Home, make_plan: MakePlan, descriptor: int, *, hint: str) -
 def supervise(home: Home, make_plan: MakePlan, report: Report, *, hint: str) -> None:
     """Make a plan and run it until SIGTERM or SIGINT, holding the lock of `home`.
 
-    `make_plan` is given a function that tells a person something. `hint` is for whoever finds the lock held.
+    `make_plan` is given a function that tells a person something; it is asked again when a process lost its
+    port to somebody while it was starting. `hint` is for whoever finds the lock held.
     Raises `StartFailedError` or another `ContinuumError`; then nothing runs.
     """
     lock = Lock(home.path, hint=hint)
@@ -103,24 +106,40 @@ def supervise(home: Home, make_plan: MakePlan, report: Report, *, hint: str) -> 
 
 
 def _supervise(home: Home, make_plan: MakePlan, report: Report) -> None:
+    for further_starts in reversed(range(MOST_STARTS)):
+        plan = _prepare(home, make_plan, report)
+        try:
+            asyncio.run(_run(plan, report))
+        except ProcessFailedError as problem:
+            if not (further_starts and _lost_a_port(plan, problem)):
+                raise StartFailedError(
+                    problem.message, hint=problem.hint, lines=tuple(problem.last_lines[-SHOWN_LINES:])
+                ) from problem
+            report(Progress(note=f"{problem.process} lost a port to another program: all is started again"))
+        else:
+            return
+
+
+def _prepare(home: Home, make_plan: MakePlan, report: Report) -> Plan:
     try:
         plan = make_plan(lambda note: report(Progress(note=note)))
         carry_out(plan)
     except OSError as problem:
         raise explain_os_error(home.path, problem) from problem
+    return plan
 
+
+async def _run(plan: Plan, report: Report) -> None:
     def tell(process: SupervisedProcess) -> None:
         report(Progress(process=process.name, state=process.state.value))
 
-    async def run() -> None:
-        await Supervisor(plan, tell).run(lambda: report(Progress(ready=True)))
+    await Supervisor(plan, tell).run(lambda: report(Progress(ready=True)))
 
-    try:
-        asyncio.run(run())
-    except ProcessFailedError as problem:
-        raise StartFailedError(
-            problem.message, hint=problem.hint, lines=tuple(problem.last_lines[-SHOWN_LINES:])
-        ) from problem
+
+def _lost_a_port(plan: Plan, problem: ProcessFailedError) -> bool:
+    """Tell whether somebody has a port of a process that failed; nothing of the plan is running."""
+    ports = next(process.ports for process in plan.processes if process.name == problem.process)
+    return not all(map(is_port_free, ports))
 
 
 def _spawn(home: Home, command: Sequence[str], report_to: int) -> subprocess.Popen[bytes]:
