@@ -11,6 +11,7 @@ data that lay only there are made again by running their producers again, as far
 `DROPPED` can be made again, `FAILED` ones cannot).
 
 What this does not promise: that a task runs at most once. A try whose site fell silent may still be running.
+Its objects are written at most once: see `completing_of`.
 The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that
 are waited for and cancelled together), `remembering` (what was done before the driver was started again),
 here the events.
@@ -32,7 +33,8 @@ MAX_SITE_LOSSES = 3  # while a task ran; it may be what brings sites down
 MAX_SITE_LOSSES_UNSEEN = 10  # while it was there, and nobody had said that it ran
 MAX_INPUT_LOSSES = 5
 MAX_PUBLISH_FAILURES = 3  # then the site is taken to have lost the datum
-UNREPEATED_KINDS = frozenset(("cancelled", "unfit_output"))  # another try would not change it
+# another try would not change it, or could do twice what may be done
+UNREPEATED_KINDS = frozenset(("cancelled", "unfit_output", "output_unknown"))
 _TRY_AGAIN = "it is tried again"
 _IGNORED = "ignored: the run goes on with defaults"
 
@@ -135,6 +137,15 @@ class Graph(Grouping, Remembrance):
             self._move(task, _RUNNING)
             self.commands.records.append(stories.Started(at=at, task=task_id, attempt=attempt))
 
+    def completing_of(self, task_id: int, attempt: int) -> Task | None:
+        """A task is done but for objects that its driver must write. Return it if this try counts: then its
+        site is not needed any more, and `finished` or `failed` is going to follow."""
+        task = self.tasks.get(task_id)
+        if task is None or task.attempt != attempt or task.state not in AT_SITE:
+            return None
+        self.completing.add(task_id)
+        return task
+
     def finished(
         self,
         task_id: int,
@@ -211,6 +222,7 @@ class Graph(Grouping, Remembrance):
         task = self.tasks.get(task_id)
         if task is None or task.attempt != attempt or task.state not in AT_SITE:
             return None
+        self.completing.discard(task_id)
         if kind == "input_lost" and self._lose_input(task, lost_datum, message, at):
             return task
         task.failures += 1
@@ -352,7 +364,9 @@ class Graph(Grouping, Remembrance):
             self._forget(datum, site)
         self._strand(touched, at)
         for task in list(self.tasks.values()):
-            if task.site == site and task.state in _PLACED and task.id in self.tasks:
+            if task.site != site or task.state not in _PLACED or task.id in self.completing:
+                continue
+            if task.id in self.tasks:
                 self._lost_with_site(task, site, reason, at)
 
     def _lost_with_site(self, task: Task, site: str, reason: str, at: float) -> None:

@@ -41,7 +41,10 @@ MAX_TRIES = 3
 
 
 class Settlement:
-    """All unsettled tasks of a run, the data that may still be read, and how they end."""
+    """All unsettled tasks of a run, the data that may still be read, and how they end.
+
+    `completing`: tasks whose try counts whatever becomes of its site, while their objects are being written.
+    """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
@@ -50,6 +53,7 @@ class Settlement:
         self.failures: list[Problem] = []
         self.unread: dict[str, Problem] = {}
         self.max_tries = MAX_TRIES
+        self.completing: set[int] = set()
         self.fatal: Problem | None = None
         self.commands = Commands()
 
@@ -123,6 +127,8 @@ class Settlement:
         if task.commuting is not None:
             task.commuting.is_open = False
         del self.tasks[task.id]
+        if self.completing:
+            self.completing.discard(task.id)
         self.commands.settled.append(task)
         for datum in task.reads:
             datum.readers -= 1

@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     )
     from continuum.store.locator.service import Locator
     from continuum.store.locator.settings import LocatorSettings
-    from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo
+    from continuum.store.objects import SOURCE_SITE_HEADER, ObjectClient, ObjectInfo, StagedUpload
     from continuum.store.simulations.generating import TraceShape, generate
     from continuum.store.simulations.simulating import SimulationReport, parse_named_policy, simulate
     from continuum.store.simulations.traces import COLUMNS as TRACE_COLUMNS
@@ -187,6 +187,7 @@ __all__ = [
     "RunLifecycle",
     "SetPolicy",
     "SimulationReport",
+    "StagedUpload",
     "StartJob",
     "StoreClient",
     "StoreConfiguration",
@@ -299,6 +300,7 @@ _HOMES = {
     "RunLifecycle": "locator.messages",
     "SetPolicy": "locator.messages",
     "SimulationReport": "simulations.simulating",
+    "StagedUpload": "objects",
     "StartJob": "locator.messages",
     "StoreClient": "stores.s3",
     "StoreConfiguration": "stores.configurations",

@@ -15,7 +15,7 @@ import msgspec
 
 from continuum.model.errors import AccessDeniedError, ContinuumError, UnavailableError
 from continuum.model.objects import Store
-from continuum.store.locator.messages import NoSuchBucketError, NoSuchKeyError
+from continuum.store.locator.messages import NoSuchBucketError, NoSuchKeyError, NoSuchUploadError
 from continuum.store.stores.exchanges import (
     MAX_GATHERED_BYTES,
     StoreProtocolError,
@@ -36,6 +36,7 @@ _LONGEST_WAIT_S = 1.0
 _KINDS: dict[str, type[ContinuumError]] = {
     "NoSuchBucket": NoSuchBucketError,
     "NoSuchKey": NoSuchKeyError,
+    "NoSuchUpload": NoSuchUploadError,
     "NotFound": NoSuchKeyError,
     "Http404": NoSuchKeyError,
     "AccessDenied": AccessDeniedError,
@@ -58,6 +59,13 @@ class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     metadata: dict[str, str] = {}
     source_site: str = ""
+
+
+class StagedUpload(msgspec.Struct, frozen=True, array_like=True):
+    """What is in the store and not an object yet: an upload, and the number and ETag of each part."""
+
+    upload_id: str
+    parts: tuple[tuple[int, str], ...]
 
 
 class ObjectClient:
@@ -200,6 +208,36 @@ class ObjectClient:
     async def _put_in_parts(
         self, bucket: str, key: str, path: Path, size_bytes: int, headers: Mapping[str, str]
     ) -> str:
+        upload = await self._send_parts(bucket, key, path, size_bytes, headers)
+        try:
+            return await self.complete(bucket, key, upload)
+        except BaseException:
+            await self._abort(bucket, key, upload.upload_id)
+            raise
+
+    # ---- writing in two steps ----
+
+    async def stage(self, bucket: str, key: str, path: Path) -> StagedUpload:
+        """Bring a file into the store without anybody seeing it, until `complete` makes it the object; or
+        `abort` removes it."""
+        return await self._send_parts(bucket, key, path, await asyncio.to_thread(size_of, path), {})
+
+    async def complete(self, bucket: str, key: str, upload: StagedUpload) -> str:
+        """Let what was staged be the object; return its ETag. At a gateway this may be repeated: the object
+        is written once. Raises `NoSuchUploadError` if it was aborted."""
+        return await self._patiently(
+            lambda: self._store.complete_upload(key, upload.upload_id, upload.parts, bucket=bucket),
+            bucket,
+            key,
+        )
+
+    async def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        """Remove what was staged; what is complete, or gone, stays so."""
+        await self._patiently(lambda: self._store.abort_upload(key, upload_id, bucket=bucket), bucket, key)
+
+    async def _send_parts(
+        self, bucket: str, key: str, path: Path, size_bytes: int, headers: Mapping[str, str]
+    ) -> StagedUpload:
         part_bytes = max(PART_BYTES, -(-size_bytes // 10_000))
         upload_id = await self._patiently(
             lambda: self._store.create_upload(key, bucket=bucket, headers=headers), bucket, key
@@ -217,17 +255,14 @@ class ObjectClient:
 
         try:
             async with asyncio.TaskGroup() as group:
-                starts = range(0, size_bytes, part_bytes)
+                starts = range(0, size_bytes, part_bytes) or (0,)  # an empty file has one part too
                 tasks = [group.create_task(send(n, start)) for n, start in enumerate(starts, start=1)]
-            parts = [task.result() for task in tasks]
-            return await self._patiently(
-                lambda: self._store.complete_upload(key, upload_id, parts, bucket=bucket), bucket, key
-            )
         except BaseException as problem:
             await self._abort(bucket, key, upload_id)
             if isinstance(problem, BaseExceptionGroup):
                 raise problem.exceptions[0] from None
             raise
+        return StagedUpload(upload_id, tuple([task.result() for task in tasks]))
 
     async def _abort(self, bucket: str, key: str, upload_id: str) -> None:
         try:

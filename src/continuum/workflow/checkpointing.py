@@ -26,8 +26,18 @@ from continuum.workflow.fingerprinting import (
     digest_of_file,
     digest_of_name,
 )
-from continuum.workflow.memories import Brought, Done, Kept, Looked, Memory, Recollection, Saved, Took
-from continuum.workflow.messages import ObjectName
+from continuum.workflow.memories import (
+    Brought,
+    Decided,
+    Done,
+    Kept,
+    Looked,
+    Memory,
+    Recollection,
+    Saved,
+    Took,
+)
+from continuum.workflow.messages import ObjectName, Produced, Staged
 from continuum.workflow.operations import Waiter
 from continuum.workflow.queues import SiteQueue
 
@@ -186,6 +196,18 @@ class Checkpoints:
                     if datum.inline is None and datum.sites and not datum.is_external:
                         self._to_save[datum.id] = datum
 
+    def deciding(
+        self, task: Task, site: str, outputs: Sequence[Produced], staged: tuple[Staged, ...]
+    ) -> None:
+        """A try of a task counts: what it has staged is going to be completed. Written at once."""
+        if task.commuting is not None and task.commuting.chain.is_moved:
+            return
+        made = {output.datum: output for output in outputs}
+        if all(datum.id in made for datum in task.writes):
+            kept = tuple([_kept_of(made[datum.id], site) for datum in task.writes])
+            self.memory.add(Decided(task.key, kept, staged))
+            self.memory.flush()
+
     def published(self, datum_id: str, name: ObjectName | None) -> None:
         """A datum is in the store, or (None) could not be put there."""
         saving = self._saving.get(datum_id)
@@ -275,6 +297,12 @@ class Checkpoints:
     def close(self) -> None:
         """Write what is left."""
         self.memory.close()
+
+
+def _kept_of(made: Produced, site: str) -> Kept:
+    sites = () if made.inline is not None else (site,)
+    name = made.staged.name if made.staged is not None else None
+    return Kept(made.datum, made.size_bytes, made.inline, sites, name)
 
 
 def _kept(datum: Datum) -> Kept:

@@ -16,7 +16,7 @@ from continuum.model import stories
 from continuum.model.graph import Graph
 from continuum.model.placement import Decision, History, Links, Ranking, SiteLoad, Strategy, choose_site
 from continuum.model.sites import NO_COSTS, SiteCosts
-from continuum.model.tasks import Datum, Task, TaskState
+from continuum.model.tasks import Datum, DatumState, Task, TaskState
 from continuum.workflow.alternatives import Variant, choose_variant
 from continuum.workflow.messages import (
     DatumBrought,
@@ -332,7 +332,7 @@ class Dispatcher:
             function=code.function,
             call=payload.call,
             inputs=tuple([_input(datum) for datum in task.reads]) if task.reads else (),
-            outputs=payload.outputs if task.commuting is None else _outputs_of(task),
+            outputs=_outputs_of(task) if task.commuting or task.recoveries else payload.outputs,
             return_count=payload.return_count,
             computing_units=task.needs.computing_units,
             memory_bytes=task.needs.memory_bytes,
@@ -360,14 +360,24 @@ class Dispatcher:
 
 
 def _outputs_of(task: Task) -> tuple[Output, ...]:
-    """Return the outputs of a task that may have changed places with another one since it was called."""
+    """Return the outputs of a task that may have changed places with another one since it was called, or that
+    runs again for some of them only: then objects that it has written are not written again."""
     outputs: tuple[Output, ...] = task.payload.outputs
-    if not task.commuting.is_moved:
+    if task.commuting is not None and task.commuting.is_moved:
+        outputs = tuple(
+            msgspec.structs.replace(output, datum=datum.id)
+            for output, datum in zip(outputs, task.writes, strict=True)
+        )
+    if not task.recoveries:
         return outputs
     return tuple(
-        msgspec.structs.replace(output, datum=datum.id)
+        msgspec.structs.replace(output, publish_as=None) if _is_written(datum) else output
         for output, datum in zip(outputs, task.writes, strict=True)
     )
+
+
+def _is_written(datum: Datum) -> bool:
+    return datum.is_external and datum.state is DatumState.READY
 
 
 def _urgency(task: Task) -> tuple[bool, float]:

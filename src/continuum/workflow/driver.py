@@ -22,6 +22,7 @@ from continuum.model.graph import Commands, Graph
 from continuum.model.placement import History, Links, Strategy
 from continuum.model.tasks import Datum, DatumState
 from continuum.workflow.checkpointing import Checkpoints
+from continuum.workflow.committing import Commits
 from continuum.workflow.dispatching import Dispatcher, SiteSettings
 from continuum.workflow.hearing import Hearing
 from continuum.workflow.journals import Journal
@@ -69,7 +70,10 @@ class Driver:
         self._error: BaseException | None = None
         self._is_stopping = False
         self._dirty: set[str] = set()
-        self._hearing = Hearing(self.graph, self.dispatcher, journal, self._leave_home, checkpoints)
+        commits = Commits(self.graph, self.sites, lambda: self.home, checkpoints)
+        self._hearing = Hearing(
+            self.graph, self.dispatcher, journal, self._leave_home, commits, checkpoints=checkpoints
+        )
         self._provisions = Provisions(
             self.graph, self.sites, spec.objects, locate, self.post, checkpoints=checkpoints
         )

@@ -17,7 +17,7 @@ from continuum.workflow.engines.contracts import EngineLoad
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun
 from continuum.workflow.looping import OwnLoop
-from continuum.workflow.messages import EventSink, FunctionCode, ObjectName, RunSpec, TaskSpec
+from continuum.workflow.messages import EventSink, FunctionCode, ObjectName, RunSpec, Staged, TaskSpec
 from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes, name_gpus
 from continuum.workflow.transferring import Transfers
 
@@ -128,6 +128,14 @@ class LocalExecutor:
     def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
         """Fetch data ahead of need."""
         self._running().bring(data)
+
+    def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        """Let what a task staged be its objects."""
+        self._running().complete(task_id, attempt, staged)
+
+    def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        """What was staged here is complete, or is to be removed."""
+        self._running().unstage(staged, is_complete=is_complete)
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data."""

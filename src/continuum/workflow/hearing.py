@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from continuum.model import stories
 from continuum.model.graph import Graph
 from continuum.workflow.checkpointing import Checkpoints
+from continuum.workflow.committing import Commits
 from continuum.workflow.dispatching import Dispatcher
 from continuum.workflow.journals import Journal
 from continuum.workflow.messages import (
     DatumBrought,
     DatumPublished,
     Event,
+    OutputsCompleted,
     SiteGone,
     SiteReturned,
     TaskFailed,
@@ -33,9 +35,12 @@ class Hearing:
         dispatcher: Dispatcher,
         journal: Journal,
         on_lost: Callable[[str], None],
+        commits: Commits,
+        *,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self._checkpoints = checkpoints
+        self._commits = commits
         self.moved_bytes = 0
         self._graph = graph
         self._dispatcher = dispatcher
@@ -47,6 +52,8 @@ class Hearing:
         queue = self._dispatcher.sites[site]
         for event in events:
             if type(event) is TaskFinished:
+                if event.outputs and self._commits.begin(queue, event):
+                    continue
                 self._finished(queue, event, at)
             elif type(event) is TaskStarted:
                 self._graph.started(event.task_id, event.attempt, event.at)
@@ -55,11 +62,18 @@ class Hearing:
                 self._failed(queue, event, at)
             elif type(event) is DatumPublished:
                 self._published(site, event, at)
-            elif type(event) is DatumBrought:
+            else:
+                self._take_rare(queue, event, at)
+
+    def _take_rare(self, queue: SiteQueue, event: Event, at: float) -> None:
+        match event:
+            case DatumBrought():
                 self._brought(queue, event)
-            elif type(event) is SiteGone:
+            case OutputsCompleted():
+                self._completed(event, at)
+            case SiteGone():
                 self._site_gone(queue, event.reason, at)
-            elif type(event) is SiteReturned:
+            case SiteReturned():
                 self._site_returned(queue, at)
 
     def _finished(self, queue: SiteQueue, event: TaskFinished, at: float) -> None:
@@ -78,6 +92,25 @@ class Hearing:
             return
         self.moved_bytes += event.moved_bytes
         self._dispatcher.finished(queue, task, event)
+
+    def _completed(self, event: OutputsCompleted, at: float) -> None:
+        ended = self._commits.ended(event)
+        if ended is None:
+            return
+        queue, outcome, is_site_lost = ended
+        if isinstance(outcome, TaskFailed):
+            self._failed(queue, outcome, at)
+            return
+        self._finished(queue, outcome, at)
+        if is_site_lost:
+            self._lose_outputs(queue, outcome, at)
+
+    def _lose_outputs(self, queue: SiteQueue, event: TaskFinished, at: float) -> None:
+        """What lies only at the site is gone, though the task has finished."""
+        for output in event.outputs:
+            datum = self._graph.stored.get(output.datum)
+            if datum is not None:
+                self._graph.datum_lost(datum, queue.name, at)
 
     def _failed(self, queue: SiteQueue, event: TaskFailed, at: float) -> None:
         task = self._graph.failed(
@@ -120,6 +153,7 @@ class Hearing:
         log.warning("site %s was lost: %s", queue.name, reason)
         self._dispatcher.lose(queue, at)
         self._on_lost(queue.name)
+        self._commits.site_lost(queue.name)
         if self._checkpoints is not None:
             self._checkpoints.site_lost(queue.name)
         self._graph.site_lost(queue.name, reason, at)

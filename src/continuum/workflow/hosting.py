@@ -8,6 +8,7 @@ through the loop.
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import msgspec
 
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
 from continuum.model.sites import Transfer
+from continuum.workflow.completing import completed
 from continuum.workflow.engines.contracts import Engine, EngineLoad, EngineSink
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.looping import Loop, spawn
@@ -29,11 +31,14 @@ from continuum.workflow.messages import (
     ObjectName,
     Produced,
     RunSpec,
+    Staged,
     TaskFailed,
     TaskFinished,
     TaskSpec,
 )
 from continuum.workflow.transferring import Transfers
+
+log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 600.0
 
@@ -117,6 +122,14 @@ class HostedRun:
         """Fetch data ahead of need; each is answered by `DatumBrought`."""
         for datum, name in data:
             spawn(self._loop, self._bring(datum, name))
+
+    def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        """Let what a task staged be its objects; answered by `OutputsCompleted`."""
+        spawn(self._loop, self._complete(task_id, attempt, staged))
+
+    def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        """What was staged here is complete, or is to be removed."""
+        spawn(self._loop, self._unstage(staged, is_complete=is_complete))
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data, here and what of it was published for the run."""
@@ -250,17 +263,17 @@ class HostedRun:
     async def _finish(self, task: TaskSpec, event: TaskFinished) -> None:
         names = {output.datum: output.publish_as for output in task.outputs}
         try:
-            outputs = [await self._published(each, names.get(each.datum)) for each in event.outputs]
+            outputs = [await self._staged(each, names.get(each.datum)) for each in event.outputs]
         except ContinuumError as problem:
             self._give_up(task, FailureKind.OUTPUT_LOST, str(problem))
         else:
             self._emit([msgspec.structs.replace(event, outputs=tuple(outputs))])
 
-    async def _published(self, output: Produced, name: ObjectName | None) -> Produced:
+    async def _staged(self, output: Produced, name: ObjectName | None) -> Produced:
         if name is None:
             return output
-        await self._transfers.publish(output.datum, name)
-        return msgspec.structs.replace(output, published=name)
+        staged = await self._transfers.stage(output.datum, name)
+        return msgspec.structs.replace(output, staged=staged)
 
     def _give_up(self, task: TaskSpec, kind: FailureKind, message: str, lost_datum: str = "") -> None:
         self._watched.pop(task.task_id, None)
@@ -310,6 +323,15 @@ class HostedRun:
             self._emit([DatumPublished(datum=datum, problem=str(problem))])
         else:
             self._emit([DatumPublished(datum=datum, published=name)])
+
+    async def _complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        self._emit([await completed(self._transfers.complete(staged), task_id, attempt)])
+
+    async def _unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        try:
+            await self._transfers.unstage(staged, is_complete=is_complete)
+        except ContinuumError as problem:
+            log.warning("what was staged for an overtaken task stays until the store ends it: %s", problem)
 
     def _remember(self, datum: str, size_bytes: int) -> None:
         self._quota.add(size_bytes - self._sizes.get(datum, 0))

@@ -18,8 +18,9 @@ from continuum.model.tasks import Datum
 from continuum.workflow import journals
 from continuum.workflow.beginnings import Beginning, RunOptions, write_beginning
 from continuum.workflow.checkpointing import Checkpoints, parse_policy
+from continuum.workflow.committing import settle_decided
 from continuum.workflow.memories import FILE, Begun, Memory, Recollection, recall
-from continuum.workflow.messages import ObjectName
+from continuum.workflow.messages import ObjectName, Staged
 from continuum.workflow.operations import Found
 from continuum.workflow.transferring import SHELF
 
@@ -28,6 +29,7 @@ CHECKPOINTS = "checkpoints"
 _LOCK = "lock"
 
 Look = Callable[[Sequence[ObjectName]], Sequence[Found]]
+Complete = Callable[[Sequence[Staged]], bool]
 
 
 class Keeping:
@@ -61,14 +63,16 @@ class Keeping:
         if self._policy.is_on:
             write_beginning(self._folder, beginning)
 
-    def open(self, incarnation: int, look: Look) -> Checkpoints | None:
-        """Remember from now on, and recall what there was before; `look` asks for objects of the store."""
+    def open(self, incarnation: int, look: Look, complete: Complete) -> Checkpoints | None:
+        """Remember from now on, and recall what there was before; `look` asks for objects of the store,
+        `complete` completes staged ones (False: they are gone)."""
         if not self._policy.is_on:
             return None
         self._before = recall(self._folder)
         memory = Memory(self._folder)
         memory.add(Begun(incarnation, time.time()))
         memory.flush()
+        settle_decided(self._before, memory, complete)
         self._checkpoints = Checkpoints(
             memory,
             self._policy,

@@ -2,9 +2,9 @@
 
 Only ever appended to. A frame is its length, its checksum and one record; a frame that was cut off or spoilt
 ends the file for who reads it, and is cut away before more is written. Records are written before what they
-promise happens (`Brought`, before a file of the program is replaced) or after what they tell has happened
-(`Done`). `flush` gives them to the operating system, which is enough for a driver that is killed; `sync` to
-the disk, for a machine that is.
+promise happens (`Brought`, before a file of the program is replaced; `Decided`, before objects are written)
+or after what they tell has happened (`Done`). `flush` gives them to the operating system, which is enough for
+a driver that is killed; `sync` to the disk, for a machine that is.
 
 Apart from the journal: that one tells people what happened and is never read by a driver.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import InvalidInputError, UnavailableError
-from continuum.workflow.messages import ObjectName
+from continuum.workflow.messages import ObjectName, Staged
 
 FILE = "memory.log"
 MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -83,7 +83,15 @@ class Looked(msgspec.Struct, frozen=True, array_like=True, tag=5):
     etag: str
 
 
-Record = Begun | Done | Saved | Took | Brought | Looked
+class Decided(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """This try of a call counts: what it staged is about to become objects, and then the call is done."""
+
+    key: bytes
+    outputs: tuple[Kept, ...]
+    staged: tuple[Staged, ...]
+
+
+Record = Begun | Done | Saved | Took | Brought | Looked | Decided
 
 _decode = msgspec.msgpack.Decoder(Record).decode
 
@@ -99,11 +107,13 @@ class Recollection:
         self.brought: dict[str, set[bytes]] = {}
         self.looked: dict[ObjectName, str] = {}
         self.written: set[ObjectName] = set()
+        self.decided: dict[bytes, Decided] = {}
 
     def learn(self, record: Record) -> None:
         """Take in the next record."""
         match record:
             case Done():
+                self.decided.pop(record.key, None)
                 self.done[record.key] = record.outputs
                 self.written.update(kept.published for kept in record.outputs if kept.published is not None)
             case Begun():
@@ -114,6 +124,8 @@ class Recollection:
                 self.took.setdefault((record.path, record.number), record.identity)
             case Brought():
                 self.brought.setdefault(record.path, set()).add(record.identity)
+            case Decided():
+                self.decided[record.key] = record
             case Looked():
                 self.looked.setdefault(record.name, record.etag)
 

@@ -56,8 +56,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `parameter` names the parameter; empty: the `index`-th return value. `element` not empty: not the
     parameter itself but that element of it (see `engines.elements`). `is_there`: a directory that the task
-    finds there, empty; else it makes it. `publish_as` is where the site must put
-    it in the global store before it reports the task finished; None: only when asked.
+    finds there, empty; else it makes it. `publish_as` is the object of the
+    global store that it becomes: the site stages it (`Staged`) before it reports the task finished.
     """
 
     datum: str
@@ -133,20 +133,30 @@ class FailureKind(StrEnum):
     INPUT_LOST = "input_lost"  # an input could not be got
     OUTPUT_LOST = "output_lost"  # an output could not be stored
     UNFIT_OUTPUT = "unfit_output"  # not what was declared, or it cannot be sent: it would be the same again
+    OUTPUT_UNKNOWN = "output_unknown"  # nobody answers whether it was stored; never tried again
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     SITE_LOST = "site_lost"  # said by the driver itself
 
 
+class Staged(msgspec.Struct, frozen=True, array_like=True):
+    """What a task wrote for the object `name`, in the store but not that object yet."""
+
+    name: ObjectName
+    upload_id: str
+    parts: tuple[tuple[int, str], ...]
+
+
 class Produced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A datum that is there now: `inline` if it is small, else at the site, and in the global store if
-    `published`.
+    `published`; `staged`: it will be, once the driver completes it.
     """
 
     datum: str
     size_bytes: int
     inline: bytes | None = None
     published: ObjectName | None = None
+    staged: Staged | None = None
 
 
 class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -220,6 +230,17 @@ class DatumBrought(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_def
     problem: str = ""
 
 
+class OutputsCompleted(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Answer to `Executor.complete` (said by the executor itself): all objects are written, or (`problem`
+    not empty) not; then `is_unknown` tells that some may be.
+    """
+
+    task_id: int
+    attempt: int
+    problem: str = ""
+    is_unknown: bool = False
+
+
 class SiteGone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The site does not answer any more (said by the executor itself): what ran or lay there only is lost."""
 
@@ -232,7 +253,16 @@ class SiteReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     computing_units: int
 
 
-Event = TaskStarted | TaskFinished | TaskFailed | DatumPublished | DatumBrought | SiteGone | SiteReturned
+Event = (
+    TaskStarted
+    | TaskFinished
+    | TaskFailed
+    | DatumPublished
+    | DatumBrought
+    | OutputsCompleted
+    | SiteGone
+    | SiteReturned
+)
 EventSink = Callable[[str, Sequence[Event]], None]
 """Called with the site's name and its events, in order, from any thread."""
 
@@ -270,6 +300,12 @@ class Executor(Protocol):
 
     def bring(self, data: Sequence[tuple[str, ObjectName]]) -> None:
         """Fetch data that tasks are going to read here; each is answered by `DatumBrought`."""
+
+    def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        """Let what a task staged, at whatever site, be its objects; answered by `OutputsCompleted`."""
+
+    def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        """What was staged at this site is complete, or (else) is to be removed."""
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data that nobody will need again."""

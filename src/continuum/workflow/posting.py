@@ -19,7 +19,7 @@ import msgspec
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, InvalidInputError, UnavailableError
 from continuum.security import SignatureError, Signer, Verified, Verifier
-from continuum.workflow.messages import Event, FunctionCode, ObjectName, RunSpec, TaskSpec
+from continuum.workflow.messages import Event, FunctionCode, ObjectName, RunSpec, Staged, TaskSpec
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,13 @@ class Bring(msgspec.Struct, frozen=True, array_like=True, tag="bring"):
     name: ObjectName
 
 
+class Unstage(msgspec.Struct, frozen=True, array_like=True, tag="unstage"):
+    """What was staged is complete, or (else) is to be removed."""
+
+    staged: tuple[Staged, ...]
+    is_complete: bool
+
+
 class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
     """Forget data."""
 
@@ -104,7 +111,7 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     task_ids: tuple[int, ...]
 
 
-Command = Learn | Execute | Publish | Bring | Drop | Cancel
+Command = Learn | Execute | Publish | Bring | Unstage | Drop | Cancel
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundEr
 from continuum.security import IdentityFiles, SignatureError, Signer, Verifier
 from continuum.store import ObjectClient
 from continuum.workflow import posting
+from continuum.workflow.completing import complete_objects, completed
 from continuum.workflow.looping import OwnLoop, spawn
 from continuum.workflow.messages import (
     DatumPublished,
@@ -38,6 +39,7 @@ from continuum.workflow.messages import (
     RunSpec,
     SiteGone,
     SiteReturned,
+    Staged,
     TaskSpec,
     failed_task,
 )
@@ -207,6 +209,15 @@ class RemoteExecutor:
         """Have the site fetch data ahead of need."""
         self._send([posting.encode_item(posting.Bring(datum, name)) for datum, name in data])
 
+    def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        """Let what a task staged be its objects, through the driver's gateway, whether the site is there
+        or not."""
+        spawn(self._connection.loop, self._complete(task_id, attempt, staged))
+
+    def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        """Tell the site what became of what it had staged; one that is gone removes it by itself."""
+        self._send([posting.encode_item(posting.Unstage(tuple(staged), is_complete))])
+
     def drop(self, data: Sequence[str]) -> None:
         """Have the site forget data."""
         self._send([posting.encode_item(posting.Drop(tuple(data)))])
@@ -356,6 +367,10 @@ class RemoteExecutor:
             self._emit([DatumPublished(datum=datum, problem=str(problem))])
         else:
             self._emit([DatumPublished(datum=datum, published=name)])
+
+    async def _complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        work = complete_objects(self._connection.objects, staged)
+        self._sink(self._site, [await completed(work, task_id, attempt)])
 
     async def _read(self, datum: str, published: ObjectName | None) -> bytes:
         if published is None:

@@ -345,6 +345,8 @@ class ServedRun:
                 self.hosted.publish([(command.datum, command.name)])
             case posting.Bring():
                 self.hosted.bring([(command.datum, command.name)])
+            case posting.Unstage():
+                self.hosted.unstage(command.staged, is_complete=command.is_complete)
             case posting.Drop():
                 self.hosted.drop(command.data)
             case posting.Cancel():

@@ -28,6 +28,7 @@ from continuum.workflow import journals
 from continuum.workflow.beginnings import Beginning, RunOptions, begin, check_unchanged
 from continuum.workflow.cancelling import interrupt_this_process, listen
 from continuum.workflow.coding import archive_modules
+from continuum.workflow.completing import COMPLETE_PATIENCE_S, are_completed
 from continuum.workflow.connecting import (
     IDENTITY,
     PATIENCE_S,
@@ -45,7 +46,7 @@ from continuum.workflow.executors import LocalExecutor
 from continuum.workflow.journals import Journal, RunSummary, read_records, write_atomically
 from continuum.workflow.keeping import BUCKET, CHECKPOINTS, Keeping, put_journal_aside
 from continuum.workflow.looping import spawn
-from continuum.workflow.messages import Executor, ObjectName, RunSpec
+from continuum.workflow.messages import Executor, ObjectName, RunSpec, Staged
 from continuum.workflow.provenance import Provenance
 from continuum.workflow.remembering import Experience
 from continuum.workflow.remoting import DriverConnection, RemoteExecutor
@@ -217,7 +218,7 @@ class Session:
             history=history,
             sites=settings_of(known),
             locate=self._locate if self._connection is not None else None,
-            checkpoints=self.keeping.open(self._incarnation, self._look_again),
+            checkpoints=self.keeping.open(self._incarnation, self._look_again, self._complete),
         )
         self._driver.graph.max_tries = 1 + self.options.retries
         self._driver.start()
@@ -280,6 +281,14 @@ class Session:
         locator = LocatorClient(self._connection.backbone)
         self._connection.wait(locate_objects(locator, names, keep), 2 * PATIENCE_S)
         return found
+
+    def _complete(self, staged: Sequence[Staged]) -> bool:
+        if self._connection is None:
+            raise UnavailableError(
+                f"the run was writing s3://{staged[0].name.bucket}/{staged[0].name.key} when its driver died",
+                hint="`continuum up` starts the continuum; then the run can be resumed",
+            )
+        return self._connection.wait(are_completed(self._connection.objects, staged), 2 * COMPLETE_PATIENCE_S)
 
     # ---- announcing ----
 

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,9 @@ import msgspec
 from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
 from continuum.model.sites import Transfer
 from continuum.store import ObjectClient
+from continuum.workflow.completing import complete_objects, stage_object
 from continuum.workflow.folders import RunFolder
-from continuum.workflow.messages import ObjectName
+from continuum.workflow.messages import ObjectName, Staged
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Transfers:
         self._home = home
         self._running: dict[str, asyncio.Task[Fetched]] = {}
         self._published: dict[str, ObjectName] = {}  # by us, for the run alone
+        self._is_closed = False
+        self._staged: dict[str, Staged] = {}  # by us; not known to be complete
         self._slots = asyncio.Semaphore(TRANSFERS_AT_ONCE)
 
     async def fetch(self, datum: str, name: ObjectName) -> Fetched:
@@ -109,6 +112,35 @@ class Transfers:
         if self._is_ours(name):
             self._published[datum] = name
 
+    async def stage(self, datum: str, name: ObjectName) -> Staged:
+        """Bring a datum that lies here into the store, to become the object `name`. Raises
+        `ContinuumError`."""
+        path = self._folder.find(datum)
+        if path is None:
+            raise NotFoundError(f"{datum} is not at this site")
+        async with self._slots:
+            try:
+                staged = await stage_object(self._client(), name, Path(path))
+            except OSError as problem:
+                raise UnavailableError(f"{datum} cannot be read here: {problem.strerror}") from problem
+        self._staged[staged.upload_id] = staged
+        if self._is_closed:
+            await self.unstage([staged], is_complete=False)
+            raise UnavailableError("the run has ended at this site")
+        return staged
+
+    async def complete(self, staged: Sequence[Staged]) -> None:
+        """Let what was staged, here or elsewhere, be objects. Raises `ContinuumError`."""
+        await complete_objects(self._client(), staged)
+
+    async def unstage(self, staged: Iterable[Staged], *, is_complete: bool) -> None:
+        """What was staged here is complete, or is to be removed."""
+        for each in staged:
+            known = self._staged.pop(each.upload_id, None)
+            if known is not None and not is_complete:
+                async with self._slots:
+                    await self._client().abort(each.name.bucket, each.name.key, each.upload_id)
+
     async def read(self, name: ObjectName) -> bytes:
         """Return the bytes of an object."""
         if self._shelf is not None and name.bucket == SHELF:
@@ -128,10 +160,12 @@ class Transfers:
                 await self._client().delete(name.bucket, name.key)
 
     async def close(self) -> None:
-        """Stop, and remove all that was published for the run alone."""
+        """Stop, and remove all that was published for the run alone, or staged and not completed."""
+        self._is_closed = True
         for running in list(self._running.values()):
             running.cancel()
         try:
+            await self.unstage(list(self._staged.values()), is_complete=False)
             await self.unpublish(list(self._published))
         except ContinuumError as problem:
             log.warning("objects of the run %s stay in the store: %s", self._home.key, problem)

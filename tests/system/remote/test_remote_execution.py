@@ -18,6 +18,7 @@ from continuum.workflow.messages import (
     Input,
     ObjectName,
     Output,
+    OutputsCompleted,
     TaskStarted,
 )
 from continuum.workflow.serialising import dumps, load
@@ -134,9 +135,9 @@ def test_data_and_files_of_the_driver_reach_a_site(world, tmp_path):
     assert world.value(world.submit(look, Slot(0), Slot(1), inputs=given)) == (10_000, "input.txt", 2000)
 
 
-def test_a_file_is_published_before_its_task_counts_as_finished(world):
+def test_an_object_is_staged_before_its_task_counts_as_finished_and_written_when_the_driver_says(world):
     world.start_agent()
-    world.join()
+    executor = world.join()
     name = ObjectName("results", f"{world.run_id}/out.txt")
 
     def write(path):
@@ -144,8 +145,12 @@ def test_a_file_is_published_before_its_task_counts_as_finished(world):
 
     file = Output(datum="f1", kind=DatumKind.FILE, parameter="path", file_name="out.txt", publish_as=name)
     answer = world.wait(world.submit(write, "s3://x/out.txt", return_count=0, outputs=(file,)))
-    assert answer.outputs[0].published == name
+    staged = answer.outputs[0].staged
+    assert staged.name == name
     objects = world.connection.objects
+    assert not world.connection.wait(objects.exists(name.bucket, name.key), 20)
+    executor.complete(answer.task_id, 1, [staged])
+    world.wait_for(lambda: any(isinstance(event, OutputsCompleted) for _, event in world.events))
     assert world.connection.wait(objects.get(name.bucket, name.key), 20) == b"result"
 
 
@@ -158,9 +163,12 @@ def test_what_a_run_published_for_itself_is_removed_with_it_and_what_it_was_told
 
     own = ObjectName("continuum-runs", f"{world.run_id}/d1")
     told = ObjectName("results", f"{world.run_id}/kept")
-    outputs = [(Output(datum=f"d{i}", publish_as=name),) for i, name in enumerate((own, told))]
-    for output in outputs:
-        world.wait(world.submit(make, 5000, outputs=output))
+    world.wait(world.submit(make, 5000, outputs=(Output(datum="d1"),)))
+    executor.publish([("d1", own)])
+    world.wait_for(lambda: any(isinstance(event, DatumPublished) for _, event in world.events))
+    answer = world.wait(world.submit(make, 5000, outputs=(Output(datum="d2", publish_as=told),)))
+    executor.complete(answer.task_id, 1, [answer.outputs[0].staged])
+    world.wait_for(lambda: any(isinstance(event, OutputsCompleted) for _, event in world.events))
     objects = world.connection.objects
     assert world.connection.wait(objects.exists(own.bucket, own.key), 20)
     executor.close()

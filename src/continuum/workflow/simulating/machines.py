@@ -21,6 +21,7 @@ from continuum.workflow.messages import (
     ObjectName,
     Produced,
     RunSpec,
+    Staged,
     TaskFinished,
     TaskSpec,
 )
@@ -136,6 +137,12 @@ class Machine:
             said = DatumBrought(datum=datum, transfer=transfers[0] if transfers else None)
             here_at = transfers[0].ended_at if transfers else self._world.now
             self._world.at(here_at, lambda said=said: self._say([said]))  # type: ignore[misc]
+
+    def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
+        """Nothing is staged here."""
+
+    def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
+        """Nothing is staged here."""
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data."""
