@@ -56,6 +56,11 @@ class Commits:
         self._checkpoints = checkpoints
         self._tries: dict[tuple[int, int], _Try] = {}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether objects are being written. From any thread."""
+        return bool(self._tries)
+
     def begin(self, queue: SiteQueue, event: TaskFinished) -> bool:
         """Decide whether a try counts, and if so complete it. False: it has staged nothing."""
         staged = tuple([output.staged for output in event.outputs if output.staged is not None])

@@ -19,6 +19,7 @@ from continuum.workflow.messages import ObjectName, OutputsCompleted, Staged
 
 COMPLETE_PATIENCE_S = 120.0
 _AGAIN_AFTER_S = 0.5
+_AT_ONCE = 8
 
 
 async def stage_object(objects: ObjectClient, name: ObjectName, path: Path) -> Staged:
@@ -59,16 +60,27 @@ async def complete_objects(
 
     Raises `ContinuumError`: `UnavailableError` if it never answered, anything else if it refused.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience_s
-    for each in staged:
-        while True:
-            try:
-                await objects.complete(
-                    each.name.bucket, each.name.key, StagedUpload(each.upload_id, each.parts)
-                )
-                break
-            except UnavailableError:
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(_AGAIN_AFTER_S)
+    deadline = asyncio.get_running_loop().time() + patience_s
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def complete(each: Staged) -> None:
+        async with slots:
+            await _complete_object(objects, each, deadline)
+
+    answers = await asyncio.gather(*map(complete, staged), return_exceptions=True)
+    problems = [answer for answer in answers if isinstance(answer, BaseException)]
+    if problems:  # that nobody knows how it went outweighs all else
+        raise next((each for each in problems if isinstance(each, UnavailableError)), problems[0])
+
+
+async def _complete_object(objects: ObjectClient, staged: Staged, deadline: float) -> None:
+    name, upload = staged.name, StagedUpload(staged.upload_id, staged.parts)
+    while True:
+        try:
+            await objects.complete(name.bucket, name.key, upload)
+        except UnavailableError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_AGAIN_AFTER_S)
+        else:
+            return

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 1000
 _FLUSH_EVERY_S = 0.5
+_COMMIT_LOOK_EVERY_S = 0.005
+COMMIT_PATIENCE_S = 5.0
 SNAPSHOT_PATIENCE_S = 3600.0  # results may be large, and links slow
 
 
@@ -70,9 +72,9 @@ class Driver:
         self._error: BaseException | None = None
         self._is_stopping = False
         self._dirty: set[str] = set()
-        commits = Commits(self.graph, self.sites, lambda: self.home, checkpoints)
+        self._commits = Commits(self.graph, self.sites, lambda: self.home, checkpoints)
         self._hearing = Hearing(
-            self.graph, self.dispatcher, journal, self._leave_home, commits, checkpoints=checkpoints
+            self.graph, self.dispatcher, journal, self._leave_home, self._commits, checkpoints=checkpoints
         )
         self._provisions = Provisions(
             self.graph, self.sites, spec.objects, locate, self.post, checkpoints=checkpoints
@@ -208,6 +210,7 @@ class Driver:
             return
         self._is_stopping = True
         if self._thread.is_alive():
+            self._await_commits()
             self._queue.put((Op.STOP, None))
             self._thread.join(timeout=10)
         closing = [threading.Thread(target=_close, args=(site.executor,)) for site in self.sites.values()]
@@ -217,6 +220,12 @@ class Driver:
             thread.join()
         if self.checkpoints is not None:
             self.checkpoints.close()
+
+    def _await_commits(self) -> None:
+        """Let objects that are being written be: else who resumes the run has to find out."""
+        deadline = time.monotonic() + COMMIT_PATIENCE_S
+        while self._commits.is_busy and self._error is None and time.monotonic() < deadline:
+            time.sleep(_COMMIT_LOOK_EVERY_S)
 
     # ---- the thread ----
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -263,11 +263,24 @@ class HostedRun:
     async def _finish(self, task: TaskSpec, event: TaskFinished) -> None:
         names = {output.datum: output.publish_as for output in task.outputs}
         try:
-            outputs = [await self._staged(each, names.get(each.datum)) for each in event.outputs]
+            outputs = await self._stage_all(event.outputs, names)
         except ContinuumError as problem:
             self._give_up(task, FailureKind.OUTPUT_LOST, str(problem))
         else:
-            self._emit([msgspec.structs.replace(event, outputs=tuple(outputs))])
+            self._emit([msgspec.structs.replace(event, outputs=outputs)])
+
+    async def _stage_all(
+        self, outputs: Sequence[Produced], names: Mapping[str, ObjectName | None]
+    ) -> tuple[Produced, ...]:
+        """Stage all outputs, or none: what was staged beside one that cannot be is removed at once."""
+        staging = [self._staged(each, names.get(each.datum)) for each in outputs]
+        done = await asyncio.gather(*staging, return_exceptions=True)
+        problem = next((each for each in done if isinstance(each, BaseException)), None)
+        made = tuple([each for each in done if not isinstance(each, BaseException)])
+        if problem is not None:
+            await self._unstage([each.staged for each in made if each.staged is not None], is_complete=False)
+            raise problem
+        return made
 
     async def _staged(self, output: Produced, name: ObjectName | None) -> Produced:
         if name is None:

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,7 @@ from continuum.workflow.messages import ObjectName, Staged
 log = logging.getLogger(__name__)
 
 TRANSFERS_AT_ONCE = 8
+CLOSE_TIMEOUT_S = 10.0
 SHELF = "@shelf"  # no bucket has this name
 
 
@@ -64,6 +66,7 @@ class Transfers:
         self._published: dict[str, ObjectName] = {}  # by us, for the run alone
         self._is_closed = False
         self._staged: dict[str, Staged] = {}  # by us; not known to be complete
+        self._staging: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(TRANSFERS_AT_ONCE)
 
     async def fetch(self, datum: str, name: ObjectName) -> Fetched:
@@ -116,17 +119,19 @@ class Transfers:
         """Bring a datum that lies here into the store, to become the object `name`. Raises
         `ContinuumError`."""
         path = self._folder.find(datum)
-        if path is None:
+        if path is None or self._is_closed:
             raise NotFoundError(f"{datum} is not at this site")
-        async with self._slots:
-            try:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine runs in one  # noqa: S101
+        self._staging.add(task)
+        try:
+            async with self._slots:
                 staged = await stage_object(self._client(), name, Path(path))
-            except OSError as problem:
-                raise UnavailableError(f"{datum} cannot be read here: {problem.strerror}") from problem
+        except OSError as problem:
+            raise UnavailableError(f"{datum} cannot be read here: {problem.strerror}") from problem
+        finally:
+            self._staging.discard(task)
         self._staged[staged.upload_id] = staged
-        if self._is_closed:
-            await self.unstage([staged], is_complete=False)
-            raise UnavailableError("the run has ended at this site")
         return staged
 
     async def complete(self, staged: Sequence[Staged]) -> None:
@@ -162,8 +167,10 @@ class Transfers:
     async def close(self) -> None:
         """Stop, and remove all that was published for the run alone, or staged and not completed."""
         self._is_closed = True
-        for running in list(self._running.values()):
+        for running in (*self._running.values(), *self._staging):
             running.cancel()
+        if self._staging:
+            await asyncio.wait(self._staging, timeout=CLOSE_TIMEOUT_S)  # they remove what they have begun
         try:
             await self.unstage(list(self._staged.values()), is_complete=False)
             await self.unpublish(list(self._published))
