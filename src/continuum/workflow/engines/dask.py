@@ -19,19 +19,21 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.model.scaling import Demand
 from continuum.workflow.engines import orders, stations
 from continuum.workflow.engines.batches import BatchLimits, Durations, took_s
 from continuum.workflow.engines.budgets import Budget
+from continuum.workflow.engines.connecting import DaskConnection
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.orders import Order, Report, StationedRun, Wants
+from continuum.workflow.engines.scattering import ScatteredData
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.looping import OwnLoop
 from continuum.workflow.messages import (
@@ -56,7 +58,6 @@ CONNECT_TIMEOUT_S = 20.0
 OPEN_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 20.0
 TELL_EVERY_S = 10.0
-MAX_SCATTERED_BYTES = 512 * 1024 * 1024
 MOST_TRIES = 3
 SAMPLE_TASKS = 1000  # of those that wait are looked at to tell what all need
 
@@ -106,16 +107,13 @@ class DaskEngine:
         self._line = TaskLine(self._durations, LIMITS)
         self._functions: dict[str, FunctionCode] = {}
         self._known: dict[str, set[str]] = {}  # which stations have executed a function
-        self._stations = 1
-        self._resources = _resources_of(address)
-        self._largest_units = address.units_per_worker
+        self._connection = DaskConnection(address, connect_timeout_s)
+        self._scattered = ScatteredData(folder)
         self._largest_memory_bytes = address.memory_bytes_per_worker or budget.memory_bytes
         self._out: dict[int, OrderOut] = {}
         self._cancelled: set[int] = set()
         self._refused: list[Event] = []
         self._forgotten: list[str] = []
-        self._scattered: OrderedDict[str, Any] = OrderedDict()
-        self._scattered_bytes = 0
         self._last_order = 0
         self._is_open = False
         self._is_woken = False
@@ -169,8 +167,7 @@ class DaskEngine:
             there = wanted & {task_id for out in self._out.values() for task_id in out.outstanding}
             self._cancelled |= there
         if there:
-            run_id = self._stationed.run.run_id
-            self._loop.run(self._tell(stations.cancel_tasks, run_id, tuple(there)))
+            self._loop.run(self._connection.tell(stations.cancel_tasks, tuple(there)))
         self._wake()
 
     def forget(self, data: Sequence[str]) -> None:
@@ -227,41 +224,15 @@ class DaskEngine:
     # ---- connecting ----
 
     async def _open(self) -> None:
-        from distributed import Client  # noqa: PLC0415 - takes a second, and is not always there
-
-        self._client: Any = await Client(
-            self._address.url,
-            asynchronous=True,
-            security=self._address.security(),
-            timeout=self._connect_timeout_s,
-            set_as_default=False,
-            name="continuum",
-        )
-        try:
-            self._client.subscribe_topic(stations.topic_of(self._stationed.run.run_id), self._hear)
-            run = orders.encode(self._stationed)
-            _check_versions(await self._client.run(stations.open_run, run, on_error="return"))
-        except BaseException:
-            await self._client.close()
-            raise
-        self._look_at_workers()
+        await self._connection.open(self._stationed, self._hear)
         self._is_open = True
         self._telling = asyncio.create_task(self._keep_telling())
 
     async def _close(self) -> None:
         self._telling.cancel()
-        await self._tell(stations.close_run, self._stationed.run.run_id)
-        with contextlib.suppress(Exception):  # what was under way is over, one way or the other
-            await self._client.close(CLOSE_TIMEOUT_S / 2)
+        await self._connection.close()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
-
-    async def _tell(self, function: Any, *arguments: Any) -> None:
-        """Tell all stations; those that do not hear are gone or about to go."""
-        try:
-            await self._client.run(function, *arguments, on_error="ignore")
-        except Exception:
-            log.exception("workers of Dask were not told")
 
     async def _keep_telling(self) -> None:
         """Say that this engine lives, and what data nobody needs any more."""
@@ -270,25 +241,16 @@ class DaskEngine:
             with self._lock:
                 data, self._forgotten = self._forgotten, []
             for datum in data:
-                self._unscatter(datum)
-            await self._tell(stations.forget_data, self._stationed.run.run_id, tuple(data))
-            self._look_at_workers()
-
-    def _look_at_workers(self) -> None:
-        """Note how many stations there are, what resources all of them declare, how large the largest is."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        if workers:
-            self._stations = len(workers)
-            self._resources = frozenset.intersection(*(frozenset(each["resources"]) for each in workers))
-            sizes = (int(each["resources"].get(orders.UNITS, each["nthreads"])) for each in workers)
-            self._largest_units = max(self._largest_units, *sizes)
+                self._scattered.drop(datum)
+            await self._connection.tell(stations.forget_data, tuple(data))
+            self._connection.look_at_workers()
 
     # ---- giving out tasks ----
 
     def _enqueue(self, task: TaskSpec) -> None:
         if task.function not in self._functions:
             raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
-        units = min(self._largest_units, self._budget.computing_units)
+        units = min(self._connection.largest_units, self._budget.computing_units)
         most_bytes = self._largest_memory_bytes
         if task.computing_units > units or (most_bytes and task.memory_bytes > most_bytes):
             offered = f"{units} computing units, {most_bytes} bytes"
@@ -330,7 +292,7 @@ class DaskEngine:
         workers = max(1, self._budget.computing_units // head.computing_units)
         tasks, _ = self._line.take_batch(workers, 0.0)
         names = {task.function for task in tasks}
-        unknown = [name for name in names if len(self._known.get(name, ())) < self._stations]
+        unknown = [name for name in names if len(self._known.get(name, ())) < self._connection.stations]
         self._last_order += 1
         order = Order(
             number=self._last_order,
@@ -358,7 +320,10 @@ class DaskEngine:
     async def _execute(self, out: OrderOut) -> tuple[Report, Mapping[str, bytes]]:
         order, wants = out.order, Wants()
         for tried in range(1, MOST_TRIES + 1):
-            data, blobs = await self._ask(order, await self._scatter(wants.data), out)
+            scattered = await self._scattered.give(self._connection.client, wants.data)
+            data, blobs = await self._connection.execute(
+                order, scattered, units=out.units, memory_bytes=out.memory_bytes
+            )
             reply = orders.decode_reply(data)
             if isinstance(reply, Report):
                 return reply, blobs
@@ -373,55 +338,12 @@ class DaskEngine:
             )
         raise UnavailableError("no station could execute the order")
 
-    async def _ask(self, order: Order, scattered: Any, out: OrderOut) -> tuple[bytes, Mapping[str, bytes]]:
-        resources: dict[str, float] = {}
-        if orders.UNITS in self._resources:
-            resources[orders.UNITS] = out.units
-        if out.memory_bytes and orders.MEMORY in self._resources:
-            resources[orders.MEMORY] = out.memory_bytes
-        future = self._client.submit(
-            stations.execute_order,
-            orders.encode(order),
-            scattered,
-            key=f"continuum-order-{self._client.id}-{order.number}-{secrets.token_hex(3)}",
-            resources=resources or None,
-            retries=0,
-            pure=False,
-            priority=1 if order.tasks[0].priority else 0,
-        )
-        answer: tuple[bytes, Mapping[str, bytes]] = await future
-        return answer
-
     def _lost(self, out: OrderOut, problem: Exception) -> Report:
         message = f"its worker of Dask was lost: {type(problem).__name__}: {problem}"[:2000]
         answers: list[_Answer] = [
             failed_task(task, FailureKind.WORKER_LOST, message) for task in out.outstanding.values()
         ]
         return Report(order=out.order.number, station="", answers=answers)
-
-    # ---- data of workers that do not see the folder ----
-
-    async def _scatter(self, data: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for datum in data:
-            if datum not in self._scattered:
-                value = await asyncio.to_thread(self._folder.read, datum)
-                if value is None:
-                    continue
-                self._make_room(len(value))
-                self._scattered[datum] = (len(value), await self._client.scatter(value, hash=False))
-                self._scattered_bytes += len(value)
-            self._scattered.move_to_end(datum)
-            found[datum] = self._scattered[datum][1]
-        return found
-
-    def _make_room(self, size_bytes: int) -> None:
-        while self._scattered and self._scattered_bytes + size_bytes > MAX_SCATTERED_BYTES:
-            self._unscatter(next(iter(self._scattered)))
-
-    def _unscatter(self, datum: str) -> None:
-        size_bytes, _ = self._scattered.pop(datum, (0, None))
-        self._scattered_bytes -= size_bytes
 
     # ---- what stations say ----
 
@@ -463,28 +385,6 @@ def _both(first: Wants, second: Wants) -> Wants:
         functions=(*first.functions, *second.functions),
         data=(*first.data, *second.data),
     )
-
-
-def _resources_of(address: "ClusterAddress") -> frozenset[str]:
-    """Return what workers will declare that are not there yet."""
-    memory = {orders.MEMORY} if address.memory_bytes_per_worker else set()
-    return frozenset({orders.UNITS, *memory}) if address.units_per_worker else frozenset()
-
-
-def _check_versions(answers: Mapping[str, Any]) -> None:
-    from continuum import __version__  # noqa: PLC0415 - cheap, and only here
-
-    problems = [each for each in answers.values() if isinstance(each, Exception)]
-    for problem in problems:
-        if not isinstance(problem, OSError):  # else it was about to go
-            raise problem
-    versions = [each for each in answers.values() if isinstance(each, str)]
-    others = {version for version in versions if version != __version__}
-    if others:
-        raise UnavailableError(
-            f"workers of Dask have continuum {', '.join(sorted(others))}, this site has {__version__}",
-            hint="install the same version in the environment of the workers",
-        )
 
 
 def _append(file: Path, data: bytes) -> None:
