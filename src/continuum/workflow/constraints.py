@@ -18,6 +18,7 @@ import msgspec
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import NO_NEEDS, Needs
+from continuum.workflow.spelling import hint_for
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -92,8 +93,8 @@ def normalise(options: Mapping[str, Any]) -> dict[str, Any]:
     for given, value in options.items():
         name = _snake(given)
         if name not in _COUNTED | LABELS | {"processor_property_name", "processor_property_value"}:
-            known = ", ".join(sorted(_COUNTED | LABELS))
-            raise InvalidInputError(f"there is no @constraint({given}=…)", hint=f"there are: {known}")
+            hint = hint_for(name, _COUNTED | LABELS)
+            raise InvalidInputError(f"there is no @constraint({given}=…)", hint=hint)
         if value != _UNASSIGNED and value is not None:
             parsed[name] = value
     for name, value in _of_processors(parsed.pop("processors", ())).items():

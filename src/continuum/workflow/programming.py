@@ -20,6 +20,7 @@ from continuum.workflow.declaring import DISTRIBUTED, OPTIONS, POSITIONAL, REPLI
 from continuum.workflow.directions import Direction, parse_direction
 from continuum.workflow.kinds.descriptions import Kind
 from continuum.workflow.returning import Returns, parse_returns
+from continuum.workflow.spelling import hint_for, options_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -118,6 +119,8 @@ class TaskFunction:
         self._returns: Returns | None = None
         self._needs: Needs | None = None
         self._failing: Failing | None = None
+        if "on_failure" in options:
+            parse_policy(options["on_failure"])  # a misspelt one is told here, not at the first call
         self.code: Any = None
         self.gives_futures = False
         self.binding = ""
@@ -331,6 +334,7 @@ def _plain(function: Any) -> Callable[..., Any]:
     return function
 
 
+@options_of("on_failure")
 def on_failure(management: str = "RETRY", **defaults: Any) -> Callable[[Any], Any]:
     """Say what happens when the task below fails: `RETRY`, `FAIL`, `CANCEL_SUCCESSORS` or `IGNORE`.
 
@@ -339,10 +343,21 @@ def on_failure(management: str = "RETRY", **defaults: Any) -> Callable[[Any], An
     failing = Failing(parse_policy(management), defaults)
 
     def decorate(function: Any) -> Any:
+        _check_defaults(getattr(function, "function", function), defaults)
         setattr(function, ON_FAILURE_ATTRIBUTE, failing)
         return function
 
     return decorate
+
+
+def _check_defaults(function: Callable[..., Any], defaults: Mapping[str, Any]) -> None:
+    found = inspect.signature(function).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in found.values())
+    for name in () if takes_any else sorted(defaults.keys() - found.keys() - {"returns"}):
+        raise InvalidInputError(
+            f"@on_failure has no option {name}, and the task below no such parameter",
+            hint=hint_for(name, ("management", "returns", *found)),
+        )
 
 
 def parse_policy(text: object) -> OnFailure:
@@ -350,8 +365,8 @@ def parse_policy(text: object) -> OnFailure:
     try:
         return OnFailure(str(text).upper())
     except ValueError:
-        known = ", ".join(OnFailure)
-        raise InvalidInputError(f"on_failure={text!r} is not known", hint=f"use one of {known}") from None
+        hint = hint_for(str(text), OnFailure)
+        raise InvalidInputError(f"on_failure={text!r} is not known", hint=hint) from None
 
 
 def _time_out(value: Any) -> float:
@@ -381,7 +396,7 @@ def _refuse(function: Callable[..., Any], name: str, value: Any) -> None:
                 f"@task({name}={value!r}) of {function.__qualname__} is not supported yet"
             )
         return
-    hint = "options: " + ", ".join(sorted(OPTIONS))
+    hint = hint_for(name, OPTIONS)
     raise InvalidInputError(
         f"@task({name}=…): {function.__qualname__} has no parameter and @task no option {name}", hint=hint
     )

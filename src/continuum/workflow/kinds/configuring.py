@@ -11,6 +11,7 @@ from continuum.workflow import directions
 from continuum.workflow.constraints import constraint
 from continuum.workflow.kinds import decorators
 from continuum.workflow.programming import TaskFunction, task
+from continuum.workflow.spelling import options_of
 
 _KNOWN = {"execution", "parameters", "prolog", "epilog", "constraints", "container"}
 _KINDS: dict[str, Callable[..., Callable[[Any], Any]]] = {
@@ -27,6 +28,7 @@ _TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, dict, tu
 _PLAIN = {"task", "workflow", ""}
 
 
+@options_of("software")
 def software(config_file: str) -> Callable[[Any], Any]:
     """Decorate a function as the JSON file says: `execution` (its `type` and that decorator's options),
     `parameters` (of `@task`, directions by their names), `constraints`, `container`, `prolog`, `epilog`.

@@ -20,13 +20,19 @@ from continuum.workflow.kinds.descriptions import (
     Request,
 )
 from continuum.workflow.programming import TaskFunction
+from continuum.workflow.spelling import above_task, hint_for, options_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_MPI_OPTIONS = (
+    *("runner", "binary", "processes", "processes_per_node", "flags", "args", "working_dir", "scale_by_cu"),
+    *("fail_by_exit_value", "{parameter}_layout"),
+)
 _BODIES = ("program", "ranks", "request")
 
 
+@options_of("binary")
 def binary(
     binary: str,
     *,
@@ -51,6 +57,7 @@ def binary(
     )
 
 
+@options_of("openmp")
 def openmp(
     binary: str = "",
     *,
@@ -70,6 +77,7 @@ def openmp(
     return _adding("openmp", (binary, args or "", working_dir), program=program, threads=threads)
 
 
+@options_of("mpi")
 def mpi(
     *,
     runner: str = "mpirun",
@@ -110,6 +118,7 @@ def mpi(
     )
 
 
+@options_of("mpmd_mpi")
 def mpmd_mpi(
     *,
     runner: str = "mpirun",
@@ -131,6 +140,7 @@ def mpmd_mpi(
     return _adding("mpmd_mpi", (working_dir, *texts), ranks=ranks, parts=parts, program=program)
 
 
+@options_of("multinode")
 def multinode(
     *, computing_nodes: Number = 1, processes_per_node: Number = 0
 ) -> Callable[[Decorated], Decorated]:
@@ -139,6 +149,7 @@ def multinode(
     return _adding("multinode", (), nodes=computing_nodes, **threads)
 
 
+@options_of("container")
 def container(engine: str = "DOCKER", image: str = "", options: str = "") -> Callable[[Decorated], Decorated]:
     """Run the task in a container of `image`: its program, or the function with the image's own Python.
 
@@ -147,6 +158,7 @@ def container(engine: str = "DOCKER", image: str = "", options: str = "") -> Cal
     return _adding("container", (), container=_container(engine, image, options))
 
 
+@options_of("http")
 def http(  # noqa: PLR0917 - their order is PyCOMPSs'
     service_name: str,
     resource: str = "",
@@ -179,6 +191,7 @@ def http(  # noqa: PLR0917 - their order is PyCOMPSs'
     return _adding("http", (resource, payload), request=made, is_io=True)
 
 
+@options_of("prolog")
 def prolog(
     binary: str, *, args: str = "", fail_by_exit_value: bool | str = True
 ) -> Callable[[Decorated], Decorated]:
@@ -187,6 +200,7 @@ def prolog(
     return _adding("prolog", (binary, args), prolog=around)
 
 
+@options_of("epilog")
 def epilog(
     binary: str, *, args: str = "", fail_by_exit_value: bool | str = False
 ) -> Callable[[Decorated], Decorated]:
@@ -195,6 +209,7 @@ def epilog(
     return _adding("epilog", (binary, args), epilog=around)
 
 
+@options_of("IO")
 def io_task() -> Callable[[Decorated], Decorated]:
     """Say that the task only reads and writes: it takes no computing unit and runs beside what computes."""
     return _adding("IO", (), is_io=True)
@@ -208,11 +223,12 @@ def ranks_names(ranks: Ranks) -> list[str]:
 def _adding(name: str, templates: Sequence[str], **parts: Any) -> Decorator:
     def decorate(task: Any) -> Any:
         if not isinstance(task, TaskFunction):
-            raise InvalidInputError(f"@{name} goes above @task", hint=f"swap @{name} and @task")
+            raise above_task(name)
         wanted = {each for template in templates for each in names_in(template)}
         unknown = sorted(wanted - task.parameter_names)
         if unknown:
-            raise InvalidInputError(f"@{name}: {task.name} has no parameter {unknown[0]}")
+            hint = hint_for(unknown[0], task.parameter_names)
+            raise InvalidInputError(f"@{name}: {task.name} has no parameter {unknown[0]}", hint=hint)
         kind = task.kind or Kind()
         for part, value in parts.items():
             if part in _BODIES and value is not None and getattr(kind, part) is not None:
@@ -236,7 +252,7 @@ def _container(engine: str, image: str, options: str) -> Container:
 
 def _layout(name: str, layout: Any) -> tuple[Number, Number, Number]:
     if not name.endswith("_layout") or not isinstance(layout, Mapping):
-        raise InvalidInputError(f"@mpi has no option {name}")
+        raise InvalidInputError(f"@mpi has no option {name}", hint=hint_for(name, _MPI_OPTIONS))
     given = {str(key): value for key, value in layout.items()}
     unknown = sorted(set(given) - {"block_count", "block_length", "stride"})
     if unknown:

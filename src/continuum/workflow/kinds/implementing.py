@@ -11,22 +11,27 @@ from typing import Any, TypeVar
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
+from continuum.workflow.spelling import above_task, options_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-def implement(source_class: str = "", method: str = "", **old: Any) -> Callable[[Decorated], Decorated]:
+@options_of("implement")
+def implement(source_class: str = "", method: str = "", source: str = "") -> Callable[[Decorated], Decorated]:
     """Say that the task below is another way to do the task `method` of the module (or module and class)
     `source_class`. Calls go to that task; this one is chosen where it fits better.
     """
-    source = str(old.pop("source", "") or old.pop("sourceClass", "") or source_class)
-    if old or not method:
-        raise InvalidInputError("@implement needs source_class and method")
+    where = source or source_class
+    if not where or not method:
+        raise InvalidInputError(
+            "@implement needs source_class and method",
+            hint="of the task that the one below does in another way",
+        )
 
     def decorate(task: Any) -> Any:
         if not isinstance(task, TaskFunction):
-            raise InvalidInputError("@implement goes above @task", hint="swap @implement and @task")
-        ALTERNATIVES.setdefault((source, method), []).append(task)
+            raise above_task("implement")
+        ALTERNATIVES.setdefault((where, method), []).append(task)
         return task
 
     return decorate

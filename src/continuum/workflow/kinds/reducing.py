@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from continuum.model.errors import InvalidInputError
 from continuum.workflow.programming import TaskFunction
+from continuum.workflow.spelling import above_task, options_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -13,6 +14,7 @@ LEAST = 2
 Call = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
+@options_of("reduction")
 def reduction(chunk_size: int | str = LEAST) -> Callable[[Decorated], Decorated]:
     """Split calls of the task below: its one collection is taken in chunks of `chunk_size`, what these give
     in chunks again, until one value is left. The function must not mind how its values are grouped.
@@ -21,7 +23,7 @@ def reduction(chunk_size: int | str = LEAST) -> Callable[[Decorated], Decorated]
 
     def decorate(task: Any) -> Any:
         if not isinstance(task, TaskFunction):
-            raise InvalidInputError("@reduction goes above @task", hint="swap @reduction and @task")
+            raise above_task("reduction")
         scope = Scope(getattr(task.function, "__globals__", {}), {}, set())
         try:
             size = int(scope.look_up(chunk_size))
