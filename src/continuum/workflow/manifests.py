@@ -64,7 +64,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run was made of."""
+    """What a run was made of. `imported`: which modules beside the program its process had in the end."""
 
     run_id: str
     continuum: str
@@ -76,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sites: tuple[SiteFacts, ...] = ()
     items: tuple[Item, ...] = ()
     items_left_out: int = 0
+    imported: tuple[str, ...] = ()
 
 
 Look = Callable[[Sequence[str]], Mapping[str, Facts]]

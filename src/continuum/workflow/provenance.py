@@ -16,6 +16,7 @@ from continuum.model.placement import SiteLoad
 from continuum.store import Locate, LocatorClient
 from continuum.workflow.connecting import patiently
 from continuum.workflow.driver import Driver
+from continuum.workflow.importing import imported_from
 from continuum.workflow.manifests import (
     Facts,
     Manifest,
@@ -60,6 +61,7 @@ class Provenance:
                 sites=tuple(_facts_of(queue.load) for queue in driver.sites.values()),
                 items=tuple(items),
                 items_left_out=left_out,
+                imported=imported_from(self._program.resolve().parent),
             )
             write_manifest(self._folder, done)
         except (ContinuumError, OSError) as problem:

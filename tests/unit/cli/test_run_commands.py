@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from continuum.cli.main import cli
+from continuum.cli.run.executing import Outcome
 from continuum.cli.run.looking import _table_of
+from continuum.cli.run.progress import print_end
 from continuum.model.errors import ContinuumError
 from continuum.workflow import RunEntry, RunSummary
-from continuum.workflow.journals import Journal
+from continuum.workflow.journals import FunctionSummary, Journal
 
 CONTINUUM = str(Path(sys.executable).with_name("continuum"))
 
@@ -82,6 +85,7 @@ def runner(machine: Machine) -> CliRunner:
     [
         (["nofile.py"], "there is no program nofile.py"),
         (["lsit"], "did you mean `continuum run list`?"),
+        (["provenance"], "did you mean `continuum run crate`?"),
         (["."], "is a folder, not a program"),
         (["--units", "2", "APP"], "add --local"),
         (["APP"], "`continuum up` starts one; --local runs on this machine alone"),
@@ -220,3 +224,19 @@ def test_what_tasks_printed_is_shown_by_site_and_by_task(machine: Machine, runne
     alone = json.loads(runner.invoke(cli, ["run", "log", "fit", "1", "--json"]).stdout)
     assert alone == {"cloud": ["[task 1 out] one at cloud"], "edge": ["[task 1 out] one at edge"]}
     assert str(kept) in runner.invoke(cli, ["run", "show", "fit"]).stdout
+
+
+def test_the_end_of_a_run_names_the_functions_whose_failures_were_ignored(capsys, tmp_path):
+    functions = (
+        FunctionSummary(name="fetch", tasks={"finished": 1, "ignored": 2}),
+        FunctionSummary(name="fit", tasks={"finished": 1}),
+    )
+    summary = RunSummary(
+        run_id="r", name="r", application="a.py", arguments=(), state="succeeded", started_at=1.0
+    )
+    summary = msgspec.structs.replace(summary, functions=functions)
+    print_end(summary, tmp_path, Outcome("succeeded", 0))
+    said = capsys.readouterr().err
+    assert "failures that the program ignores" in said
+    assert "fetch 2" in said
+    assert "fit 1" not in said

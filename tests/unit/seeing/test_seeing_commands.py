@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from continuum.cli.main import cli
-from continuum.model.errors import UnavailableError
-from continuum.workflow.journals import Journal
+from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
+from continuum.workflow.journals import Journal, SiteSummary
 
 CONTINUUM = str(Path(sys.executable).with_name("continuum"))
 
@@ -147,3 +147,23 @@ def test_what_tasks_print_is_followed_until_the_run_has_ended(runner, tmp_path):
             assert process.stdout.read() == ""
             assert process.wait(timeout=60) == 0
     assert run(runner, "log", "fit", "2", "--follow") == "local [task 2 out] two\n"
+
+
+@pytest.mark.parametrize("command", ["explain", "log", "events"])
+def test_a_task_that_is_no_number_is_told_in_our_words(runner, command):
+    with pytest.raises(InvalidInputError, match="'abc' is no number of a task"):
+        run(runner, command, "fit", "abc")
+
+
+def test_what_printed_elsewhere_is_told_with_where_it_lies(runner, tmp_path):
+    sites = (SiteSummary(name="edge", computing_units=1, tasks=3),)
+    summary = msgspec.structs.replace(journaled.SUMMARY, sites=sites)
+    (tmp_path / "runs" / summary.run_id / "run.json").write_bytes(msgspec.json.encode(summary))
+    with pytest.raises(NotFoundError) as missing:
+        run(runner, "log", "fit")
+    assert "edge" in missing.value.hint
+    assert f"runs/{journaled.SUMMARY.run_id}.log" in missing.value.hint
+    (tmp_path / "runs" / journaled.SUMMARY.run_id / "output.log").write_text("[task 1 f] here\n")
+    done = runner.invoke(cli, ["run", "log", "fit"])
+    assert "here" in done.stdout
+    assert "is kept on the machines of these sites" in done.stderr

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from continuum.model import stories
-from continuum.model.errors import ConflictError
+from continuum.model.errors import ConflictError, InvalidInputError
+from continuum.workflow.importing import used_files
 from continuum.workflow.journals import Journal
-from continuum.workflow.manifests import Item, SiteFacts, begin_manifest, write_manifest
+from continuum.workflow.manifests import Item, SiteFacts, begin_manifest, read_manifest, write_manifest
 from continuum.workflow.seeing.crates import METADATA, CrateOptions, write_crate
 
 AUTHOR = CrateOptions(author="A. N. Other")
@@ -177,3 +178,44 @@ def test_nothing_but_a_crate_is_replaced(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(ConflictError, match="no crate"):
         write_crate(folder, tmp_path / "mine", AUTHOR)
+
+
+def test_of_the_modules_beside_the_program_those_that_it_uses_go_along(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(folder / "code.zip", "a") as archive:
+        for name in ("secret.py", "package/__init__.py", "package/data.txt", "late.py", "named.py"):
+            archive.writestr(name, "import beside\n")
+        archive.writestr("deep.py", "def f():\n    import package.part\n")
+    manifest = read_manifest(folder)
+    write_manifest(folder, msgspec.structs.replace(manifest, imported=("named", "gone")))
+    crate = write_crate(folder, tmp_path / "crate", AUTHOR)
+    assert sorted(each.name for each in (crate / "code").iterdir()) == ["beside.py", "fit.py", "named.py"]
+    assert "`secret.py`" in (crate / "README.md").read_text()
+    assert "code/secret.py" not in graph_of(crate)
+
+
+def test_what_functions_import_is_used_too_and_packages_as_a_whole() -> None:
+    code = {
+        "app.py": b"import os\nfrom a.b import c\nimportlib.import_module('by_name')\n",
+        "a/__init__.py": b"from . import b\n",
+        "a/b.py": b"def f():\n    import d\n",
+        "a/table.txt": b"import e",
+        "by_name.py": b"this is no python",
+        "d.py": b"",
+        "e.py": b"import d",
+    }
+    assert used_files(code, "app.py") == {
+        "app.py",
+        "a/__init__.py",
+        "a/b.py",
+        "a/table.txt",
+        "by_name.py",
+        "d.py",
+    }
+
+
+def test_a_program_that_was_handed_over_has_no_crate_of_ours(folder: Path, tmp_path: Path) -> None:
+    summary = msgspec.structs.replace(journaled.SUMMARY, handed_over=("runcompss", "fit.py"))
+    (folder / "run.json").write_bytes(msgspec.json.encode(summary))
+    with pytest.raises(InvalidInputError) as refused:
+        write_crate(folder, tmp_path / "crate", AUTHOR)
+    assert "--compss-option=--provenance" in refused.value.hint

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
-from continuum.cli.run.arguments import RunArgument
+from continuum.cli.run.arguments import RunArgument, TaskArgument
 from continuum.cli.run.outputs import output_files
 from continuum.model import stories
 from continuum.model.errors import NotFoundError, UnavailableError
@@ -215,7 +215,7 @@ def _print_sites(console: Console, summary: RunSummary) -> None:
 
 def explain(
     run: RunArgument,
-    task: Annotated[int | None, typer.Argument(metavar="[TASK]", help="Number of a task.")] = None,
+    task: TaskArgument = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
-from continuum.cli.run.arguments import RunArgument
+from continuum.cli.run.arguments import RunArgument, TaskArgument
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.sites import Home
 from continuum.workflow import find_folder, read_summary
@@ -33,7 +33,7 @@ def output_files(home: Home, folder: Path) -> dict[str, Path]:
 
 def log(
     run: RunArgument,
-    task: Annotated[int | None, typer.Argument(metavar="[TASK]", help="Number of a task.")] = None,
+    task: TaskArgument = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -47,10 +47,11 @@ def log(
         _follow(opened, folder, task)
         return
     files = output_files(opened, folder)
+    elsewhere = _sites_elsewhere(opened, folder)
     if not files:
         raise NotFoundError(
             f"no output of the run {folder.name} is kept here",
-            hint="its tasks printed nothing, or ran at sites on other machines, which keep it",
+            hint=_where(elsewhere, folder) if elsewhere else "its tasks printed nothing",
         )
     lines = {site: list(_lines(path, task)) for site, path in files.items()}
     if as_json:
@@ -59,6 +60,21 @@ def log(
     for site, printed in lines.items():
         for line in printed:
             typer.echo(f"{site} {line}")
+    if elsewhere:
+        typer.echo(_where(elsewhere, folder), err=True)
+
+
+def _sites_elsewhere(home: Home, folder: Path) -> list[str]:
+    """Return the sites that ran tasks and whose agents keep their state on other machines."""
+    ran = [site.name for site in read_summary(folder).sites if site.tasks and site.name != "local"]
+    return [name for name in ran if not (home.site_folder(name) / "agent").is_dir()]
+
+
+def _where(sites: list[str], folder: Path) -> str:
+    return (
+        f"what tasks printed at {', '.join(sites)} is kept on the machines of these sites, in the folder of "
+        f"their agent's state: runs/{folder.name}.log"
+    )
 
 
 def _follow(home: Home, folder: Path, task: int | None) -> None:

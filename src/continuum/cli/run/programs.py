@@ -31,6 +31,20 @@ _COMMANDS = (
     *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume", "cancel"),
 )
 
+_MEANT = {
+    "provenance": "crate",
+    "status": "show",
+    "info": "show",
+    "describe": "show",
+    "output": "log",
+    "stop": "cancel",
+    "kill": "cancel",
+    "restart": "resume",
+    "why": "explain",
+    "story": "explain",
+    "timeline": "gantt",
+    "dag": "graph",
+}
 HELP_OF_PROGRAM = """
 Examples:
 
@@ -292,8 +306,11 @@ def _check_program(app: Path) -> None:
         raise InvalidInputError(f"{app} is a folder, not a program", hint="name the file: its main script")
     if app.is_file():
         return
-    near = difflib.get_close_matches(str(app), _COMMANDS, n=1)
+    word = str(app)
+    near = [_MEANT[word]] if word in _MEANT else difflib.get_close_matches(word, _COMMANDS, n=1)
     hint = f"did you mean `continuum run {near[0]}`?" if near else f"looked for {app.absolute()}"
+    if not near and word.isalpha():
+        hint += f"; commands about runs: {', '.join(_COMMANDS)}"
     raise NotFoundError(f"there is no program {app}", hint=hint)
 
 

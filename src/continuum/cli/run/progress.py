@@ -124,6 +124,12 @@ def print_end(summary: RunSummary, folder: Path, outcome: Outcome) -> None:
     if summary.moved_bytes:
         parts.append(f"{format_bytes(summary.moved_bytes)} moved between sites")
     console.print("; ".join(parts), style="dim", soft_wrap=True)
+    ignored = [
+        f"{each.name} {each.tasks['ignored']}" for each in summary.functions if each.tasks.get("ignored")
+    ]
+    if ignored:
+        what = "went on after failures that the program ignores, with its defaults, or None where it has none"
+        console.print(f"{what}: {', '.join(ignored)}", style="yellow", markup=False, soft_wrap=True)
     if any(others.values()):
         console.print(
             f"why: continuum run explain {summary.run_id}", style="dim", markup=False, soft_wrap=True

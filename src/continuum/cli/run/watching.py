@@ -16,7 +16,7 @@ from rich.live import Live
 
 from continuum.cli.asking import ask
 from continuum.cli.options import HomeOption, open_home
-from continuum.cli.run.arguments import RunArgument
+from continuum.cli.run.arguments import RunArgument, TaskArgument
 from continuum.cli.run.screens import line, screen
 from continuum.cli.run.views import Pace, Tally, View, view_summary
 from continuum.model.errors import NotFoundError, UnavailableError
@@ -115,9 +115,7 @@ def _asker(home: Home, run: str) -> Callable[[], RunSummary]:
 
 def events(  # noqa: PLR0917 - typer passes what the command line says
     run: RunArgument,
-    task: Annotated[
-        int | None, typer.Argument(metavar="[TASK]", help="Number of a task: only what concerns it.")
-    ] = None,
+    task: TaskArgument = None,
     kind: Annotated[
         list[str] | None,
         typer.Option("--kind", metavar="KIND", help="Only records of this kind, as failed; may be repeated."),

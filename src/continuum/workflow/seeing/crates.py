@@ -17,9 +17,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from continuum.model.errors import ConflictError
+from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.model.stories import format_seconds
 from continuum.model.timelines import Timeline
+from continuum.workflow.importing import used_files
 from continuum.workflow.journals import RunSummary, read_records, read_summary
 from continuum.workflow.manifests import CODE, Item, Manifest, read_manifest
 from continuum.workflow.seeing.actions import Actions
@@ -102,6 +103,11 @@ class _Crate:
         self.folder = folder
         self.options = options
         self.summary: RunSummary = read_summary(folder)
+        if self.summary.handed_over:
+            raise InvalidInputError(
+                f"the run {folder.name} was handed to COMPSs as a whole, which knows what it was made of",
+                hint="runcompss makes a crate of its own: --compss-option=--provenance",
+            )
         self.manifest: Manifest = read_manifest(folder)
         records = list(read_records(folder))
         self.timeline = Timeline(records)
@@ -109,7 +115,10 @@ class _Crate:
         self.entities = Entities()
         self.add = self.entities.add
         with zipfile.ZipFile(folder / CODE) as archive:
-            self.code = {each: archive.read(each) for each in archive.namelist()}
+            code = {each: archive.read(each) for each in archive.namelist()}
+        used = used_files(code, Path(self.summary.application).name, self.manifest.imported)
+        self.code = {name: data for name, data in code.items() if name in used}
+        self.left_out = sorted(code.keys() - used)
         self.program = f"code/{Path(self.summary.application).name}"
 
     # ---- files ----
@@ -144,7 +153,16 @@ class _Crate:
             f"{', '.join(self.timeline.sites) or 'no site'}; continuum {manifest.continuum}, Python "
             f"{manifest.python}.\n\nThis folder is an [RO-Crate](https://www.researchobject.org/ro-crate/): "
             f"`{METADATA}` describes it for machines.\n\n- `report.html`: the run as a page\n"
-            f"- `code/`: the program and its modules\n- `requirements.txt`: packages\n{rows}"
+            f"- `code/`: the program and the modules that it imports\n- `requirements.txt`: packages\n{rows}"
+            + self._left_out()
+        )
+
+    def _left_out(self) -> str:
+        if not self.left_out:
+            return ""
+        return (
+            "\nBeside the program lay other modules, which it does not import and which are left out: "
+            f"{', '.join(f'`{name}`' for name in self.left_out)}.\n"
         )
 
     def _path_of(self, item: Item) -> str:
