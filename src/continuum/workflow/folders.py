@@ -27,6 +27,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - the folder below it is made and checke
 MEMORY_SHARE = 0.5  # of tmpfs, itself half of the machine's memory by default, may be used
 YOUNG_S = 60.0  # a folder without a lock may be one that is being made
 MAX_NAME_BYTES = 200
+_MOST_IN_A_CALL = 1024  # IOV_MAX of Linux
 
 _numbers = itertools.count()
 _MACHINE = secrets.token_hex(3)  # tells processes of machines apart that share a folder
@@ -87,8 +88,7 @@ class DataFolder:
         partial = f"{root}.{_MACHINE}-{os.getpid()}-{next(_numbers)}"
         try:
             with open(partial, "wb", buffering=0) as file:  # noqa: PTH123 - as above
-                for piece in pieces:
-                    _write_all(file.fileno(), memoryview(piece).cast("B"))
+                _write_all(file.fileno(), pieces)
             os.rename(partial, root + file_name_of(datum))  # noqa: PTH104 - as above
         except OSError:
             Path(partial).unlink(missing_ok=True)
@@ -271,9 +271,18 @@ def _is_old(folder: Path) -> bool:
         return False
 
 
-def _write_all(descriptor: int, data: memoryview) -> None:
-    while data.nbytes:
-        data = data[os.write(descriptor, data) :]
+def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:
+    """Write all pieces in as few calls as can be: a tmpfs with large pages chooses their size by the call."""
+    left = [memoryview(piece).cast("B") for piece in pieces]
+    while left:
+        written = os.writev(descriptor, left[:_MOST_IN_A_CALL])
+        done = 0
+        while done < len(left) and written >= left[done].nbytes:
+            written -= left[done].nbytes
+            done += 1
+        del left[:done]
+        if written:
+            left[0] = left[0][written:]
 
 
 def _size(entry: os.DirEntry[str]) -> int:
