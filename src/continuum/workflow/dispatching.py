@@ -9,12 +9,22 @@ that only sites can run which are lost waits `RETURN_WITHIN_S` for them to come 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
 from continuum.model import stories
 from continuum.model.graph import Graph
-from continuum.model.placement import Decision, History, Links, Ranking, SiteLoad, Strategy, choose_site
+from continuum.model.placement import (
+    Decision,
+    History,
+    Links,
+    Ranking,
+    Shortlist,
+    SiteLoad,
+    Strategy,
+    choose_site,
+)
 from continuum.model.sites import NO_COSTS, SiteCosts
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
 from continuum.workflow.alternatives import Variant, choose_variant
@@ -35,6 +45,7 @@ from continuum.workflow.queues import SiteQueue
 RETURN_WITHIN_S = 60.0  # a supervisor starts an agent again in seconds, a person the supervisor in a minute
 _GIVE_AT_MOST = 16
 _MOST_COMPARED = 16  # sites, for the mean of the links
+_MOST_IDLE = 8  # sites with nothing to do that are offered tasks of others at once
 _ASK_AGAIN_AFTER_S = 0.05  # when the last task of a queue was best off there
 _ASK_AGAIN_SHARE = 0.25  # of what it takes, if that is longer
 # A queue is a guess; a site that turns out to have nothing to do gets tasks of others, without this.
@@ -105,6 +116,8 @@ class Dispatcher:
         self._graph = graph
         self._strategy = strategy
         self._ranking = Ranking()
+        self._shortlist = Shortlist(strategy)
+        self._idle: list[str] = []  # sites with nothing to do, when tasks are placed once more
         self._pusher = Pusher(graph, self.history, links)
         self._byte_s = 0.0
         self._loads: dict[str, SiteLoad] = {}
@@ -169,7 +182,7 @@ class Dispatcher:
         for queue in self.sites.values():
             if queue.moving:
                 queue.settle_moving()
-            if len(queue.waiting):
+            if queue.waiting.size:
                 self._fill(queue)
         if len(self.sites) > 1:
             self._rebalance(at)
@@ -245,12 +258,13 @@ class Dispatcher:
         return decision
 
     def _choose_site(self, task: Task) -> Decision:
-        return choose_site(task, self._loads, self.history, links=self.links, strategy=self._strategy)
+        sites = self._shortlist.narrow(task, self._loads, self.history, also=self._idle)
+        return choose_site(task, sites, self.history, links=self.links, strategy=self._strategy)
 
     def _attached(self, task: Task) -> Decision:
         return choose_site(
             task,
-            self._loads,
+            self._shortlist.narrow(task, self._loads, self.history),
             self.history,
             links=self.links,
             strategy=self._strategy,
@@ -295,8 +309,12 @@ class Dispatcher:
 
     def _rebalance(self, at: float) -> None:
         """Look once more at tasks that wait while a site has nothing to do."""
-        donors = [queue for queue in self.sites.values() if len(queue.waiting) and at >= queue.asks_again_at]
-        if donors and any(queue.is_idle() for queue in self.sites.values()):
+        donors = [queue for queue in self.sites.values() if queue.waiting.size and at >= queue.asks_again_at]
+        if not donors:
+            return
+        idle = (queue.name for queue in self.sites.values() if queue.is_idle())
+        self._idle = list(islice(idle, _MOST_IDLE))
+        if self._idle:
             donors.sort(key=lambda queue: -len(queue.waiting))
             for donor in donors:
                 self._give_away(donor, at)

@@ -27,18 +27,20 @@ _FIRST = 1e12  # seconds of rank that a task with priority is ahead of all other
 class Line:
     """Tasks that wait: those with a priority or a rank by these, then the others as they came."""
 
-    __slots__ = ("_number", "_plain", "_ranked")
+    __slots__ = ("_number", "_plain", "_ranked", "size")
 
     def __init__(self) -> None:
+        self.size = 0
         self._plain: deque[Task] = deque()
         self._ranked: list[tuple[float, int, Task]] = []
         self._number = 0
 
     def __len__(self) -> int:
-        return len(self._plain) + len(self._ranked)
+        return self.size
 
     def add(self, task: Task) -> None:
         """Put a task where it belongs."""
+        self.size += 1
         if task.rank or task.is_priority:
             self._number += 1
             urgency = task.rank + _FIRST if task.is_priority else task.rank
@@ -48,11 +50,13 @@ class Line:
 
     def take_first(self) -> Task:
         """Take out the most urgent task."""
+        self.size -= 1
         return heapq.heappop(self._ranked)[2] if self._ranked else self._plain.popleft()
 
     def take_late(self) -> Task:
         """Take out a task that others are ahead of: the last of those without a rank, else one without
         many behind it."""
+        self.size -= 1
         return self._plain.pop() if self._plain else self._ranked.pop()[2]
 
     def take_all(self) -> list[Task]:
@@ -60,6 +64,7 @@ class Line:
         tasks = [task for _, _, task in sorted(self._ranked)] + list(self._plain)
         self._ranked.clear()
         self._plain.clear()
+        self.size = 0
         return tasks
 
 
@@ -117,7 +122,7 @@ class SiteQueue:
 
     def is_idle(self) -> bool:
         """Whether the site could have more, and nothing waits for it."""
-        return not len(self.waiting) and not self.load.is_lost and self.has_room()
+        return not self.waiting.size and not self.load.is_lost and self.has_room()
 
     def enqueue(self, task: Task) -> None:
         """Queue a placed task; what is urgent goes first."""
@@ -126,7 +131,7 @@ class SiteQueue:
 
     def next_task(self) -> Task | None:
         """Return the next task that is still to be handed over."""
-        while len(self.waiting):
+        while self.waiting.size:
             task = self.waiting.take_first()
             if task.state is TaskState.READY:
                 return task

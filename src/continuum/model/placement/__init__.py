@@ -15,6 +15,7 @@ from continuum.model.placement.choosing import (
 from continuum.model.placement.histories import GUESSED_RUN_S, FunctionFacts, History
 from continuum.model.placement.links import DEFAULT_LINK, OBJECT_S, Links, Move
 from continuum.model.placement.ranking import Ranking, rank_upwards
+from continuum.model.placement.shortlisting import Shortlist
 from continuum.model.placement.strategies import (
     DATA,
     FASTEST,
@@ -47,6 +48,7 @@ __all__ = [
     "Move",
     "Objective",
     "Ranking",
+    "Shortlist",
     "SiteLoad",
     "Strategy",
     "choose_site",

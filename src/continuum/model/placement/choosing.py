@@ -164,6 +164,11 @@ def _excluded(task: Task, sites: Mapping[str, SiteLoad], strategy: Strategy) -> 
     return {site.name: why for site in sites.values() if (why := _why_not(needs, site, pinned))}
 
 
+def fits(needs: Needs, site: SiteLoad) -> bool:
+    """Tell whether a site fulfils the hard constraints of a task."""
+    return not site.is_lost if needs is NO_NEEDS else not _why_not(needs, site, "")
+
+
 def _why_not(needs: Needs, site: SiteLoad, wanted: str) -> str:
     problem = ""
     if site.is_lost:
