@@ -14,7 +14,7 @@ What this does not promise: that a task runs at most once. A try whose site fell
 Its objects are written at most once: see `completing_of`.
 The layers: `settling` (how tasks end), `recovering` (waiting, losing, making again), `grouping` (tasks that
 are waited for and cancelled together), `remembering` (what was done before the driver was started again),
-here the events.
+`whereabouts` (events of data), here the events of tasks and sites.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from continuum.model.grouping import Grouping
 from continuum.model.remembering import Remembrance
 from continuum.model.settling import AT_SITE, Commands
 from continuum.model.tasks import Datum, DatumState, OnFailure, Problem, Task, TaskState
+from continuum.model.whereabouts import Whereabouts, note_copy
 
 __all__ = ["Commands", "Graph", "ProducedDatum"]
 
 MAX_SITE_LOSSES = 3  # while a task ran; it may be what brings sites down
 MAX_SITE_LOSSES_UNSEEN = 10  # while it was there, and nobody had said that it ran
 MAX_INPUT_LOSSES = 5
-MAX_PUBLISH_FAILURES = 3  # then the site is taken to have lost the datum
 # another try would not change it, or could do twice what may be done
 UNREPEATED_KINDS = frozenset(("cancelled", "unfit_output", "output_unknown"))
 _TRY_AGAIN = "it is tried again"
@@ -40,7 +40,7 @@ _IGNORED = "ignored: the run goes on with defaults"
 
 _WAITING, _MOVING = TaskState.WAITING, TaskState.MOVING
 _SUBMITTED, _RUNNING, _FINISHED = TaskState.SUBMITTED, TaskState.RUNNING, TaskState.FINISHED
-_PENDING, _THERE, _DROPPED = DatumState.PENDING, DatumState.READY, DatumState.DROPPED
+_THERE = DatumState.READY
 _PLACED = frozenset((TaskState.MOVING, TaskState.SUBMITTED, TaskState.RUNNING))
 
 
@@ -64,7 +64,7 @@ class ProducedDatum(Protocol):
         """The name of the object that it is, or None."""
 
 
-class Graph(Grouping, Remembrance):
+class Graph(Grouping, Remembrance, Whereabouts):
     """The events of a run. `at` is always now, in seconds since the epoch."""
 
     def submit(self, task: Task, at: float, *, call: str = "", group: str = "") -> None:
@@ -90,15 +90,6 @@ class Graph(Grouping, Remembrance):
             if task.commuting is not None:
                 join_chain(task)
                 self._commute(task)
-
-    def keep(self, datum: Datum) -> None:
-        """A base datum that is not inline: the driver is going to supply it."""
-        self.stored[datum.id] = datum
-
-    def require(self, datum: Datum, at: float) -> None:
-        """The program waits for a datum: make it again if it is gone."""
-        if datum.state is _DROPPED:
-            self._recover(datum, "the program asks for it", at)
 
     def rename(self, task: Task, function: str) -> None:
         """A task is done by another function than the one that the program called."""
@@ -168,7 +159,7 @@ class Graph(Grouping, Remembrance):
             size += produced.size_bytes
             self._produced(task, produced)
         for read in task.reads:
-            _note_copy(read.same_as or read, task.site)
+            note_copy(read.same_as or read, task.site)
         record = stories.Finished(
             at=at,
             task=task_id,
@@ -190,7 +181,8 @@ class Graph(Grouping, Remembrance):
         if datum is None:
             return
         datum.size_bytes = produced.size_bytes
-        datum.same_as = None
+        if datum.same_as is not None:
+            self.release(self._part(datum))
         if produced.inline is not None:
             datum.inline = produced.inline
         else:
@@ -250,7 +242,7 @@ class Graph(Grouping, Remembrance):
         if decision is _TRY_AGAIN:
             self._again(task, at)
         elif decision is _IGNORED:
-            self._ignore(task)
+            self._ignore(task, at)
         else:
             self._give_up(task, problem, at)
 
@@ -285,84 +277,10 @@ class Graph(Grouping, Remembrance):
             self._again(task, at)
         return True
 
-    def expose(self, datum: Datum) -> None:
-        """Have a datum that lies only in the run's data of its sites put into the global store."""
-        if datum.published is None and datum.sites and datum.id in self.stored:
-            self._publish(datum)
-
-    def brought(self, datum: Datum, site: str) -> bool:
-        """A site has fetched a datum ahead of need; return False if nobody needs it any more."""
-        if datum.state is not _THERE:
-            return False
-        _note_copy(datum, site)
-        return True
-
-    def published(self, datum_id: str, site: str, name: Any, at: float) -> None:
-        """A datum is in the global store (`name`), or (None: a base datum) at `site`."""
-        datum = self.stored.get(datum_id)
-        if datum is None:
-            return
-        datum.publishing = ""
-        if name is None:
-            datum.sites = (*datum.sites, site)
-        else:
-            datum.published = name
-            datum.replicas = (*datum.replicas, site)
-            moved = stories.Moved(at=at, datum=datum_id, site=site, bytes=datum.size_bytes)
-            self.commands.records.append(moved)
-        if datum.state is _PENDING and datum.producer is None:
-            self._there(datum)
-        awaiting, datum.awaiting = datum.awaiting, []
-        for task in awaiting:
-            if task.state is _MOVING:
-                task.missing -= 1
-                if not task.missing:
-                    self._move(task, _SUBMITTED)
-                    self.commands.submit.append(task)
-
-    def located(self, datum: Datum, size_bytes: int, sites: tuple[str, ...]) -> None:
-        """An object of the store that the program named exists."""
-        datum.size_bytes = size_bytes
-        datum.replicas = sites
-        if datum.state is _PENDING:
-            self._there(datum)
-
-    def unpublished(self, datum_id: str, site: str, problem: str, at: float) -> None:
-        """`site` could not put a datum into the global store (or take a base datum)."""
-        datum = self.stored.get(datum_id)
-        if datum is None:
-            return
-        datum.publishing = ""
-        datum.publish_failures += 1
-        if datum.producer is None and datum.state is _PENDING:
-            self.missing(datum, problem, at)
-        elif datum.publish_failures < MAX_PUBLISH_FAILURES and datum.awaiting and site in datum.sites:
-            self._publish(datum)
-        else:
-            self._forget(datum, site)
-            self._strand([datum], at)
-
-    def missing(self, datum: Datum, problem: str, at: float) -> None:
-        """A base datum cannot be had."""
-        cause = Problem(task_id=0, function="main program", kind="input_lost", message=problem)
-        self._note_missing(datum, cause)
-        self._fail_data([datum], cause, at)
-
-    def datum_lost(self, datum: Datum, site: str, at: float) -> None:
-        """A datum is not where it was said to be (`site` empty: not in the global store)."""
-        datum = datum.source
-        if not site:
-            datum.published, datum.replicas = None, ()
-        self._forget(datum, site)
-        self._strand([datum], at)
-
     def site_lost(self, site: str, reason: str, at: float) -> None:
         """What ran at a site, or lay only there, is lost."""
         self.commands.records.append(stories.SiteLost(at=at, site=site, reason=reason))
-        touched = [datum for datum in self.stored.values() if site in datum.sites or datum.publishing == site]
-        for datum in touched:
-            self._forget(datum, site)
-        self._strand(touched, at)
+        self._lose_data_of(site, at)
         for task in list(self.tasks.values()):
             if task.site != site or task.state not in _PLACED or task.id in self.completing:
                 continue
@@ -390,19 +308,13 @@ class Graph(Grouping, Remembrance):
         task.problem = problem = _problem(task, "site_lost", f"{message}; {lost}: it may be the cause")
         self._record_failure(task, problem, f"given up: {lost}", at)
         if task.on_failure is OnFailure.IGNORE:
-            self._ignore(task)
+            self._ignore(task, at)
         else:
             self._give_up(task, problem, at)
 
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
-
-
-def _note_copy(datum: Datum, site: str) -> None:
-    """Who has read a published datum has a copy of it now (which it may lose again without a word)."""
-    if datum.published is not None and site not in datum.sites and site not in datum.replicas:
-        datum.replicas = (*datum.replicas, site)
 
 
 def _find_write(task: Task, datum_id: str) -> Datum | None:

@@ -56,7 +56,9 @@ class Grouping(Recovery):
     def cancel_producer(self, datum: Datum, reason: str, at: float) -> None:
         """Stop the task that makes a datum, if it is not settled."""
         producer = datum.producer
-        if producer is not None and producer.id in self.tasks and datum.state is DatumState.PENDING:
+        if producer is None or producer.id not in self.tasks or producer.recoveries:
+            return  # what has finished is not undone; if it runs again, others need what it made
+        if datum.state is DatumState.PENDING:
             self._withdraw(producer, reason, at)
 
     def _join_groups(self, task: Task, at: float) -> None:
@@ -83,7 +85,9 @@ class Grouping(Recovery):
         super()._give_up(task, problem, at)
 
     def _concerns_group(self, task: Task, problem: Problem) -> bool:
-        return bool(task.groups) and problem.kind == GROUP_KIND and task.on_failure is not OnFailure.IGNORE
+        if not task.groups or task.recoveries:
+            return False
+        return problem.kind == GROUP_KIND and task.on_failure is not OnFailure.IGNORE
 
     def _fail_group(self, task: Task, problem: Problem, at: float) -> None:
         group: Group = task.groups[-1]
@@ -120,39 +124,3 @@ class Grouping(Recovery):
         self._fail_data([datum for datum in task.writes if datum.previous is None], problem, at)
         for datum, previous in updated:
             self._inherit(datum, previous, at)
-
-    def _inherit(self, datum: Datum, previous: Datum, at: float) -> None:
-        """Let `datum` be what `previous` is, as soon as that is known; `previous` is held until then."""
-        if previous.state is DatumState.DROPPED:
-            self._recover(previous, f"{datum.id} is what it was before a task that was cancelled", at)
-        if previous.state is DatumState.PENDING:
-            previous.watchers.append(_Heir(self, datum, previous, at))
-            return
-        if previous.state is DatumState.FAILED:
-            assert previous.problem is not None  # a failed datum says why  # noqa: S101
-            self._fail_data([datum], previous.problem, at)
-        elif datum.state is DatumState.PENDING:
-            source = datum.same_as = previous.source
-            source.holders += 1
-            datum.inline = source.inline
-            datum.size_bytes = source.size_bytes
-            self._there(datum)
-            if not datum.holders and not datum.readers:
-                self._drop(datum)
-        self.release(previous)
-
-
-class _Heir:
-    """Waits, as a watcher of `previous`, for what `datum` is going to be."""
-
-    __slots__ = ("_at", "_datum", "_graph", "_previous")
-
-    def __init__(self, graph: Grouping, datum: Datum, previous: Datum, at: float) -> None:
-        self._graph = graph
-        self._datum = datum
-        self._previous = previous
-        self._at = at
-
-    def one_less(self) -> None:
-        """`previous` is settled."""
-        self._graph._inherit(self._datum, self._previous, self._at)  # noqa: SLF001 - a part of it

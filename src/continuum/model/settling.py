@@ -36,6 +36,9 @@ class Commands:
         self.settled: list[Task] = []
         self.records: list[stories.Record] = []
 
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
 
 MAX_TRIES = 3
 
@@ -44,11 +47,13 @@ class Settlement:
     """All unsettled tasks of a run, the data that may still be read, and how they end.
 
     `completing`: tasks whose try counts whatever becomes of its site, while their objects are being written.
+    `heirs` are the data that are another one (`Datum.same_as`), by the id of that one.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
         self.stored: dict[str, Datum] = {}
+        self.heirs: dict[str, dict[Datum, None]] = {}
         self.counts: dict[str, dict[TaskState, int]] = {}
         self.failures: list[Problem] = []
         self.unread: dict[str, Problem] = {}
@@ -107,10 +112,9 @@ class Settlement:
     def _drop(self, datum: Datum) -> None:
         if datum.state is not _THERE or datum.inline is not None:
             return
-        source, datum.same_as = datum.same_as, None
-        if source is not None:
+        if datum.same_as is not None:
             datum.state = _DROPPED
-            self.release(source)
+            self.release(self._part(datum))
             return
         if datum.sites or not datum.is_external:
             name = None if datum.is_external else datum.published
@@ -121,6 +125,17 @@ class Settlement:
             datum.state = _DROPPED
             datum.published, datum.replicas = None, ()
             self.stored.pop(datum.id, None)
+
+    def _part(self, datum: Datum) -> Datum:
+        """Let a datum not be another one any more; return that one, which is still held for it."""
+        source = datum.same_as
+        assert source is not None  # who calls this has looked  # noqa: S101
+        datum.same_as = None
+        heirs = self.heirs[source.id]
+        del heirs[datum]
+        if not heirs:
+            del self.heirs[source.id]
+        return source
 
     def _settle(self, task: Task, state: TaskState) -> None:
         self._move(task, state)
@@ -138,23 +153,6 @@ class Settlement:
             followers, task.followers = task.followers, None
             for other in followers:
                 self._one_less(other)
-
-    def _ignore(self, task: Task) -> None:
-        defaults = task.defaults or {}
-        for index, datum in enumerate(task.writes):
-            if datum.state is _THERE:
-                continue
-            previous = datum.previous
-            if index in defaults or previous is None:
-                datum.inline = defaults.get(index, b"")
-                datum.size_bytes = len(datum.inline)
-            else:
-                datum.same_as = previous.source
-                datum.same_as.holders += 1
-                datum.inline = datum.same_as.inline
-                datum.size_bytes = datum.same_as.size_bytes
-            self._there(datum)
-        self._settle(task, TaskState.IGNORED)
 
     def _give_up(self, task: Task, problem: Problem, at: float) -> None:
         if task.on_failure is not OnFailure.CANCEL_SUCCESSORS:

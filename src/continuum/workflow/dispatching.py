@@ -160,6 +160,7 @@ class Dispatcher:
     def lose(self, queue: SiteQueue, at: float) -> None:
         """A site is gone: what waited for it is placed again."""
         self._lost_at[queue.name] = at
+        self._pusher.forget(queue.name)
         self._ready.extend(queue.lose())
 
     def rejoin(self, queue: SiteQueue) -> None:
@@ -362,7 +363,9 @@ class Dispatcher:
         queue.specs.append(spec)
 
     def hand_over_moved(self, task: Task) -> None:
-        """The inputs of a placed task can be had at its site now."""
+        """The inputs of a placed task can be had at its site now, unless it was called back meanwhile."""
+        if task.state is not TaskState.SUBMITTED:
+            return
         queue = self.sites[task.site]
         if task in queue.moving:
             queue.moving.remove(task)

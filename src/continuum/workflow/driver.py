@@ -321,9 +321,7 @@ class Driver:
             self._carry_out(commands, at)
             self.dispatcher.dispatch(at)
             commands = self.graph.take_commands()
-            if not any(
-                (commands.place, commands.records, commands.publish, commands.settled, commands.watched)
-            ):
+            if not commands:
                 break
         self.dispatcher.flush()
         if self.checkpoints is not None:

@@ -1,4 +1,8 @@
-"""What sites say, taken to heart: events of a run's sites become events of its graph. The driver's thread."""
+"""What sites say, taken to heart: events of a run's sites become events of its graph. The driver's thread.
+
+Sites may say things late, twice or after they were lost. Tries are numbered, and the graph knows where data
+are, so what is out of date is told from what is new; what a lost site says is not listened to at all.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -51,7 +55,9 @@ class Hearing:
         """A site says what happened there."""
         queue = self._dispatcher.sites[site]
         for event in events:
-            if type(event) is TaskFinished:
+            if queue.load.is_lost:
+                self._hear_lost(queue, event, at)
+            elif type(event) is TaskFinished:
                 if event.outputs and self._commits.begin(queue, event):
                     continue
                 self._finished(queue, event, at)
@@ -73,8 +79,17 @@ class Hearing:
                 self._completed(event, at)
             case SiteGone():
                 self._site_gone(queue, event.reason, at)
-            case SiteReturned():
-                self._site_returned(queue, at)
+
+    def _hear_lost(self, queue: SiteQueue, event: Event, at: float) -> None:
+        """What a lost site still says is too late, but for what the driver's own gateway has done for it."""
+        if type(event) is SiteReturned:
+            self._site_returned(queue, at)
+        elif type(event) is OutputsCompleted:
+            self._completed(event, at)
+        elif type(event) is DatumPublished:
+            if event.published is None and not event.problem:
+                event = DatumPublished(datum=event.datum, problem=f"site {queue.name} was lost")
+            self._published(queue.name, event, at)
 
     def _finished(self, queue: SiteQueue, event: TaskFinished, at: float) -> None:
         task = self._graph.finished(
@@ -148,8 +163,6 @@ class Hearing:
                 self._checkpoints.published(event.datum, event.published)
 
     def _site_gone(self, queue: SiteQueue, reason: str, at: float) -> None:
-        if queue.load.is_lost:
-            return
         log.warning("site %s was lost: %s", queue.name, reason)
         self._dispatcher.lose(queue, at)
         self._on_lost(queue.name)
@@ -159,8 +172,6 @@ class Hearing:
         self._graph.site_lost(queue.name, reason, at)
 
     def _site_returned(self, queue: SiteQueue, at: float) -> None:
-        if not queue.load.is_lost:
-            return
         log.warning("site %s takes part again", queue.name)
         self._dispatcher.rejoin(queue)
         self._journal.add([stories.SiteJoined(at=at, site=queue.name, computing_units=queue.units)])

@@ -292,7 +292,8 @@ class Executor(Protocol):
 
         A site behind the backbone gets it through its gateway, as the object `name`; a local one keeps it in
         the run's data (a file may be linked instead of copied: it is never written to). Answered by
-        `DatumPublished`, with `published` None if it now lies at the site only.
+        `DatumPublished`, with `published` None if it now lies at the site only. An object is told of
+        even if the site is lost meanwhile.
         """
 
     def publish(self, data: Sequence[tuple[str, ObjectName]]) -> None:

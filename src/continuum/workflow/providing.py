@@ -54,11 +54,10 @@ class Provisions:
         source: bytes | Path = datum.origin
         if self._checkpoints is not None:
             self._checkpoints.supplied(datum)
-        if isinstance(source, bytes):
-            datum.origin = None  # the site has it from now on
-        elif not source.exists():
+        if isinstance(source, Path) and not source.exists():
             self._graph.missing(datum, f"the file {source} is gone", at)
             return
+        self._graph.supplying(datum, home)
         self._sites[home].executor.put(datum.id, source, self.name_of(datum))
 
     def look_for(self, datum: Datum) -> None:

@@ -64,10 +64,15 @@ class Pusher:
         for name in [name for name, wanted in self._wanted.items() if wanted]:
             queue = sites[name]
             if queue.load.is_lost:
-                self._wanted.pop(name)
-                self._pushed.pop(name, None)
+                self.forget(name)
                 continue
             self._push_to(queue)
+
+    def forget(self, site: str) -> None:
+        """A site is lost, with what was under way to it."""
+        for datum in self._pushed.pop(site, {}):
+            self._links.end(f"{site}/{datum}")
+        self._wanted.pop(site, None)
 
     def _push_to(self, queue: SiteQueue) -> None:
         wanted = self._wanted[queue.name]

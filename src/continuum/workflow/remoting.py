@@ -364,9 +364,9 @@ class RemoteExecutor:
         try:
             await put_object(self._connection.objects, name, source)
         except (ContinuumError, OSError) as problem:
-            self._emit([DatumPublished(datum=datum, problem=str(problem))])
-        else:
-            self._emit([DatumPublished(datum=datum, published=name)])
+            self._sink(self._site, [DatumPublished(datum=datum, problem=str(problem))])
+        else:  # told even when the site is gone: the object is there without it
+            self._sink(self._site, [DatumPublished(datum=datum, published=name)])
 
     async def _complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
         work = complete_objects(self._connection.objects, staged)

@@ -53,6 +53,12 @@ class Bench:
         self.settled += commands.settled
         self.supplied += commands.supply
         self.records = commands.records
+        for datum in commands.watched:
+            watchers, datum.watchers = datum.watchers, []
+            for watcher in watchers:
+                watcher.one_less()
+        if commands.watched:
+            self.act()
 
     def place(self, task: Task, site: str = "edge") -> bool:
         assert task in self.ready, f"{task} is not ready"
