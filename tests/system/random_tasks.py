@@ -17,6 +17,7 @@ from continuum.workflow import (
     DIRECTORY_INOUT,
     DIRECTORY_OUT,
     FILE_COMMUTATIVE,
+    FILE_CONCURRENT,
     FILE_IN,
     FILE_INOUT,
     FILE_OUT,
@@ -158,6 +159,11 @@ def extend(path, value):
 
 @everywhere(path=FILE_COMMUTATIVE)
 def extend_any_order(path, value):
+    extend[""].function(path, value)
+
+
+@everywhere(path=FILE_CONCURRENT)
+def extend_at_once(path, value):
     extend[""].function(path, value)
 
 

@@ -61,6 +61,9 @@ CALLS = [
     "write",
     "extend",
     "extend_any_order",
+    "extend_at_once",
+    "extend_at_once",
+    "put_in_too",
     "read",
     "extend_each",
     "make_folder",
@@ -133,6 +136,7 @@ class Program:
             "write": self.paths[:2],
             "extend": self.paths[:2],
             "extend_any_order": self.paths,
+            "extend_at_once": self.paths[1:],
         }.get(name, self.lists)
         return family[which % len(family)]
 

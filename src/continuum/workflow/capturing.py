@@ -240,6 +240,8 @@ def newest(variable: Variable) -> Datum:
     """Return the newest version of a variable; raises `InvalidInputError` if the program deleted it."""
     if variable.datum is None:
         raise InvalidInputError("this value was deleted with delete_object and cannot be used any more")
+    if variable.sharing is not None:
+        variable.sharing.close(variable)
     variable.chain = None  # whoever looks gets all updates so far; further ones may not go before
     return variable.datum
 

@@ -208,6 +208,8 @@ class Files:
 
     def bring(self, variable: Variable) -> None:
         """Put the newest version that tasks wrote where the program sees it."""
+        if variable.sharing is not None:
+            variable.sharing.close(variable)
         variable.chain = None
         if not variable.written_by_task or variable.stamp is not None or variable.datum is None:
             return
@@ -228,12 +230,19 @@ class Files:
         temporary.replace(path)
         variable.stamp = stamp_of(path)
 
+    def close_sharings(self) -> None:
+        """Have what tasks that share a file changed put together: nobody calls any more of them."""
+        for variable in self._variables.values():
+            if variable.sharing is not None:
+                variable.sharing.close(variable)
+
     def bring_all(self) -> None:
         """Bring every file whose newest version is there."""
         for variable in self._variables.values():
             datum = variable.datum
             is_file = not variable.name.startswith(SCHEME)
-            if is_file and datum is not None and datum.state is DatumState.READY:
+            is_one = variable.sharing is None  # else the run ended before that
+            if is_file and is_one and datum is not None and datum.state is DatumState.READY:
                 self.bring(variable)
 
     def delete(self, value: Any) -> bool:
@@ -241,6 +250,8 @@ class Files:
         name = _name(os.fspath(value)) + "/" * self._is_known_directory(value)
         variable = self._variables.pop(name, None)
         path = None if name.startswith(SCHEME) else Path(name)
+        if variable is not None and variable.sharing is not None:
+            variable.sharing.drop(variable)
         if variable is not None and variable.datum is not None:
             if variable.datum.state is DatumState.PENDING and not variable.written_by_task:
                 self._run.driver.wait_for([variable.datum])

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from continuum.model.commuting import Chain
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Datum, Task
+from continuum.workflow.sharing import Sharing
 
 T = TypeVar("T")
 
@@ -13,13 +14,24 @@ T = TypeVar("T")
 class Variable:
     """A value or a file of the program over time: `datum` is its newest version.
 
-    `chain` are the latest calls that updated it in any order, as long as nobody has looked since. `users`
+    `chain` are the latest calls that updated it in any order, `sharing` those that share it as CONCURRENT, as
+    long as nobody has looked since. `users`
     (objects of the store only) are the tasks that use the object under its one name. `written_by_task` tells
     whether the newest version comes from a task; `stamp` is what the program's own file looked like when it
     last was the same as that version.
     """
 
-    __slots__ = ("chain", "datum", "name", "number", "stamp", "users", "version", "written_by_task")
+    __slots__ = (
+        "chain",
+        "datum",
+        "name",
+        "number",
+        "sharing",
+        "stamp",
+        "users",
+        "version",
+        "written_by_task",
+    )
 
     def __init__(self, number: int, *, name: str = "") -> None:
         self.number = number
@@ -27,6 +39,7 @@ class Variable:
         self.version = 0
         self.datum: Datum | None = None
         self.chain: Chain | None = None
+        self.sharing: Sharing | None = None
         self.users: list[Task] | None = None
         self.written_by_task = False
         self.stamp: tuple[int, int] | None = None
@@ -59,9 +72,11 @@ class Future(Generic[T]):
         self._value: tuple[int, Any] | None = None
 
     def __del__(self) -> None:
-        datum = self._variable.datum
-        if datum is not None:
-            self._release(datum)
+        variable = self._variable
+        if variable.sharing is not None:
+            variable.sharing.drop(variable)
+        if variable.datum is not None:
+            self._release(variable.datum)
 
     def result(self, timeout_s: float | None = None) -> T:
         """Return the value, waiting for it. Raises `TaskFailedError`; `TimeoutError` after `timeout_s`."""

@@ -102,6 +102,8 @@ class Holdings:
 
     def release_variable(self, variable: Variable) -> None:
         """The program does not hold this variable any more."""
+        if variable.sharing is not None:
+            variable.sharing.drop(variable)
         datum, variable.datum = variable.datum, None
         if datum is not None:
             self._driver.post(Op.RELEASE, datum)

@@ -24,6 +24,7 @@ from continuum.workflow.holdings import Holdings
 from continuum.workflow.packing import EMPTY, pack_to_bytes
 from continuum.workflow.programming import TaskFunction
 from continuum.workflow.serialising import dumps
+from continuum.workflow.sharing import Sharing
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Place = tuple[int, ...]
@@ -39,7 +40,8 @@ class Writing:
     `chain` are the calls with which it may change places, if the order of the updates does not matter.
     `element` is the path of the element that is written, if it is not the whole parameter. `before` is the
     version that it updates, `default` what stands for it if a failure is ignored, `vessel` the copy of the
-    program's object that an OUT parameter fills; `is_there`: a directory that the task finds there, empty.
+    program's object that an OUT parameter fills; `is_there`: a directory that the task finds there, empty;
+    `is_shared`: others update the same version at the same time.
     """
 
     __slots__ = (
@@ -48,6 +50,7 @@ class Writing:
         "default",
         "direction",
         "element",
+        "is_shared",
         "is_there",
         "name",
         "parameter",
@@ -69,7 +72,9 @@ class Writing:
         vessel: Datum | None = None,
         chain: Chain | None = None,
         is_there: bool = False,
+        is_shared: bool = False,
     ) -> None:
+        self.is_shared = is_shared
         self.chain = chain
         self.is_there = is_there
         self.vessel = vessel
@@ -98,9 +103,12 @@ class Use(NamedTuple):
 class Parameters:
     """Looks at the parameters of one call. `writings` are what it will write; `settle` ends it."""
 
-    __slots__ = ("_after", "_capture", "_files", "_holdings", "writings")
+    __slots__ = ("_after", "_capture", "_files", "_holdings", "_share", "writings")
 
-    def __init__(self, holdings: Holdings, files: Files, capture: Capture) -> None:
+    def __init__(
+        self, holdings: Holdings, files: Files, capture: Capture, share: Callable[[Datum], Sharing]
+    ) -> None:
+        self._share = share
         self._holdings = holdings
         self._files = files
         self._capture = capture
@@ -212,6 +220,8 @@ class Parameters:
         if variable is None and self._holdings.is_mixed(value):
             return self._use_mixed(use, value)
         variable = variable or self._holdings.adopt(value)
+        if self._is_shared(use, variable):
+            return self._use_shared(use, variable, lambda: newest(variable))
         end, chain = variable.datum, variable.chain
         before = newest(variable)
         if use.direction.access is Access.WRITE and self._is_vessel(use, value):
@@ -219,6 +229,18 @@ class Parameters:
             self._note(use, variable, vessel=before, default=dumps(value))
         else:
             self._note(use, variable, before=before, chain=_chain(use, chain if before is end else None))
+        return Slot(self._capture.slot(before))
+
+    def _is_shared(self, use: Use, variable: Variable) -> bool:
+        """Whether calls need not wait for each other: for things of their own, no elements, given once."""
+        is_given_twice = any(each.variable is variable for each in self.writings)
+        return use.direction.is_concurrent and not use.path and not is_given_twice
+
+    def _use_shared(self, use: Use, variable: Variable, find: Callable[[], Datum], name: str = "") -> Slot:
+        if variable.sharing is None:
+            variable.sharing = self._share(find())
+        before = variable.sharing.base
+        self._note(use, variable, name=name, before=before, is_shared=True)
         return Slot(self._capture.slot(before))
 
     def _is_vessel(self, use: Use, value: Any) -> bool:
@@ -249,10 +271,12 @@ class Parameters:
             default = EMPTY if use.direction.is_directory else b""
             self._note(use, variable, name=name, default=default, is_there=is_there)
             return Slot(-1 - position) if use.path else str(value)
+        is_object = self._files.object_of(variable) is not None  # one name for all versions: in order
+        if not is_object and self._is_shared(use, variable):
+            return self._use_shared(use, variable, lambda: self._files.current(use.parameter, variable), name)
         end, chain = variable.datum, variable.chain
         before = self._files.current(use.parameter, variable)
         if use.direction.access is Access.UPDATE:
-            is_object = self._files.object_of(variable) is not None  # one name for all versions: in order
             chain = None if is_object else _chain(use, chain if before is end else None)
             self._note(use, variable, name=name, before=before, chain=chain)
         if use.direction.is_deleted:
@@ -268,6 +292,6 @@ def read_default(writing: Writing, value: Any) -> bytes:
 
 def _chain(use: Use, last: Chain | None) -> Chain | None:
     """Return the calls that this one may change places with: objects and files of their own, no elements."""
-    if use.path or not (use.direction.is_commutative or use.direction.is_concurrent):
+    if use.path or not use.direction.is_commutative:
         return None
     return last or Chain()

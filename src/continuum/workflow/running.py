@@ -19,9 +19,11 @@ from continuum.model.errors import InvalidInputError
 from continuum.model.grouping import Group
 from continuum.model.tasks import Datum, Needs, OnFailure, Problem, Task
 from continuum.workflow.alternatives import Variant
-from continuum.workflow.capturing import Capture, Captured
+from continuum.workflow.capturing import Capture, Captured, Slot
 from continuum.workflow.coding import encode_function
+from continuum.workflow.combining import combination
 from continuum.workflow.constraints import HOME
+from continuum.workflow.directions import FILE_INOUT
 from continuum.workflow.dispatching import Payload
 from continuum.workflow.driver import Driver, Op
 from continuum.workflow.engines.elements import element_of
@@ -36,6 +38,7 @@ from continuum.workflow.parameters import Parameters, Writing, read_default
 from continuum.workflow.pinning import pin, pinned_site
 from continuum.workflow.programming import ALTERNATIVES, TaskFunction
 from continuum.workflow.serialising import dumps
+from continuum.workflow.sharing import Sharing
 from continuum.workflow.spreading import spread
 from continuum.workflow.titles import title_of
 from continuum.workflow.waiting import Waiting
@@ -76,7 +79,7 @@ class Run:
             try:
                 if function.directions:
                     function.check_streams()
-                    parameters = Parameters(self._holdings, self.files, capture)
+                    parameters = Parameters(self._holdings, self.files, capture, self._share)
                     given, named = parameters.direct(function, args, kwargs)
                     writings = parameters.writings
                     captured = capture.freeze(given, named)
@@ -178,9 +181,13 @@ class Run:
 
     def _renew(self, writing: Writing, writes: list[Datum], outputs: list[Output]) -> None:
         variable, direction = writing.variable, writing.direction
-        writing.superseded = variable.datum
+        writing.superseded = None if writing.is_shared else variable.datum
+        if variable.sharing is not None and not writing.is_shared:
+            variable.sharing.drop(variable)
         datum = variable.renew(is_file=direction.is_file, name=writing.name)
         datum.previous = writing.before
+        if writing.is_shared and variable.sharing is not None:
+            variable.sharing.copies.append(datum)
         variable.written_by_task = True
         variable.stamp = None
         if direction.is_file and variable.name:
@@ -198,6 +205,30 @@ class Run:
             is_there=writing.is_there,
         )
         outputs.append(output)
+
+    def _share(self, base: Datum) -> Sharing:
+        return Sharing(base, self._combine, self._holdings.release)
+
+    def _combine(self, variable: Variable, base: Datum, copies: Sequence[Datum]) -> None:
+        """Call the task that puts together what CONCURRENT calls changed: the variable's next version."""
+        function = combination(of_files=base.is_file)
+        with self._lock:
+            capture = Capture(self._holdings.tracked, self._holdings.store, self._holdings.limit_bytes)
+            slots = [Slot(capture.slot(datum)) for datum in (base, *copies)]
+            captured = capture.freeze((slots[0], slots[1:]), {})
+            writes: list[Datum] = []
+            outputs: list[Output] = []
+            if base.is_file:
+                writing = Writing(variable, "before", FILE_INOUT, name=base.name, is_shared=True)
+                self._renew(writing, writes, outputs)
+            else:
+                writes.append(variable.renew())
+                outputs.append(Output(datum=writes[0].id, index=0))
+            code = self._codes.get(function) or self._encode(function)
+            payload = Payload(code, captured.call, tuple(outputs), function.returns.count)
+            payload.title = f"{function.name}({len(copies)} copies)"
+            task = Task(next(self._task_ids), function.name, captured.slots, writes, payload=payload)
+            self.driver.post(Op.SUBMIT, task)
 
     def _encode(self, function: TaskFunction) -> FunctionCode:
         code = self._codes[function] = encode_function(function)
@@ -279,6 +310,7 @@ class Run:
 
     def finish(self) -> list[Problem]:
         """Wait for all tasks, bring the program's files up to date, and return failures not told yet."""
+        self.files.close_sharings()
         self.driver.wait_for_all()
         problems = self.untold_failures()
         self.files.bring_all()

@@ -19,6 +19,7 @@ from continuum.workflow import (
     DIRECTORY_INOUT,
     DIRECTORY_OUT,
     FILE_COMMUTATIVE,
+    FILE_CONCURRENT,
     FILE_IN,
     FILE_INOUT,
     FILE_OUT,
@@ -221,6 +222,51 @@ def add_any_order(values, value, folder=""):
 def add_concurrently(values, value):
     values.append(value)
     return value
+
+
+def _meet(folder, name):
+    """Leave a mark and wait for that of the other: for tasks that run at the same time."""
+    if folder:
+        (Path(folder) / name).touch()
+        give_up_at = time.monotonic() + 60
+        while len(list(Path(folder).iterdir())) < 2:
+            assert time.monotonic() < give_up_at, "the other does not run at the same time"
+            time.sleep(0.005)
+
+
+@task(table=CONCURRENT)
+def note(table, key, value, folder=""):
+    _meet(folder, key)
+    table[key] = value
+
+
+@task(path=FILE_CONCURRENT)
+def extend_concurrently(path, text, folder=""):
+    _meet(folder, text)
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+@task(table=INOUT)
+def count_keys(table):
+    table["keys"] = len(table)
+
+
+@task(table=CONCURRENT, on_failure="IGNORE")
+def note_and_fail(table, key):
+    table[key] = 1
+    raise ValueError(key)
+
+
+class Register:
+    """An object whose methods share it."""
+
+    def __init__(self):
+        self.entries = {}
+
+    @task(target_direction=CONCURRENT)
+    def enter(self, key, value):
+        self.entries.setdefault(key, []).append(value)
 
 
 @task(path=FILE_COMMUTATIVE)
