@@ -28,7 +28,8 @@ class Direction(msgspec.Struct, frozen=True):
     `is_file` holds for directories too. `depth` is how deep a collection or dictionary nests: what lies there
     are its elements. `is_deleted`: the task is the last that uses it. `is_commutative`: tasks that update it
     exclude each other, in any order; `is_concurrent`: they need not even do that (each changes a copy).
-    `stream` ("", "stdin", "stdout", "stderr"), `prefix` and `keep_rename` concern tasks that are programs; `weight` and `cache` are hints.
+    `stream` ("", "stdin", "stdout", "stderr"), `prefix` and `keep_rename` concern tasks that are programs;
+    `weight` and `cache` are hints.
     """
 
     name: str
