@@ -92,7 +92,7 @@ class Payload:
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What placement knows of a site beyond its executor."""
+    """What placement knows of a site beyond its executor: fields of `SiteLoad`."""
 
     memory_bytes: int = 0
     architecture: str = ""
@@ -132,15 +132,8 @@ class Dispatcher:
         load = SiteLoad(
             name=executor.site,
             computing_units=executor.computing_units,
-            memory_bytes=settings.memory_bytes,
-            architecture=settings.architecture,
-            software=settings.software,
-            costs=settings.costs,
-            gpus=settings.gpus,
-            storage_bytes=settings.storage_bytes,
-            nodes=settings.nodes,
-            labels=settings.labels,
             is_home=is_home,
+            **msgspec.structs.asdict(settings),
         )
         queue = self.sites[executor.site] = SiteQueue(executor, load, self.links)
         self._loads[executor.site] = load

@@ -8,7 +8,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.sites import choose_free_ports
-from continuum.testing import EngineBench, EngineConformance, Slot, kill, run_spec, wait_until
+from continuum.testing import EngineConformance, Slot, kill, run_spec, wait_until
 from continuum.workflow.engines import FailureKind, Input, TaskStarted, dumps
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
@@ -41,22 +41,18 @@ class FarFolder(RunFolder):
 
 
 @pytest.fixture
-def make_bench(clusters, tmp_path):
-    opened = []
-
+def make_bench(benches, clusters, tmp_path):
     def make(computing_units=2, memory_bytes=0, *, is_far=False, **run):
-        folder = FarFolder("run-1", disk=tmp_path / "disk") if is_far else RunFolder("run-1", disk=tmp_path)
         budget = Budget(computing_units, memory_bytes)
         address = clusters(computing_units).address
-        engine = DaskEngine(folder, budget, address, log_file=tmp_path / "output.log")
-        bench = EngineBench(engine, folder, **run)
-        opened.append(bench)
-        return bench
+        folder = FarFolder("run-1", disk=tmp_path / "disk") if is_far else None
+        return benches(
+            lambda folder: DaskEngine(folder, budget, address, log_file=tmp_path / "output.log"),
+            folder,
+            **run,
+        )
 
-    yield make
-    for bench in opened:
-        bench.engine.close()
-        bench.folder.close()
+    return make
 
 
 class TestDaskEngine(EngineConformance):

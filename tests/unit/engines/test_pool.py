@@ -13,30 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from continuum.testing import EngineBench, EngineConformance, call, code_of, is_alive, kill
+from continuum.testing import EngineConformance, call, code_of, is_alive, kill
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.pool import PoolEngine
-from continuum.workflow.folders import RunFolder
 from continuum.workflow.messages import FailureKind, TaskFailed, TaskFinished
 
 
 @pytest.fixture
-def make_bench(tmp_path):
-    opened = []
-
+def make_bench(benches, tmp_path):
     def make(computing_units=2, memory_bytes=0, budget=None, **run):
-        folder = RunFolder("run-1", disk=tmp_path / "disk")
         budget = budget or Budget(computing_units, memory_bytes)
-        engine = PoolEngine(folder, budget, log_file=tmp_path / "output.log")
-        bench = EngineBench(engine, folder, **run)
-        opened.append(bench)
-        return bench
+        return benches(lambda folder: PoolEngine(folder, budget, log_file=tmp_path / "output.log"), **run)
 
-    yield make
-    for bench in opened:
-        bench.engine.close()
-        bench.folder.close()
-        assert not any(place.exists() for place in bench.folder.places)
+    return make
 
 
 class TestPoolEngine(EngineConformance):

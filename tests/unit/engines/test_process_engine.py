@@ -18,22 +18,12 @@ from continuum.workflow.messages import FailureKind
 
 
 @pytest.fixture
-def make_bench(tmp_path):
-    opened = []
-
+def make_bench(benches, tmp_path):
     def make(computing_units=2, memory_bytes=0, devices=(), budget=None, **run):
-        folder = RunFolder("run-1", disk=tmp_path / "disk")
         budget = budget or Budget(computing_units, memory_bytes, devices)
-        engine = ProcessEngine(folder, budget, log_file=tmp_path / "output.log")
-        bench = EngineBench(engine, folder, **run)
-        opened.append(bench)
-        return bench
+        return benches(lambda folder: ProcessEngine(folder, budget, log_file=tmp_path / "output.log"), **run)
 
-    yield make
-    for bench in opened:
-        bench.engine.close()
-        bench.folder.close()
-        assert not any(place.exists() for place in bench.folder.places)
+    return make
 
 
 class TestProcessEngine(EngineConformance):
