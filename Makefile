@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Three processes test at the same time, each file in one of them (most of the time is waiting for servers);
 # `make test PARALLEL=` tests one file after the other.
 PARALLEL ?= -n 3 --dist loadfile
+# The many processes that tests and the demo start would compile all modules anew, each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What reads bytes of strangers.
 FUZZED := tests/unit/store/gateway/test_fuzzing_connections.py tests/unit/store/gateway/test_framing.py \
