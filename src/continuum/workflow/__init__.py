@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
-    from continuum.workflow.beginnings import Beginning, RunOptions, choose_to_resume
+    from continuum.workflow.beginnings import HOLD_S, Beginning, RunOptions, choose_to_resume
     from continuum.workflow.cancelling import cancel_anywhere, cancel_here
     from continuum.workflow.compss import COMPSS
     from continuum.workflow.constraints import constraint
@@ -162,6 +162,7 @@ _HOMES = {
     "to_entry": "runs",
     "Beginning": "beginnings",
     "Outcome": "simulating.running",
+    "HOLD_S": "beginnings",
     "RunOptions": "beginnings",
     "choose_to_resume": "beginnings",
     "cancel_anywhere": "cancelling",
@@ -240,6 +241,7 @@ __all__ = [
     "FILE_IN",
     "FILE_INOUT",
     "FILE_OUT",
+    "HOLD_S",
     "IN",
     "INOUT",
     "IN_DELETE",

@@ -12,6 +12,7 @@ from continuum.workflow import journals
 from continuum.workflow.journals import ROOM_HINT, RunSummary, read_summary
 
 FILE = "beginning.json"
+HOLD_S = 300.0  # a person who sees that a run is lost needs minutes to resume it
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     `computing_units` (local runs only; 0: all) is how many tasks run at once, `gpus` (None: those found) how
     many GPUs they share, `engine` what executes the tasks, `workers` the limits of its own Dask.
     `checkpoint`: see `checkpointing.parse_policy`. `retries`: how often a task that failed is tried again.
+    `hold_s`: for how long sites go on with the run, and hold its results, if its driver dies.
     `keeps_crate`: write an RO-Crate at the end.
     """
 
@@ -38,6 +40,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str = "results"
     keeps_crate: bool = False
     retries: int = 2
+    hold_s: float = HOLD_S
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):

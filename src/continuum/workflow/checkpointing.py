@@ -26,6 +26,7 @@ from continuum.workflow.fingerprinting import (
     digest_of_file,
     digest_of_name,
 )
+from continuum.workflow.holding import Held
 from continuum.workflow.memories import (
     Brought,
     Decided,
@@ -93,7 +94,8 @@ class Checkpoints:
         self._before = before or Recollection()
         self._changed = changed or {}
         self._names = Names()
-        self._held: dict[str, frozenset[str]] = {}
+        self._held: dict[str, Held] = {}
+        self._going_on: dict[bytes, tuple[str, tuple[str, ...]]] = {}  # calls: site, outputs
         self._to_save: dict[str, Datum] = {}
         self._saving: dict[str, tuple[Datum, str]] = {}  # and the site that does it
         self._snapshots: list[Waiter] = []
@@ -104,9 +106,10 @@ class Checkpoints:
         self._taking = threading.Lock()
         self._takes: Counter[str] = Counter()
 
-    def hold(self, site: str, data: Iterable[str]) -> None:
-        """A site has kept these data from the time before."""
-        self._held[site] = frozenset(data)
+    def hold(self, site: str, held: Held) -> None:
+        """A site holds this from the time before."""
+        self._held[site] = held
+        self._going_on |= {key: (site, outputs) for key, outputs in held.tasks.items()}
 
     # ---- what the program calls ----
 
@@ -116,27 +119,36 @@ class Checkpoints:
         payload = task.payload
         kept = self._before.done.get(task.key)
         if kept is None or len(kept) != len(task.writes):
+            if self._going_on:
+                self._go_on(task)
             graph.submit(task, at, call=payload.title, group=payload.group)
             return
         self.remembered += 1
         left = [self._left_of(each) for each in kept]
-        self._rename(task, kept)
+        self._rename(task, [each.datum for each in kept])
         graph.remember(task, left, at, call=payload.title, group=payload.group)
 
     def _left_of(self, kept: Kept) -> Kept:
-        sites = tuple(site for site, held in self._held.items() if kept.datum in held)
+        sites = tuple(site for site, held in self._held.items() if kept.datum in held.data)
         published = self._before.saved.get(kept.datum, kept.published)
         return msgspec.structs.replace(kept, sites=sites, published=published)
 
-    def _rename(self, task: Task, kept: Sequence[Kept]) -> None:
+    def _go_on(self, task: Task) -> None:
+        """A site that has this call from the driver before is asked for it."""
+        site, outputs = self._going_on.pop(task.key, ("", ()))
+        if site and task.commuting is None and len(outputs) == len(task.writes):
+            self._rename(task, outputs)
+            task.payload.held_at = site
+
+    def _rename(self, task: Task, left: Sequence[str]) -> None:
         """Let data go by the names under which they lie at sites and in the store."""
         payload = task.payload
-        names = {datum.id: each.datum for datum, each in zip(task.writes, kept, strict=True)}
+        names = {datum.id: name for datum, name in zip(task.writes, left, strict=True)}
         payload.outputs = tuple(
             msgspec.structs.replace(output, datum=names[output.datum]) for output in payload.outputs
         )
-        for datum, each in zip(task.writes, kept, strict=True):
-            datum.id = each.datum
+        for datum, name in zip(task.writes, left, strict=True):
+            datum.id = name
 
     def supplied(self, datum: Datum) -> None:
         """A large value of the program goes to its site: now is the time to look at it."""

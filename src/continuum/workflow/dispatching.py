@@ -62,6 +62,7 @@ class Payload:
         "code",
         "engine",
         "group",
+        "held_at",
         "outputs",
         "return_count",
         "time_out_s",
@@ -88,6 +89,7 @@ class Payload:
         self.title = title
         self.group = group
         self.engine = ""
+        self.held_at = ""  # the site that has it from a driver before
         self.variants: tuple[Variant, ...] = ()
 
 
@@ -126,6 +128,8 @@ class Dispatcher:
         self._stranded: list[Task] = []
         self._give_up_at = 0.0
         self._picked: dict[int, Variant] = {}
+        self.are_held = False
+        """Whether sites are told the names of calls, by which a later driver may ask for them."""
 
     def join(self, executor: Executor, settings: SiteSettings, *, is_home: bool) -> SiteQueue:
         """A site takes part."""
@@ -244,12 +248,22 @@ class Dispatcher:
         return True
 
     def _choose(self, task: Task, choose: Callable[[Task], Decision] | None = None) -> Decision:
+        if task.payload.held_at and not task.attempt:
+            held = self._hold(task)
+            if held is not None:
+                return held
         choose = choose or self._choose_site
         variants: tuple[Variant, ...] = task.payload.variants
         if not variants:
             return choose(task)
         decision, self._picked[task.id] = choose_variant(task, variants, choose, self.history.knows)
         return decision
+
+    def _hold(self, task: Task) -> Decision | None:
+        load = self._loads.get(task.payload.held_at)
+        if load is None or load.is_lost or task.payload.variants:
+            return None
+        return Decision(load.name, "it has it from the driver before", (), 0.0)
 
     def _choose_site(self, task: Task) -> Decision:
         sites = self._shortlist.narrow(task, self._loads, self.history, also=self._idle)
@@ -352,6 +366,7 @@ class Dispatcher:
             priority=task.is_priority,
             gpus=task.needs.gpus,
             engine=payload.engine,
+            key=task.key if self.are_held and task.commuting is None else b"",
         )
         queue.specs.append(spec)
 

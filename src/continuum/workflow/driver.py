@@ -63,6 +63,7 @@ class Driver:
         self.journal = journal
         self.graph = Graph()
         self.dispatcher = Dispatcher(self.graph, strategy or Strategy(), links or Links(), history)
+        self.dispatcher.are_held = spec.hold_s > 0
         self.sites = self.dispatcher.sites
         self.home = home or executors[0].site
         self._executors = list(executors)
@@ -118,6 +119,8 @@ class Driver:
         settings = self._settings.get(executor.site, getattr(executor, "settings", SiteSettings()))
         self.dispatcher.join(executor, settings, is_home=executor.site == self.home)
         units = executor.computing_units
+        if self.checkpoints is not None and (held := getattr(executor, "held", None)) is not None:
+            self.checkpoints.hold(executor.site, held)
         self.journal.add([stories.SiteJoined(at=time.time(), site=executor.site, computing_units=units)])
 
     def _sink(self, site: str, events: Sequence[Event]) -> None:

@@ -162,6 +162,14 @@ class HostedRun:
         fetching = sum(watched.fetching is not None for watched in list(self._watched.values()))
         return EngineLoad(running_tasks=load.running_tasks, queued_tasks=load.queued_tasks + fetching)
 
+    def data(self) -> list[str]:
+        """Return the names of the data here."""
+        return [datum for datum in list(self._sizes) if self.has(datum)]
+
+    def has(self, datum: str) -> bool:
+        """Whether a datum is here."""
+        return self._folder.find(datum) is not None
+
     def close_engine(self) -> None:
         """End the workers; blocks."""
         self._engine.close()

@@ -74,7 +74,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that a site needs to execute one task once.
 
     `call` is `(args, kwargs)` in the project's serialisation (`workflow.serialising`), in which input `i`
-    stands as slot `i`. `return_count` is how many values the function's result is split into (0: none is
+    stands as slot `i`. `key` names the call across drivers of the run (empty: it has no such name).
+    `return_count` is how many values the function's result is split into (0: none is
     kept; 1: the result itself). `engine` names the engine that it needs, if that is not the usual one;
     `computing_units` 0: it only reads and writes, and takes none.
     """
@@ -92,6 +93,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: bool = False
     gpus: int = 0
     engine: str = ""
+    key: bytes = b""
 
 
 class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket
     (and key prefix) in which the run's data that crosses sites is published. `environment` is added to the
-    workers' environment. `incarnation` counts how often the run was resumed.
+    workers' environment. `incarnation` counts how often the run was resumed. `hold_s`: for how long a site
+    goes on with the run while its driver is silent (at least as long as it would wait for it anyway).
     """
 
     run_id: str
@@ -122,6 +125,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     inline_limit_bytes: int = 4096
     incarnation: int = 0
+    hold_s: float = 0.0
 
 
 class FailureKind(StrEnum):

@@ -19,6 +19,7 @@ import msgspec
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, InvalidInputError, UnavailableError
 from continuum.security import SignatureError, Signer, Verified, Verifier
+from continuum.workflow.holding import HeldTask
 from continuum.workflow.messages import Event, FunctionCode, ObjectName, RunSpec, Staged, TaskSpec
 
 log = logging.getLogger(__name__)
@@ -60,10 +61,25 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunOpened(msgspec.Struct, frozen=True, kw_only=True):
-    """What the site offers."""
+    """What the site offers. `held_pages`: how much it holds of the run from a driver before (`AskHeld`)."""
 
     computing_units: int
     memory_bytes: int = 0
+    held_pages: int = 0
+
+
+class AskHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """Driver to agent: what do you hold of the run? Answer: `HeldPage`."""
+
+    run_id: str
+    page: int
+
+
+class HeldPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what a site holds of a run: see `holding`."""
+
+    data: tuple[str, ...] = ()
+    tasks: tuple[HeldTask, ...] = ()
 
 
 class Learn(msgspec.Struct, frozen=True, array_like=True, tag="learn"):
@@ -123,12 +139,14 @@ class Commands(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """Agent to driver: batch `number` of what happened at a site, from 1 on. Answer: `Noted`."""
+    """Agent to driver: batch `number` of what happened at a site, from 1 on. Answer: `Noted`, or
+    `ConflictError` from a driver of another incarnation."""
 
     run_id: str
     site: str
     number: int
     items: tuple[Event, ...]
+    incarnation: int = 0
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +168,7 @@ class Noted(msgspec.Struct, frozen=True):
 VERBS: dict[type, str] = {
     CodePart: "code",
     OpenRun: "open",
+    AskHeld: "held",
     Commands: "work",
     Beat: "beat",
     CloseRun: "close",
@@ -220,7 +239,7 @@ class Outbox:
         *,
         subject: str,
         audience: str,
-        head: dict[str, str],
+        head: dict[str, Any],
         on_refused: Callable[[ContinuumError], None],
     ) -> None:
         self._backbone = backbone

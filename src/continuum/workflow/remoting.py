@@ -11,6 +11,7 @@ backbone's server or of the hub is not noticed by the run.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import re
@@ -23,11 +24,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from continuum.backbone import Backbone, BackboneSettings, BackboneUnavailableError
-from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.errors import (
+    ConflictError,
+    ContinuumError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from continuum.security import IdentityFiles, SignatureError, Signer, Verifier
 from continuum.store import ObjectClient
 from continuum.workflow import posting
 from continuum.workflow.completing import complete_objects, completed
+from continuum.workflow.holding import Held
 from continuum.workflow.looping import OwnLoop, spawn
 from continuum.workflow.messages import (
     DatumPublished,
@@ -75,6 +83,7 @@ class DriverConnection:
         self.objects = objects
         self.loop = OwnLoop("driver-connection")
         self._executors: dict[str, dict[str, RemoteExecutor]] = {}  # by run, by site
+        self._incarnations: dict[str, int] = {}  # by run
 
     def open(self) -> None:
         """Connect. Raises `BackboneUnavailableError`."""
@@ -102,8 +111,10 @@ class DriverConnection:
             future.cancel()
             raise UnavailableError(f"no answer within {timeout_s:.0f} s") from None
 
-    async def join(self, run_id: str, executor: "RemoteExecutor") -> None:
+    async def join(self, run: RunSpec, executor: "RemoteExecutor") -> None:
         """Hear what `executor`'s site says about a run."""
+        run_id = run.run_id
+        self._incarnations[run_id] = run.incarnation
         members = self._executors.get(run_id)
         if members is not None:
             members[executor.site] = executor
@@ -127,6 +138,8 @@ class DriverConnection:
             events, verified = posting.open_sealed(verifier, raw, posting.Events, role=AGENT_ROLE)
             if verified.signer != f"agent.{events.site}":
                 raise SignatureError(f"{verified.signer} speaks for site {events.site}")
+            if events.incarnation != self._incarnations.get(events.run_id):
+                raise ConflictError(f"the run {events.run_id} has another driver now")
         except ContinuumError as problem:
             log.warning("refused events: %s", problem)
             raise
@@ -158,6 +171,8 @@ class RemoteExecutor:
         self._is_started = False
         self._reopening: asyncio.Task[None] | None = None
         self._reopenings = 0
+        self.held = Held()
+        """What the site held of the run when it was opened; of a driver that has died."""
 
     @property
     def site(self) -> str:
@@ -242,6 +257,11 @@ class RemoteExecutor:
 
     # ---- in the connection's thread ----
 
+    async def say_farewell(self) -> None:
+        """Have the site end the run, for a driver that ends at once."""
+        with contextlib.suppress(ContinuumError):
+            await self._ask(posting.CloseRun(run_id=self._run.run_id), posting.Noted, patience_s=1.0)
+
     def take(self, events: posting.Events) -> None:
         """Take a batch of events from the site, once."""
         self._silence.hear()
@@ -258,7 +278,7 @@ class RemoteExecutor:
         self._emit(events.items)
 
     async def _open(self, run: RunSpec) -> None:
-        await self._connection.join(run.run_id, self)
+        await self._connection.join(run, self)
         for offset in range(0, len(run.code), posting.CODE_PART_BYTES):
             part = run.code[offset : offset + posting.CODE_PART_BYTES]
             message = posting.CodePart(run_id=run.run_id, offset=offset, data=part)
@@ -270,6 +290,7 @@ class RemoteExecutor:
         )
         opened = await self._ask(opening, posting.RunOpened, patience_s=OPEN_PATIENCE_S)
         self._computing_units = opened.computing_units
+        self.held = await self._ask_held(run.run_id, opened.held_pages)
         self._inbox = posting.Inbox()
         self._silence = posting.Silence(AGENT_SILENCE_LIMIT_S, BACKBONE_AWAY_LIMIT_S)
         self._is_gone = False
@@ -284,6 +305,14 @@ class RemoteExecutor:
         )
         self._beating = asyncio.get_running_loop().create_task(self._beat_for_ever())
         self._is_started = True
+
+    async def _ask_held(self, run_id: str, pages: int) -> Held:
+        found = []
+        for page in range(pages):
+            asking = posting.AskHeld(run_id=run_id, page=page)
+            found.append(await self._ask(asking, posting.HeldPage, patience_s=OPEN_PATIENCE_S))
+        data = frozenset(datum for page in found for datum in page.data)
+        return Held(data, {task.key: task.outputs for page in found for task in page.tasks})
 
     async def _ask(self, message: Any, reply: type[Result], *, patience_s: float) -> Result:
         """Send a signed message, again and again while nobody answers."""
@@ -407,3 +436,8 @@ class RemoteExecutor:
 
     def _call(self, work: Callable[[], None]) -> None:
         self._connection.loop.call(work)
+
+
+async def say_farewells(executors: Sequence[RemoteExecutor]) -> None:
+    """Have all these sites end their run."""
+    await asyncio.gather(*[executor.say_farewell() for executor in executors])

@@ -21,6 +21,7 @@ from continuum.backbone import Backbone
 from continuum.model.errors import (
     AccessDeniedError,
     ConflictError,
+    ContinuumError,
     InvalidInputError,
     NotFoundError,
     UnavailableError,
@@ -28,12 +29,13 @@ from continuum.model.errors import (
 from continuum.security import IdentityFiles, Signer, Verifier
 from continuum.store import ObjectClient
 from continuum.workflow import posting
+from continuum.workflow.attending import ServedRun
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.choosing import POOL, SiteEngines, TlsFiles
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun, Quota
 from continuum.workflow.looping import ThisLoop
-from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, TaskSpec
+from continuum.workflow.messages import RunSpec
 from continuum.workflow.offering import name_gpus
 from continuum.workflow.remoting import RUN_ID
 from continuum.workflow.transferring import Transfers
@@ -42,12 +44,10 @@ log = logging.getLogger(__name__)
 
 DRIVER_ROLE = "driver"
 DRIVER_SILENCE_LIMIT_S = 20.0
-BACKBONE_AWAY_LIMIT_S = 180.0
 LOOK_EVERY_S = 1.0
 MAX_RUNS = 64
 MAX_LOGS = 200
 MAX_PENDING_CODE_BYTES = 4 * posting.MAX_CODE_BYTES
-FAREWELL_TIMEOUT_S = 1.0
 
 
 class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +117,7 @@ class TaskService:
         handlers: dict[type, Callable[[Any, str], Awaitable[Any]]] = {
             posting.CodePart: self._take_code,
             posting.OpenRun: self._open,
+            posting.AskHeld: self._tell_held,
             posting.Commands: self._work,
             posting.Beat: self._beat,
             posting.CloseRun: self._close,
@@ -181,7 +182,7 @@ class TaskService:
             raise InvalidInputError(f"{run_id!r} cannot name a run")
         served = self._runs.get(run_id)
         if served is not None and served.owner == signer and served.incarnation < opening.run.incarnation:
-            await self._end_run(run_id, "it was resumed by another driver")
+            await self._pass_on(served, opening, signer)
         running = self._opening.get(run_id)
         if running is None and run_id not in self._runs:
             if len(self._runs) >= MAX_RUNS:
@@ -192,11 +193,30 @@ class TaskService:
             running.add_done_callback(lambda _: self._opening.pop(run_id, None))
         if running is not None:
             await asyncio.shield(running)
-        if self._run_of(run_id, signer).incarnation > opening.run.incarnation:
+        served = self._run_of(run_id, signer)
+        if served.incarnation > opening.run.incarnation:
             raise ConflictError(f"run {run_id} was resumed by another driver")
         return posting.RunOpened(
-            computing_units=self._budget.computing_units, memory_bytes=self._budget.memory_bytes
+            computing_units=self._budget.computing_units,
+            memory_bytes=self._budget.memory_bytes,
+            held_pages=len(served.held),
         )
+
+    async def _pass_on(self, served: ServedRun, opening: posting.OpenRun, signer: str) -> None:
+        """A driver resumes a run that is here: it goes on, or (if it is not the same program) ends."""
+        run_id = opening.run.run_id
+        if not served.is_same_as(opening):
+            await self._end_run(run_id, "it was resumed by another driver")
+            return
+        self._codes.pop(_code_of(run_id, signer), None)
+        log.info("run %s goes on for another driver", run_id)
+        await served.pass_on(opening.run, self._outbox_of(opening.run))
+
+    async def _tell_held(self, asking: posting.AskHeld, signer: str) -> posting.HeldPage:
+        pages = self._run_of(asking.run_id, signer).held
+        if not 0 <= asking.page < len(pages):
+            raise NotFoundError(f"site {self._site} holds {len(pages)} pages of run {asking.run_id}")
+        return pages[asking.page]
 
     def _code_for(self, opening: posting.OpenRun, signer: str) -> bytes:
         code = bytes(self._codes.pop(_code_of(opening.run.run_id, signer), b""))
@@ -214,24 +234,33 @@ class TaskService:
             raise
         transfers = Transfers(self._site, folder, self._objects, run.objects)
         hosted = HostedRun(engine, folder, transfers, ThisLoop(), self._quota)
-        served = ServedRun(self._site, run, signer, hosted, self._silence_limit_s)
-        outbox = posting.Outbox(
-            self._backbone,
-            self._signer,
-            posting.Events,
-            subject=posting.events_subject(run.run_id),
-            audience=posting.audience_of_run(run.run_id),
-            head={"run_id": run.run_id, "site": self._site},
-            on_refused=lambda problem: self._abandon(run.run_id, f"its driver refused events: {problem}"),
-        )
+        served = ServedRun(msgspec.structs.replace(run, code=code), signer, hosted, self._silence_limit_s)
+        outbox = self._outbox_of(run)
         try:
-            await served.start(msgspec.structs.replace(run, code=code), outbox)
+            await served.start(outbox)
         except BaseException:
             await outbox.close()
             await asyncio.to_thread(folder.close)
             raise
         self._runs[run.run_id] = served
         log.info("run %s of %s, asked for by %s, began", run.run_id, run.application, signer)
+
+    def _outbox_of(self, run: RunSpec) -> posting.Outbox:
+        return posting.Outbox(
+            self._backbone,
+            self._signer,
+            posting.Events,
+            subject=posting.events_subject(run.run_id),
+            audience=posting.audience_of_run(run.run_id),
+            head={"run_id": run.run_id, "site": self._site, "incarnation": run.incarnation},
+            on_refused=lambda problem: self._refused(run, problem),
+        )
+
+    def _refused(self, run: RunSpec, problem: ContinuumError) -> None:
+        if isinstance(problem, ConflictError) and run.hold_s:
+            log.info("run %s has another driver now, which is going to open it", run.run_id)
+        else:
+            self._abandon(run.run_id, f"its driver refused events: {problem}")
 
     async def _work(self, commands: posting.Commands, signer: str) -> posting.Noted:
         run = self._run_of(commands.run_id, signer)
@@ -249,7 +278,7 @@ class TaskService:
         await self._end_run(closing.run_id, "its driver closed it")
         return posting.Noted()
 
-    def _run_of(self, run_id: str, signer: str) -> "ServedRun":
+    def _run_of(self, run_id: str, signer: str) -> ServedRun:
         run = self._runs.get(run_id)
         if run is None:
             raise NotFoundError(f"site {self._site} takes no part in run {run_id}")
@@ -285,76 +314,6 @@ class TaskService:
         ending = self._ending.get(run_id)
         if ending is not None:
             await asyncio.shield(ending)
-
-
-class ServedRun:
-    """One run that this site takes part in."""
-
-    def __init__(
-        self, site: str, run: RunSpec, owner: str, hosted: HostedRun, silence_limit_s: float
-    ) -> None:
-        self.owner = owner
-        self.incarnation = run.incarnation
-        self.hosted = hosted
-        self.inbox = posting.Inbox()
-        self.silence = posting.Silence(silence_limit_s, BACKBONE_AWAY_LIMIT_S)
-        self._site = site
-        self._run_id = run.run_id
-        self._loop = asyncio.get_running_loop()
-
-    async def start(self, run: RunSpec, outbox: posting.Outbox) -> None:
-        """Start the engine; what it says goes into the outbox."""
-        self._outbox = outbox
-        await asyncio.to_thread(self.hosted.start, run, self._say)
-
-    def obey(self, commands: Sequence[posting.Command]) -> None:
-        """Do what the driver asks, in its order."""
-        functions: list[FunctionCode] = []
-        tasks: list[TaskSpec] = []
-        for command in commands:
-            match command:
-                case posting.Learn():
-                    functions.append(command.code)
-                case posting.Execute():
-                    tasks.append(command.task)
-                case _:
-                    self._submit(functions, tasks)
-                    self._obey_other(command)
-        self._submit(functions, tasks)
-
-    async def say_farewell(self, reason: str) -> None:
-        """Tell the driver that the site goes."""
-        self._outbox.put([posting.encode_item(SiteGone(reason=reason))])
-        await self._outbox.flush(FAREWELL_TIMEOUT_S)
-
-    async def end(self) -> None:
-        """End the workers and remove the data."""
-        await asyncio.to_thread(self.hosted.close_engine)
-        await self._outbox.close()
-        await self.hosted.remove_data()
-
-    def _submit(self, functions: list[FunctionCode], tasks: list[TaskSpec]) -> None:
-        if functions or tasks:
-            self.hosted.submit(tuple(functions), tuple(tasks))
-            functions.clear()
-            tasks.clear()
-
-    def _obey_other(self, command: posting.Command) -> None:
-        match command:
-            case posting.Publish():
-                self.hosted.publish([(command.datum, command.name)])
-            case posting.Bring():
-                self.hosted.bring([(command.datum, command.name)])
-            case posting.Unstage():
-                self.hosted.unstage(command.staged, is_complete=command.is_complete)
-            case posting.Drop():
-                self.hosted.drop(command.data)
-            case posting.Cancel():
-                self.hosted.cancel(command.task_ids)
-
-    def _say(self, events: Sequence[Event]) -> None:
-        items = [posting.encode_item(event) for event in events]
-        self._loop.call_soon_threadsafe(self._outbox.put, items)
 
 
 def new_log_file(folder: Path, run_id: str) -> Path:

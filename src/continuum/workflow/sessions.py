@@ -49,7 +49,7 @@ from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec, Staged
 from continuum.workflow.provenance import Provenance
 from continuum.workflow.remembering import Experience
-from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+from continuum.workflow.remoting import DriverConnection, RemoteExecutor, say_farewells
 from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
 from continuum.workflow.summaries import summarise
@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 LOCAL = "local"
 ASK_TIMEOUT_S = 15.0
 SAVING_PATIENCE_S = 30.0
+FAREWELL_S = 0.5
 MOST_RECORDS_DRAWN = 200_000
 _SAFE = re.compile(r"[^a-z0-9]+")
 
@@ -202,6 +203,7 @@ class Session:
             environment=self.options.environment,
             arguments=self._arguments,
             incarnation=self._incarnation,
+            hold_s=0.0 if self.options.is_local else self.options.hold_s,
         )
         known = self._known_sites()
         executors = self._executors(known)
@@ -326,8 +328,18 @@ class Session:
         """Keep how the run ended, for a process that ends at once: all else is left as it is."""
         if not self._ended_at:
             self.end(journals.CANCELLED, exit_status, reason="cancelled by the user, at once")
+        self._say_farewell()
         with contextlib.suppress(ContinuumError):
             self._write_summary()
+
+    def _say_farewell(self) -> None:
+        """Tell the sites to end the run, without waiting until they have: else they would hold it."""
+        if self._connection is None or self._driver is None:
+            return
+        executors = [site.executor for site in self._driver.sites.values()]
+        told = [each for each in executors if isinstance(each, RemoteExecutor)]
+        with contextlib.suppress(ContinuumError):
+            self._connection.wait(say_farewells(told), FAREWELL_S)
 
     def close(self) -> None:
         """End the executors, write summary and picture, tell the hub, disconnect. Idempotent."""

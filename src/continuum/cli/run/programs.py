@@ -24,7 +24,7 @@ from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.scaling import parse_workers
 from continuum.sites import Home
-from continuum.workflow import COMPSS, Beginning, RunOptions, Session, parse_engine
+from continuum.workflow import COMPSS, HOLD_S, Beginning, RunOptions, Session, parse_engine
 
 _COMMANDS = (
     *("list", "show", "explain", "log", "watch", "events"),
@@ -184,6 +184,17 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             "--retries", min=0, max=100, help="How often a task that failed is tried again (policy RETRY)."
         ),
     ] = 2,
+    hold: Annotated[
+        float,
+        typer.Option(
+            "--hold",
+            metavar="SECONDS",
+            min=0,
+            max=86400,
+            help="For how long sites go on with the run, and hold its results for `continuum run resume`, if "
+            "its driver dies.",
+        ),
+    ] = HOLD_S,
     graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Write the run as an RO-Crate into its folder at the end.")
@@ -233,6 +244,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         keeps_crate=provenance,
         gpus=gpus,
         retries=retries,
+        hold_s=hold,
     )
     if engine == COMPSS:
         hand(
