@@ -267,6 +267,7 @@ class Graph(Grouping, Remembrance, Whereabouts):
         if datum is None or datum.is_external or task.input_losses > MAX_INPUT_LOSSES:
             return False
         problem = _problem(task, "input_lost", message)
+        self.troubles[datum.id] = message
         self._record_failure(task, problem, "its input is got from elsewhere or made again", at)
         if task.site in datum.sites:
             self._forget(datum, task.site)

@@ -199,6 +199,8 @@ class Recovery(Settlement):
             if producer is None
             else f"task {producer.id} ({producer.function}) was run again {MAX_RECOVERIES} times already"
         )
+        if datum.id in self.troubles:
+            why += f"; what was said last: {self.troubles[datum.id]}"
         problem = Problem(
             task_id=producer.id if producer else 0,
             function=producer.function if producer else "main program",

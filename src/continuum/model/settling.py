@@ -47,12 +47,14 @@ class Settlement:
     """All unsettled tasks of a run, the data that may still be read, and how they end.
 
     `completing`: tasks whose try counts whatever becomes of its site, while their objects are being written.
+    `troubles`: what was said last of data that could not be had, by their ids.
     `heirs` are the data that are another one (`Datum.same_as`), by the id of that one.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
         self.stored: dict[str, Datum] = {}
+        self.troubles: dict[str, str] = {}
         self.heirs: dict[str, dict[Datum, None]] = {}
         self.counts: dict[str, dict[TaskState, int]] = {}
         self.failures: list[Problem] = []

@@ -88,6 +88,7 @@ class Whereabouts(Recovery):
             return
         datum.publishing = ""
         datum.publish_failures += 1
+        self.troubles[datum_id] = problem
         if datum.producer is None and datum.state is _PENDING:
             if datum.publish_failures < MAX_PUBLISH_FAILURES and datum.origin is not None:
                 self.commands.supply.append(datum)
