@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # Three processes test at the same time, each file in one of them (most of the time is waiting for servers);
 # `make test PARALLEL=` tests one file after the other.
-PARALLEL ?= -n 3 --dist loadfile
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 # The many processes that tests and the demo start would compile all modules anew, each of them.
 unexport PYTHONDONTWRITEBYTECODE
 

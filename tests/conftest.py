@@ -1,6 +1,39 @@
-"""How many inputs properties are tried with, and how long one may take."""
+"""How many inputs properties are tried with, how long one may take, and which files go first."""
 
+import signal
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+# Three processes take file after file, in this order: one that takes minutes must not be begun last.
+LONGEST = (
+    "test_running.py",
+    "test_skystore.py",
+    "test_embedded.py",
+    "test_pycompss_programs.py",
+    "test_faults.py",
+    "test_examples.py",
+    "test_gateway_processes.py",
+    "test_kinds_of_tasks.py",
+    "test_backups.py",
+    "test_real_clients.py",
+    "test_run_commands.py",
+    "test_dask.py",
+    "test_process_engine.py",
+    "test_resuming.py",
+)
+
+# Tests interrupt programs. In the background of a script these would inherit that interrupts are ignored.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of files that take longest go first, the others as they are found."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
 
 # No test depends on the machine's pace: without a deadline for a single input, which a busy machine misses.
 settings.register_profile("steady", deadline=None)

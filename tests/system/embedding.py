@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 from botocore.config import Config
 
-from continuum.sites import Home
+from continuum.model.stories import story_of
+from continuum.sites import Home, find_status
+from continuum.workflow import find_folder, read_records, read_summary, with_counts
 
 COMMAND_LIMIT_S = 90.0
 
@@ -68,6 +71,11 @@ class Embedded:
         """Stop it."""
         self.continuum("down")
 
+    @property
+    def state(self) -> str:
+        """`up`, `starting`, `degraded`, `stopping` or `down`, asked without the cost of a command."""
+        return find_status(self.home).state
+
     def status(self) -> dict[str, Any]:
         """Return what `continuum status --json` says."""
         found: dict[str, Any] = json.loads(self.continuum("status", "--json", status=None).stdout)
@@ -76,6 +84,18 @@ class Embedded:
     def program(self, name: str) -> Path:
         """Return a program of this environment: `continuum`, `aws`, `skystore`."""
         return Path(sys.executable).with_name(name)
+
+    def run_summary(self, run: str) -> dict[str, Any]:
+        """Return what `continuum run show --json` says of a run that was started here."""
+        folder = find_folder(self.home.runs(), run)
+        summary: dict[str, Any] = msgspec.to_builtins(with_counts(read_summary(folder), folder), enc_hook=str)
+        return summary
+
+    def task_story(self, run: str, task: int) -> list[dict[str, Any]]:
+        """Return what `continuum run explain --json` says of a task."""
+        records = read_records(find_folder(self.home.runs(), run))
+        story: list[dict[str, Any]] = msgspec.to_builtins(story_of(task, records), enc_hook=str)
+        return story
 
     # ---- what there is ----
 
@@ -112,9 +132,9 @@ class Embedded:
 
     def process(self, name: str) -> dict[str, Any]:
         """Return the status of one process."""
-        for process in self.status()["processes"]:
-            if process["name"] == name:
-                found: dict[str, Any] = process
+        for process in find_status(self.home).processes:
+            if process.name == name:
+                found: dict[str, Any] = msgspec.to_builtins(process, enc_hook=str)
                 return found
         raise AssertionError(f"there is no process {name}")
 
@@ -123,18 +143,19 @@ class Embedded:
 
         When it returns, the supervisor has noticed (or everything has gone with it).
         """
-        pid = self.status()["supervisor_pid"] if name == "supervisor" else self.process(name)["pid"]
+        is_supervisor = name == "supervisor"
+        pid = find_status(self.home).supervisor_pid if is_supervisor else self.process(name)["pid"]
         assert pid, f"{name} does not run"
         os.kill(pid, signal.SIGKILL)
-        if name == "supervisor":
-            wait_until(lambda: self.status()["state"] == "down", 10.0, "the supervisor still runs")
+        if is_supervisor:
+            wait_until(lambda: self.state == "down", 10.0, "the supervisor still runs")
         else:
             wait_until(lambda: self.process(name)["pid"] != pid, 10.0, f"{name} still runs")
         return int(pid)
 
     def wait_until_ready(self, timeout_s: float = 40.0) -> None:
         """Return when every process is ready."""
-        wait_until(lambda: self.status()["state"] == "up", timeout_s, "the continuum is not up")
+        wait_until(lambda: self.state == "up", timeout_s, "the continuum is not up")
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> None:

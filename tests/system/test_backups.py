@@ -71,7 +71,7 @@ def test_a_continuum_moves_to_postgresql_and_survives_the_loss_of_a_hub(
             for reader in ("edge", "cloud"):
                 found = own.boto3_client(reader, attempts=10).get_object(Bucket="kept", Key="key")
                 assert found["Body"].read() == site.encode()
-        wait_until(lambda: own.status()["state"] == "up", 40.0, "the hub did not come back")
+        wait_until(lambda: own.state == "up", 40.0, "the hub did not come back")
         files = list((own.path / "hub").glob("*.json"))
         assert files
         assert all("password" not in path.read_text() for path in files)

@@ -177,7 +177,7 @@ def test_a_continuum_in_the_foreground_stops_on_ctrl_c(fresh: Embedded) -> None:
         [*command, "--gateway-ports", "0"], env=fresh.environment(), stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_until(lambda: fresh.status()["state"] == "up", 40.0, "not up")
+        wait_until(lambda: fresh.state == "up", 40.0, "not up")
         process.send_signal(2)
         assert process.wait(timeout=30) == 0, process.stderr.read() if process.stderr else ""
     finally:

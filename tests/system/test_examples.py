@@ -90,7 +90,7 @@ def test_the_survey_finds_the_planted_sources_and_moves_less_with_data_gravity(e
     for placement in ("gravity", "load"):
         name = f"survey-{placement}"
         run_program(embedded, "--name", name, "--placement", placement, str(folder / "survey.py"), str(tiles))
-        moved[placement] = json.loads(embedded.continuum("run", "show", name, "--json").stdout)["moved_bytes"]
+        moved[placement] = embedded.run_summary(name)["moved_bytes"]
         summary = json.loads(read(embedded.boto3_client("cloud"), "summary.json", bucket="sky-survey"))
         assert [source[:3] for source in summary["sources"]] == planted
     assert moved["gravity"] < moved["load"]
@@ -104,7 +104,7 @@ def test_a_measurement_set_is_imaged_over_two_sites_as_on_one_machine(embedded, 
     printed = run_program(
         embedded, "--name", "taska", str(folder / "taska_c.py"), "s3://taska/observation.ms.tar", "s3://taska"
     )
-    sites = json.loads(embedded.continuum("run", "show", "taska", "--json").stdout)["sites"]
+    sites = embedded.run_summary("taska")["sites"]
     assert sorted(site["name"] for site in sites if site["tasks"]) == ["cloud", "edge"]
     run_program(embedded, "--local", str(folder / "observe.py"), str(archive), *shape)
     alone = run_program(embedded, "--local", str(folder / "taska_c.py"), str(archive), str(tmp_path))

@@ -37,10 +37,6 @@ def running(embedded: Any, *arguments: str) -> Iterator["subprocess.Popen[str]"]
         process.communicate()
 
 
-def summary(embedded: Any, name: str) -> dict[str, Any]:
-    return json.loads(embedded.continuum("run", "show", name, "--json").stdout)
-
-
 def states(run: dict[str, Any], function: str) -> dict[str, int]:
     return next(each["tasks"] for each in run["functions"] if each["name"] == function)
 
@@ -65,7 +61,7 @@ def test_a_task_that_raises_is_told_of_and_other_results_are_kept(embedded, tmp_
         "run", *options, "--name", "raising", str(PROGRAMS / "raising.py"), how, str(kept), status=status
     )
     assert kept.read_text() == "41"
-    run = summary(embedded, "raising")
+    run = embedded.run_summary("raising")
     assert states(run, "bad") == {"failed": 1}
     assert states(run, "follow") == {"cancelled": 1}
     assert done.stdout == printed
@@ -87,9 +83,9 @@ def test_a_failed_task_is_tried_at_the_other_site(embedded, tmp_path):
     embedded.continuum(
         "run", "--name", "twice", str(PROGRAMS / "raising.py"), "waits", str(tmp_path / "kept"), status=1
     )
-    run = summary(embedded, "twice")
+    run = embedded.run_summary("twice")
     failed = run["problems"][0]["task_id"]
-    events = json.loads(embedded.continuum("run", "explain", "twice", str(failed), "--json").stdout)
+    events = embedded.task_story("twice", failed)
     tried = [event["site"] for event in events if event["event"] == "failed"]
     assert set(tried[:2]) == {"edge", "cloud"}
 
@@ -177,7 +173,7 @@ def test_an_interrupted_run_ends_at_once_and_leaves_nothing(embedded, tmp_path, 
         _, err = process.communicate(timeout=30)
     assert process.returncode == status, err
     assert "Traceback" not in err
-    assert summary(embedded, name)["state"] == "cancelled"
+    assert embedded.run_summary(name)["state"] == "cancelled"
     wait_until(lambda: not any(map(psutil.pid_exists, workers)), 10.0, "a worker still runs")
 
 
@@ -189,7 +185,7 @@ def test_a_driver_that_is_killed_leaves_a_lost_run_and_no_workers(embedded, tmp_
         workers = [int(path.read_text()) for path in tmp_path.iterdir() if path.read_text()]
         process.kill()
         process.wait(timeout=10)
-    assert summary(embedded, "murdered")["state"] == "lost"
+    assert embedded.run_summary("murdered")["state"] == "lost"
     wait_until(lambda: not any(map(psutil.pid_exists, workers)), 10.0, "a worker still runs")
 
 
@@ -210,8 +206,7 @@ def test_a_run_waits_for_others_wherever_they_were_started(embedded, tmp_path):
 
 
 def has_begun(embedded: Any, name: str) -> bool:
-    listed = json.loads(embedded.continuum("run", "list", "--json").stdout)
-    return any(each["name"] == name for each in listed)
+    return any(embedded.home.runs().glob(f"{name}-*/run.json"))
 
 
 @pytest.mark.parametrize(
@@ -267,7 +262,7 @@ def test_tasks_go_where_their_objects_are_and_objects_are_overwritten_in_order(e
     done = embedded.continuum("run", "--name", "near", *gravity, str(PROGRAMS / "near.py"), bucket, *uris)
     assert done.stdout == f"{['edge', 'clou'] * 3} ['edge', 'clou']\n!\n"
     for number in range(6):
-        events = json.loads(embedded.continuum("run", "explain", "near", str(number + 1), "--json").stdout)
+        events = embedded.task_story("near", number + 1)
         [placed] = [event for event in events if event["event"] == "placed"]
         assert placed["site"] == ("edge", "cloud")[number % 2]
         moves = {row["site"]: row.get("move_bytes", 0) for row in placed["table"]}
@@ -288,7 +283,7 @@ def test_nothing_of_a_run_stays_in_the_store(embedded):
     embedded.continuum(
         "run", "--name", "tidy", "--placement", "load", str(PROGRAMS / "matrices.py"), "3", "60"
     )
-    run = summary(embedded, "tidy")
+    run = embedded.run_summary("tidy")
     assert run["moved_bytes"] > 0
     listed = embedded.boto3_client("edge").list_objects_v2(Bucket="continuum-runs", Prefix=run["run_id"])
     assert listed["KeyCount"] == 0

@@ -105,7 +105,7 @@ class FailureConformance:
         begin = time.monotonic()
         failure = bench.failure(bench.submit(sleep, 60, time_out_s=0.2))
         assert failure.kind is FailureKind.TIMED_OUT
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 50
         bench.value(bench.submit(sleep, 0, time_out_s=20.0))
 
     # ---- cancelling ----

@@ -1,4 +1,4 @@
-"""One rig for all tests of gateways; each test begins with all wires mended."""
+"""One rig for all tests of gateways; each test begins with all wires mended and all in session."""
 
 from collections.abc import AsyncIterator
 
@@ -17,5 +17,6 @@ async def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def rig(shared_rig: Rig) -> AsyncIterator[Rig]:
+    await shared_rig.wake()
     yield shared_rig
     await shared_rig.mend()

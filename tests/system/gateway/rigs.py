@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,11 @@ class Rig:
             await client.ensure_bucket(name)
         return name
 
+    async def wake(self) -> None:
+        """Wait until the gateways are in session: their loop stands still while tests of others run."""
+        for gateway in self.gateways.values():
+            await eventually(lambda gateway=gateway: _is_in_session(gateway), "no session", within_s=60.0)
+
     async def mend(self) -> None:
         """Mend all wires and wait until the gateways know."""
         for site in self.sites.values():
@@ -329,6 +335,11 @@ class Rig:
         for site in self.sites.values():
             await site.close()
         self.nats.kill()
+
+
+async def _is_in_session(gateway: Gateway) -> bool:
+    locations = gateway._locations
+    return locations is not None and time.time() - locations.heard.answered_at < LEASE_S
 
 
 async def _answers(store: StoreClient) -> bool:

@@ -78,16 +78,20 @@ def test_a_worker_of_dask_that_is_killed_costs_what_it_had_and_another_comes(clu
     assert bench.value(bench.submit(pid)) != pid()
 
 
-def test_a_worker_that_is_at_work_is_not_retired(clusters, make_bench):
+def test_a_worker_that_is_at_work_is_not_retired(clusters, make_bench, tmp_path):
     bench = make_bench()
+    over = tmp_path / "over"
 
-    def sleep():
-        time.sleep(1.0)
+    def work():
+        deadline = time.monotonic() + 60
+        while not over.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         return "done"
 
-    task = bench.submit(sleep)
+    task = bench.submit(work)
     bench.wait_for(lambda: any(isinstance(event, TaskStarted) for event in bench.events))
     assert clusters(2).retire(1) == 0
+    over.touch()
     assert bench.value(task) == "done"
 
 

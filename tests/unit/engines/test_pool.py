@@ -16,7 +16,7 @@ import pytest
 from continuum.testing import EngineConformance, call, code_of, is_alive, kill
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.pool import PoolEngine
-from continuum.workflow.messages import FailureKind, TaskFailed, TaskFinished
+from continuum.workflow.messages import FailureKind, TaskFailed, TaskFinished, TaskStarted
 
 
 @pytest.fixture
@@ -137,7 +137,9 @@ def test_the_fork_server_may_die_and_the_run_goes_on(make_bench):
 
     server = bench.value(bench.submit(parent))
     running = bench.submit(sleep)
-    time.sleep(0.1)
+    bench.wait_for(
+        lambda: any(isinstance(each, TaskStarted) and each.task_id == running for each in bench.events)
+    )
     kill(server)
     assert bench.failure(running).kind is FailureKind.WORKER_LOST
     assert bench.value(bench.submit(parent)) != server

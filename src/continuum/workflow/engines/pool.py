@@ -113,13 +113,13 @@ class PoolEngine:
             directory=self._directory,
             station=self._station,
         )
-        started: queue.SimpleQueue[UnavailableError | None] = queue.SimpleQueue()
+        started: queue.SimpleQueue[UnavailableError | OSError | None] = queue.SimpleQueue()
 
         def work() -> None:
             units = self._budget.computing_units
             try:
                 self._crew = Crew(settings, run.environment, pages, self._poll, units)
-            except UnavailableError as problem:
+            except (UnavailableError, OSError) as problem:
                 started.put(problem)
                 return
             self._is_open = True
@@ -130,6 +130,8 @@ class PoolEngine:
         self._thread.start()
         if problem := started.get():
             self._leave()
+            if isinstance(problem, OSError):
+                raise UnavailableError(f"cannot start worker processes: {problem}") from problem
             raise problem
 
     def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
