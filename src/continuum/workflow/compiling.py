@@ -1,7 +1,8 @@
 """`@task(numba=…)`: the function is compiled by Numba where it runs, when it is first called there.
 
-Numba is not installed with the platform: a site that lacks it fails such tasks and says so. Without a run,
-the function is not compiled, as with PyCOMPSs: the results are the same.
+Numba is not installed with the platform: a site that lacks it fails such tasks and says so. Without a run, a
+function is compiled only if it means something else when it is (a stencil, a generalised function of arrays);
+of all others the results are the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,6 +42,11 @@ def parse_compiling(name: str, options: Mapping[str, Any]) -> tuple[Any, ...] | 
             f"@task(numba='guvectorize') of {name} needs numba_signature and numba_declaration"
         )
     return mode, flags, signature, declaration
+
+
+def changes_the_call(compiling: tuple[Any, ...]) -> bool:
+    """Whether calling the plain function would be something else than calling the compiled one."""
+    return compiling[0] in {"guvectorize", "stencil"}
 
 
 def compile_here(

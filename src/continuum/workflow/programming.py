@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.tasks import Needs, OnFailure
-from continuum.workflow.compiling import Compiling, parse_compiling
+from continuum.workflow.compiling import Compiling, changes_the_call, compile_here, parse_compiling
 from continuum.workflow.constraints import ATTRIBUTE, resolve_limit_s, resolve_needs
 from continuum.workflow.declaring import DISTRIBUTED, OPTIONS, POSITIONAL, REPLICATED, Declared
 from continuum.workflow.directions import Direction, parse_direction
@@ -254,7 +254,13 @@ class TaskFunction:
     def call_here(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function itself, now; a failure is ignored if its policy says so."""
         failing = self.failing
+        if self.spread == REPLICATED:
+            from continuum.workflow.spreading import check_only_reads  # noqa: PLC0415 - for few programs
+
+            check_only_reads(self)
         function = self.function if self.kind is None else self.body_of(self.function)
+        if self.compiling is not None and changes_the_call(self.compiling):
+            function = compile_here(function, *self.compiling)
         if failing.policy is not OnFailure.IGNORE:
             return function(*args, **kwargs)
         try:

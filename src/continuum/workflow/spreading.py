@@ -23,7 +23,7 @@ def spread(run: "Run", function: "TaskFunction", args: tuple[Any, ...], kwargs: 
         chosen = [sites[run.turns % len(sites)]]
         run.turns += 1
     else:
-        _check_only_reads(function)
+        check_only_reads(function)
         chosen = sites
     results = []
     for site in chosen:
@@ -43,7 +43,8 @@ def _sites_for(
     return sorted(able, key=lambda name: name != run.driver.home)
 
 
-def _check_only_reads(function: "TaskFunction") -> None:
+def check_only_reads(function: "TaskFunction") -> None:
+    """Raise `InvalidInputError` if a task that runs at every site writes anything but its results."""
     for name, direction in function.directions.items():
         if direction.access is not Access.READ:
             raise InvalidInputError(

@@ -130,6 +130,12 @@ def blocks(values):
     return list(values)
 
 
+@mpi(processes=2, values_layout={"block_count": 5, "block_length": 1})
+@task(returns=2, values=COLLECTION_IN)
+def dealt_out(values):
+    return list(values)
+
+
 @mpi(processes=2)
 @task(values=INOUT)
 def extend(values):

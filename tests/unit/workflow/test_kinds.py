@@ -13,6 +13,7 @@ from kinds_programs import (
     between,
     blocks,
     count_lines,
+    dealt_out,
     each_rank,
     echo,
     extend,
@@ -165,6 +166,7 @@ def test_a_function_runs_in_ranks_and_each_gives_its_value():
 def test_ranks_get_their_blocks_of_a_collection():
     values = [number(each) for each in range(4)]
     assert wait_on(blocks(values)) == [[0, 1], [2, 3]]
+    assert wait_on(dealt_out(list(range(5)))) == [[0, 2, 4], [1, 3]]
 
 
 @needs_mpi

@@ -16,6 +16,7 @@ from continuum.workflow.pycompss.api.data_transformation import dt
 from continuum.workflow.pycompss.api.local import local
 from continuum.workflow.pycompss.functions import data, elapsed_time, profile
 from continuum.workflow.pycompss.functions import map as mapping
+from continuum.workflow.pycompss.util.mpi.helper import rank_distributor
 from continuum.workflow.pycompss.util.serialization import serializer
 
 pytestmark = pytest.mark.timeout(60)
@@ -120,3 +121,19 @@ def test_an_argument_is_transformed_by_a_task_of_its_own(either_way):
     with pytest.raises(InvalidInputError, match="type=") as told:
         dt("a", type="FILE_TO_OBJECT")
     assert "function" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rank", "layout", "positions"),
+    [
+        (0, (2, 2, 2), [0, 1]),
+        (1, (2, 2, 2), [2, 3]),
+        (1, (5, 1, 3), [3, 9]),
+        (0, (-1, -1, -1), [0]),
+        (1, (1, 4, 4), []),
+    ],
+)
+def test_positions_of_a_rank_follow_the_layout(monkeypatch, rank, layout, positions):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", str(rank))
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    assert rank_distributor(layout) == positions

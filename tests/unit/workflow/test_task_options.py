@@ -6,8 +6,8 @@ import data_programs as programs
 import pytest
 from local_sites import open_run_of
 
-from continuum.model.errors import InvalidInputError
-from continuum.workflow import TaskFailedError, barrier, use_run, wait_on
+from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.workflow import TaskFailedError, barrier, task, use_run, wait_on
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -48,6 +48,18 @@ def test_a_replicated_call_runs_at_every_site(two_sites, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
     with pytest.raises(InvalidInputError, match="once at each site"):
         programs.prepare_in_place([])
+
+
+def test_what_a_run_refuses_is_refused_without_one_too():
+    with pytest.raises(InvalidInputError, match="once at each site"):
+        programs.prepare_in_place([])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba") is not None, reason="Numba is there")
+def test_a_function_that_means_nothing_uncompiled_says_what_is_missing():
+    made = task(returns=1, numba="stencil")(lambda values: values[0])
+    with pytest.raises(UnavailableError, match="needs Numba"):
+        made([1])
 
 
 def test_a_compiled_function_gives_the_same_or_says_what_is_missing(either_way, request):

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
 
+SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_NTASKS")
+
 
 class Answer(NamedTuple):
     """What a process gave: the value, and the arguments as they are after the call."""
@@ -30,6 +32,18 @@ def answer_path(call: Path, rank: int) -> Path:
 def find_rank() -> int:
     """Return the number of this process among those that were started together."""
     return next((int(os.environ[name]) for name in RANK_VARIABLES if os.environ.get(name)), 0)
+
+
+def find_size() -> int:
+    """Return how many processes were started together."""
+    return next((int(os.environ[name]) for name in SIZE_VARIABLES if os.environ.get(name)), 1)
+
+
+def blocks_of(rank: int, size: int, count: int, length: int, stride: int) -> list[range]:
+    """Return the positions of a rank's blocks in a list: those of `count` blocks (0: one for each process),
+    dealt out in turn, that begin every `stride` elements and are `length` long.
+    """
+    return [range(block * stride, block * stride + length) for block in range(rank, count or size, size)]
 
 
 def main() -> int:
@@ -65,11 +79,12 @@ def _take_part(function: Any, args: Any, kwargs: Any, layouts: Any, rank: int) -
     import inspect  # noqa: PLC0415
 
     bound = inspect.signature(function).bind(*args, **kwargs)
-    for name, (count, length, stride) in layouts.items():
+    for name, layout in layouts.items():
         if name in bound.arguments:
-            start = rank * stride
             items = bound.arguments[name]
-            bound.arguments[name] = items[start : start + length] if rank < count else items[:0]
+            blocks = [items[each.start : each.stop] for each in blocks_of(rank, find_size(), *layout)]
+            first = blocks[0] if blocks else items[:0]
+            bound.arguments[name] = [each for block in blocks for each in block] if blocks[1:] else first
     return bound.args, bound.kwargs
 
 

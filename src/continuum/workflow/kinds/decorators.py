@@ -25,6 +25,7 @@ from continuum.workflow.spelling import above_task, hint_for, options_of
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_LEFT_OPEN = -1  # as PyCOMPSs says it
 _MPI_OPTIONS = (
     *("runner", "binary", "processes", "processes_per_node", "flags", "args", "working_dir", "scale_by_cu"),
     *("fail_by_exit_value", "{parameter}_layout"),
@@ -95,7 +96,8 @@ def mpi(
 
     It takes its computing units once per process. The function returns what process 0 returns or, if the task
     declares as many values as there are processes, the value of each. `{parameter}_layout={"block_count": …,
-    "block_length": …, "stride": …}` gives every process its blocks of a list. `flags` go to the runner.
+    "block_length": …, "stride": …}` gives every process its blocks of a list, in turn (without `block_count`:
+    one each). `flags` go to the runner.
     """
     ranks = Ranks(
         runner=runner,
@@ -253,11 +255,11 @@ def _container(engine: str, image: str, options: str) -> Container:
 def _layout(name: str, layout: Any) -> tuple[Number, Number, Number]:
     if not name.endswith("_layout") or not isinstance(layout, Mapping):
         raise InvalidInputError(f"@mpi has no option {name}", hint=hint_for(name, _MPI_OPTIONS))
-    given = {str(key): value for key, value in layout.items()}
+    given = {str(key): value for key, value in layout.items() if value != _LEFT_OPEN}
     unknown = sorted(set(given) - {"block_count", "block_length", "stride"})
     if unknown:
         raise InvalidInputError(f"@mpi({name}=…): there is no {unknown[0]}")
-    return given.get("block_count", 1), given.get("block_length", 1), given.get("stride", 1)
+    return given.get("block_count", 0), given.get("block_length", 1), given.get("stride", 1)
 
 
 def _part(given: Mapping[str, Any]) -> Part:
