@@ -94,6 +94,12 @@ def put_in(values, value):
     values.append(value)
 
 
+@everywhere(one=COMMUTATIVE, two=COMMUTATIVE)
+def put_in_both(one, two, value):
+    one.append(value)
+    two.append(value)
+
+
 @everywhere(values=CONCURRENT)
 def put_in_too(values, value):
     values.append(value)

@@ -49,6 +49,7 @@ CALLS = [
     "put_in",
     "put_in",
     "put_in_too",
+    "put_in_both",
     "tell_bag",
     "change_each",
     "append_to_each",
@@ -147,6 +148,10 @@ class Program:
 
     def do_swap(self, first: int, second: int, site: int) -> None:
         self.call("swap", site)(self.lists[first % 3], self.lists[(first + 1 + second % 2) % 3])
+
+    def do_put_in_both(self, first: int, second: int, site: int) -> None:
+        one, two = self.bags if first % 2 else reversed(self.bags)
+        self.call("put_in_both", site)(one, two, self.result(second))
 
     def do_tell(self, first: int, _: int, site: int) -> None:
         self.keep(self.call("tell", site)(self.lists[first % 3]))

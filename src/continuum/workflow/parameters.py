@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from continuum.model.commuting import Chain, Turn
+from continuum.model.commuting import Chain, Turn, choose_chain
 from continuum.model.tasks import Datum, Task
 from continuum.workflow.capturing import ATOMIC, Capture, Slot, newest
 from continuum.workflow.directions import Access, Direction
@@ -140,13 +140,19 @@ class Parameters:
             named[name] = self._use(use, named.get(name, function.defaults.get(name)))
 
     def give_turn(self, task: Task) -> None:
-        """Let a task that updates one variable in any order take its turn among others that do."""
-        found = [(index, each) for index, each in enumerate(self.writings) if each.chain is not None]
-        if len(found) == 1:
-            index, writing = found[0]
-            assert writing.chain is not None and writing.before is not None  # as `found` says  # noqa: S101, PT018
-            task.commuting = Turn(writing.chain, task.reads.index(writing.before), index)
-            writing.variable.chain = writing.chain
+        """Let a task that updates variables in any order take its turn among others that update the same."""
+        found = [(each, index) for index, each in enumerate(self.writings) if each.chain is not None]
+        if not found:
+            return
+        found.sort(key=lambda entry: entry[0].variable.number)  # so that links stand in the same order in all
+        variables = frozenset(each.variable.number for each, _ in found)
+        if len(variables) < len(found):
+            return  # one variable twice: there is no one link of it
+        chain = choose_chain([each.chain for each, _ in found], variables)
+        reads = tuple(task.reads.index(each.before) for each, _ in found if each.before is not None)
+        task.commuting = Turn(chain, reads, tuple(index for _, index in found))
+        for each, _ in found:
+            each.variable.chain = chain
 
     def settle(self) -> None:
         """The call has become a task: do what follows for the program's own things."""

@@ -7,7 +7,7 @@ from graph_bench import Bench, Produced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from continuum.model.commuting import Chain, Turn
+from continuum.model.commuting import Chain, Turn, choose_chain
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
 
 VARIABLES = 2
@@ -15,20 +15,24 @@ VARIABLES = 2
 
 class Variable:
     def __init__(self, bench: Bench) -> None:
+        self.number = next(bench.numbers)
         self.datum = bench.base()
         self.chain: Chain | None = None
 
 
-def update(bench: Bench, variable: Variable, *, reads=(), results=0) -> Task:
-    """Call a task that updates a variable in any order."""
-    chain = variable.chain = variable.chain or Chain()
-    superseded = variable.datum
-    writes = [bench.datum() for _ in range(1 + results)]
-    task = Task(next(bench.numbers), "update", [*reads, variable.datum], writes)
-    task.commuting = Turn(chain, len(reads), 0)
-    variable.datum = writes[0]
+def update(bench: Bench, *variables: Variable, reads=(), results=0) -> Task:
+    """Call a task that updates variables in any order."""
+    chain = choose_chain([each.chain for each in variables], frozenset(each.number for each in variables))
+    superseded = [each.datum for each in variables]
+    count = len(variables)
+    writes = [bench.datum() for _ in range(count + results)]
+    task = Task(next(bench.numbers), "update", [*reads, *superseded], writes)
+    task.commuting = Turn(chain, tuple(range(len(reads), len(reads) + count)), tuple(range(count)))
+    for variable, datum in zip(variables, writes, strict=False):
+        variable.chain, variable.datum = chain, datum
     bench.graph.submit(task, bench.at)
-    bench.graph.release(superseded)
+    for datum in superseded:
+        bench.graph.release(datum)
     bench.act()
     return task
 
@@ -49,6 +53,25 @@ def test_who_is_ready_first_goes_first():
     bench.run(first)
     assert variable.datum.state is DatumState.READY
     assert variable.datum.producer is first
+
+
+def test_who_is_ready_first_goes_first_among_those_that_update_the_same_two_variables():
+    bench = Bench()
+    one, two = Variable(bench), Variable(bench)
+    late = bench.datum()
+    slow = bench.call(writes=[late])
+    first = update(bench, one, two, reads=[late])
+    second = update(bench, one, two)
+    alone = update(bench, two)
+    assert bench.ready == [slow, second]
+    bench.run(second)
+    assert bench.ready == [slow]
+    bench.run(slow)
+    bench.run(first)
+    assert bench.ready == [alone]
+    bench.run(alone)
+    assert one.datum.producer is first
+    assert two.datum.producer is alone
 
 
 def test_only_one_is_under_way():
@@ -88,12 +111,12 @@ class Kept(NamedTuple):
 def test_what_was_done_before_the_driver_was_started_again_stays_where_it_was():
     bench = Bench()
     variable = Variable(bench)
-    chain = variable.chain = Chain()
+    chain = variable.chain = Chain(frozenset([variable.number]))
     late = bench.datum()
     slow = bench.call(writes=[late])
     first = update(bench, variable, reads=[late])
     done = Task(next(bench.numbers), "update", [variable.datum], [bench.datum()])
-    done.commuting = Turn(chain, 0, 0)
+    done.commuting = Turn(chain, (0,), (0,))
     variable.datum = done.writes[0]
     bench.graph.remember(done, [Kept()], bench.at)
     waits = update(bench, variable, reads=[late])
@@ -132,6 +155,10 @@ class RandomRun:
             task = update(self.bench, variable, reads=wanted, results=1)
             self.results.append(task.writes[1])
             self.sums[which] |= {task.id}
+        elif kind == "both":
+            task = update(self.bench, *self.variables, reads=wanted, results=1)
+            self.results.append(task.writes[-1])
+            self.sums = [each | {task.id} for each in self.sums]
         elif kind == "read":
             made = self.bench.datum()
             variable.chain = None
@@ -147,8 +174,8 @@ class RandomRun:
             value = frozenset[int]()
             if task.function == "read":
                 value = self.values[task.reads[0].id]
-            elif task.commuting is not None and index == 0:
-                before = self.values[task.reads[task.commuting.read].id]
+            elif task.commuting is not None and index < len(task.commuting.reads):
+                before = self.values[task.reads[task.commuting.reads[index]].id]
                 assert task.id not in before, "its effect is there twice"
                 value = before | {task.id}
             self.values[datum.id] = value
@@ -201,7 +228,7 @@ class RandomRun:
 
 calls = st.lists(
     st.tuples(
-        st.sampled_from(["update", "update", "make", "read"]),
+        st.sampled_from(["update", "update", "both", "both", "make", "read"]),
         st.integers(0, VARIABLES - 1),
         st.lists(st.integers(0, 20), max_size=2),
     ),

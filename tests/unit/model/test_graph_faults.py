@@ -125,7 +125,7 @@ class GraphUnderFaults(RuleBasedStateMachine):
         made.previous = before
         reads = [before, self.current[0]] if reads_other else [before]
         task = Task(next(self.numbers), "commute", reads, [made])
-        task.commuting = Turn(chain, 0, 0)
+        task.commuting = Turn(chain, (0,), (0,))
         self.current[COMMUTING] = made
         self.submit(task, groups, [before])
 

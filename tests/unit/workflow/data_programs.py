@@ -276,9 +276,11 @@ def extend_any_order(path, text):
 
 
 @task(one=COMMUTATIVE, two=COMMUTATIVE)
-def add_to_both(one, two, value):
+def add_to_both(one, two, value, folder=""):
     one.append(value)
     two.append(value)
+    if folder:
+        (Path(folder) / "mark").touch()
 
 
 @task(folder=DIRECTORY_OUT)
