@@ -1,9 +1,10 @@
 """Workers that follow the queue: how soon they come with a burst of tasks, and are gone after it.
 
-    python benchmarks/elastic.py [--quick]
+    python benchmarks/elastic.py [--quick] [--engine pool|dask]
 
-A site's own Dask with one computing unit for each worker, between none and two workers, executes a burst of
-tasks that sleep, through the programming model. The same burst runs over two workers that are always there.
+The pool, and a site's own Dask with one computing unit for each worker, between none and two workers, execute
+a burst of tasks that sleep, through the programming model. The same burst runs over two workers that are
+always there (of the pool: that stay once they have come).
 Shown are the time from the burst to each worker, the time of the burst, worker-seconds that were there, and
 the time until the site is empty again. Tasks sleep, so that the machine's pace matters less.
 """
@@ -30,6 +31,7 @@ from continuum.workflow.running import Run
 from continuum.workflow.synchronising import wait_on
 
 RESULTS = Path(__file__).parent / "results"
+ENGINES = ("pool", "dask")
 WORKERS = 2
 TASK_S = 0.25
 IDLE_S = 3
@@ -41,6 +43,7 @@ LIMIT_S = 120.0
 class Figures:
     """What one burst gave; times are seconds from its begin, `gone_s` from its end."""
 
+    engine: str
     workers: str
     tasks: int
     took_s: float
@@ -84,14 +87,14 @@ class Watch:
             self.seen.append((time.monotonic(), self._executor.count_workers()))
 
 
-def measure(workers: str, tasks: int) -> Figures:
+def measure(engine: str, workers: str, tasks: int) -> Figures:
     """Execute one burst over a fresh site with these limits."""
-    run_id = f"bench-{os.getpid()}-{workers.replace(':', '-')}"
+    run_id = f"bench-{os.getpid()}-{engine}-{workers.replace(':', '-')}"
     spec = RunSpec(run_id=run_id, application="elastic.py", objects=ObjectName("continuum-runs", run_id))
     with tempfile.TemporaryDirectory(prefix="continuum-elastic-") as folder:
         executor = LocalExecutor(
             computing_units=WORKERS,
-            engine="dask",
+            engine=engine,
             workers=workers,
             folder=Path(folder),
             log_file=Path(folder) / "log",
@@ -102,7 +105,7 @@ def measure(workers: str, tasks: int) -> Figures:
         try:
             run = Run(driver)
             with use_run(run):
-                figures = _burst(watch, workers, tasks)
+                figures = _burst(watch, engine, workers, tasks)
             run.finish()
         finally:
             watch.close()
@@ -110,7 +113,7 @@ def measure(workers: str, tasks: int) -> Figures:
     return figures
 
 
-def _burst(watch: Watch, workers: str, tasks: int) -> Figures:
+def _burst(watch: Watch, engine: str, workers: str, tasks: int) -> Figures:
     @task(returns=1)
     def rest(seconds: float) -> Any:
         time.sleep(seconds)
@@ -119,8 +122,13 @@ def _burst(watch: Watch, workers: str, tasks: int) -> Figures:
     wait_on([rest(TASK_S) for _ in range(tasks)])
     ended = time.monotonic()
     least = int(workers.partition("-")[0])
-    gone_at = watch.wait_for(least)
+    if workers != str(WORKERS):
+        gone_at = watch.wait_for(least)
+    else:
+        time.sleep(IDLE_S)  # as long as the others have, for the worker-seconds
+        gone_at = ended - 1.0
     return Figures(
+        engine=engine,
         workers=workers,
         tasks=tasks,
         took_s=ended - began,
@@ -135,14 +143,30 @@ def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a shorter burst")
-    tasks = 40 if parser.parse_args().quick else 160
-    all_figures = [measure(workers, tasks) for workers in (f"0-{WORKERS}:{IDLE_S}", str(WORKERS))]
+    parser.add_argument("--engine", choices=ENGINES, help="only this one")
+    options = parser.parse_args()
+    tasks = 40 if options.quick else 160
+    all_figures = [
+        measure(engine, workers, tasks)
+        for engine in ([options.engine] if options.engine else ENGINES)
+        for workers in (f"0-{WORKERS}:{IDLE_S}", str(WORKERS))
+    ]
     table = Table(title=f"{tasks} tasks of {TASK_S} s; idle workers go after {IDLE_S} s")
-    for column in ("workers", "burst, s", "first worker, s", "second, s", "gone after, s", "worker-seconds"):
+    for column in (
+        "engine",
+        "workers",
+        "burst, s",
+        "first worker, s",
+        "second, s",
+        "gone after, s",
+        "worker-seconds",
+    ):
         table.add_column(column, justify="right")
     for each in all_figures:
         numbers = (each.took_s, each.first_s, each.second_s, each.gone_s, each.worker_s)
-        table.add_row(each.workers, *(f"{number:.1f}" for number in numbers))
+        table.add_row(
+            each.engine, each.workers, *("never" if number < 0 else f"{number:.2f}" for number in numbers)
+        )
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "elastic.json").write_text(json.dumps([asdict(each) for each in all_figures], indent=2))

@@ -72,6 +72,7 @@ def _print(found: KnownSite, known: Sites) -> None:
         "kind": report.kind.value,
         "computing units": f"{report.free_units} of {report.capacity.computing_units} free",
         "tasks waiting": str(report.queued_tasks),
+        "workers": f"{report.workers}{_limits(report.worker_limits)}",
         "memory": _gigabytes(report.capacity.memory_bytes),
         "architecture": report.capacity.architecture,
         "software": ", ".join(report.capacity.software) or "-",
@@ -95,6 +96,10 @@ def _print(found: KnownSite, known: Sites) -> None:
                 f"  {'link':<16} to {link.target}: {link.bandwidth_bytes_per_s / 1e6:,.0f} MB/s, "
                 f"{link.latency_s * 1e3:g} ms, {link.price_eur_per_gb:g} € per GB"
             )
+
+
+def _limits(limits: str) -> str:
+    return f" (follow the queue: {limits})" if limits else ""
 
 
 def _row(each: KnownSite) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import msgspec
 
 from continuum.model.errors import InvalidInputError
+from continuum.model.stories import format_seconds
 
 FIRST_RETRY_S = 5.0
 LAST_RETRY_S = 300.0
@@ -130,10 +131,10 @@ def parse_workers(text: str, engine: str, computing_units: int = 0) -> ScalingLi
     if not text:
         return FIXED
     limits = parse_limits(text)
-    if engine != "dask":
+    if engine not in {"", "pool", "dask"}:
         raise InvalidInputError(
-            "only a Dask that the site itself starts has a number of workers",
-            hint="engine dask; those of the pool come and go with the tasks anyway",
+            "a scheduler that is there already has the workers that it has",
+            hint="limits are for engine pool, and for engine dask, whose workers the site itself starts",
         )
     if computing_units and limits.most > computing_units:
         raise InvalidInputError(
@@ -199,5 +200,7 @@ def _tell_backlog(now: Workforce) -> str:
     if not now.workers + now.starting:
         return f"{tasks} tasks and no worker"
     if (lasts_s := _lasts_s(now)) > now.creation_s:
-        return f"{tasks} tasks, work for {lasts_s:.1f} s; a worker takes {now.creation_s:.1f} s to appear"
-    return f"tasks wait for {now.waited_s:.1f} s; a worker takes {now.creation_s:.1f} s to appear"
+        work = format_seconds(lasts_s)
+        return f"{tasks} tasks, work for {work}; a worker takes {format_seconds(now.creation_s)} to appear"
+    waited, takes = format_seconds(now.waited_s), format_seconds(now.creation_s)
+    return f"tasks wait for {waited}; a worker takes {takes} to appear"

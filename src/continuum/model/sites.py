@@ -106,7 +106,8 @@ class Transfer(msgspec.Struct, frozen=True, array_like=True):
 class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent tells the registry of its site, every few seconds.
 
-    `free_units` and `queued_tasks` are the load at `reported_at` (seconds since the epoch, UTC).
+    `free_units`, `queued_tasks` and `workers` (processes of its pool, or workers of its own Dask) are the
+    load at `reported_at` (seconds since the epoch, UTC); workers follow the queue between `worker_limits`.
     """
 
     name: str
@@ -120,6 +121,8 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     version: str
     costs: SiteCosts = NO_COSTS
+    workers: int = 0
+    worker_limits: str = ""
 
 
 def parse_site_name(text: str) -> str:

@@ -158,6 +158,14 @@ class SiteJoined(_Record, frozen=True, kw_only=True, tag="site_joined"):
     computing_units: int
 
 
+class WorkersChanged(_Record, frozen=True, kw_only=True, tag="workers_changed"):
+    """A site has so many workers for the run now, and why not as many as before."""
+
+    site: str
+    workers: int
+    reason: str
+
+
 class Synchronised(_Record, frozen=True, kw_only=True, tag="synchronised"):
     """The program waited: for `data`, or (empty) for everything."""
 
@@ -184,6 +192,7 @@ Record = (
     | Named
     | SiteLost
     | SiteJoined
+    | WorkersChanged
     | Synchronised
     | HandedOver
 )
@@ -285,13 +294,21 @@ def _other_sentence(record: Record) -> str:
             text = f"{record.datum} ({format_bytes(record.bytes)}) was published from {record.site}"
         case Named():
             text = f"{record.datum} is {'written as' if record.is_output else 'read from'} {record.name}"
-        case SiteLost():
-            text = f"site {record.site} was lost: {record.reason}"
-        case SiteJoined():
-            text = f"site {record.site} takes part with {record.computing_units} computing units"
+        case SiteLost() | SiteJoined() | WorkersChanged():
+            text = f"site {record.site} {_of_site(record)}"
         case Synchronised():
             text = f"the program waited for {', '.join(record.data) or 'everything'}"
     return text
+
+
+def _of_site(record: SiteLost | SiteJoined | WorkersChanged) -> str:
+    match record:
+        case SiteLost():
+            return f"was lost: {record.reason}"
+        case SiteJoined():
+            return f"takes part with {record.computing_units} computing units"
+        case WorkersChanged():
+            return f"has {record.workers} workers: {record.reason}"
 
 
 def format_seconds(seconds: float) -> str:

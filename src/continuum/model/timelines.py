@@ -136,15 +136,17 @@ class Call:
 
 
 class Presence:
-    """A site in a run: its units, and when it was lost and came back (pairs of instants and words)."""
+    """A site in a run: its units, when it was lost and came back (pairs of instants and words), and how many
+    workers it had since when, where they follow the queue."""
 
-    __slots__ = ("computing_units", "is_lost", "name", "turns")
+    __slots__ = ("computing_units", "is_lost", "name", "turns", "workers")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.computing_units = 0
         self.is_lost = False
         self.turns: list[tuple[float, str]] = []
+        self.workers: list[tuple[float, int]] = []
 
 
 class Timeline:
@@ -198,6 +200,8 @@ class Timeline:
                 site = self._site(record.site)
                 site.computing_units, site.is_lost = record.computing_units, False
                 site.turns.append((record.at, "takes part"))
+            case stories.WorkersChanged():
+                self._site(record.site).workers.append((record.at, record.workers))
             case stories.SiteLost():
                 site = self._site(record.site)
                 site.is_lost = True

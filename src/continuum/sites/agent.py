@@ -56,6 +56,7 @@ class Agent:
             self._settings,
             free_units=load.free_units,
             queued_tasks=load.queued_tasks,
+            workers=load.workers,
             started_at=self._started_at,
         )
         await self._backbone.request(ANNOUNCE, report, Noted, timeout_s=ANNOUNCE_EVERY_S)
@@ -98,6 +99,7 @@ def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectCl
         nodes=settings.nodes,
         engine=settings.engine,
         workers=settings.workers,
+        price_eur_per_unit_h=settings.costs.price_eur_per_unit_h,
     )
 
 

@@ -55,7 +55,7 @@ def gpus_of(settings: AgentSettings) -> int:
 
 
 def describe_site(
-    settings: AgentSettings, *, free_units: int, queued_tasks: int, started_at: float
+    settings: AgentSettings, *, free_units: int, queued_tasks: int, started_at: float, workers: int = 0
 ) -> SiteReport:
     """Return the report of a site with this load, now."""
     return SiteReport(
@@ -73,6 +73,8 @@ def describe_site(
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,
+        workers=workers,
+        worker_limits=settings.workers,
         engines=("pool" if settings.engine == "pool" else "dask", "process"),
         gateway_url=settings.gateway_url,
         reported_at=time.time(),

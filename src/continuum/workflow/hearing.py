@@ -23,6 +23,7 @@ from continuum.workflow.messages import (
     TaskFailed,
     TaskFinished,
     TaskStarted,
+    WorkersChanged,
 )
 from continuum.workflow.queues import SiteQueue
 from continuum.workflow.tracing import with_source_lines
@@ -79,6 +80,8 @@ class Hearing:
                 self._completed(event, at)
             case SiteGone():
                 self._site_gone(queue, event.reason, at)
+            case WorkersChanged():
+                self._journal.add([_workers_of(queue.name, event, at)])
 
     def _hear_lost(self, queue: SiteQueue, event: Event, at: float) -> None:
         """What a lost site still says is too late, but for what the driver's own gateway has done for it."""
@@ -175,3 +178,7 @@ class Hearing:
         log.warning("site %s takes part again", queue.name)
         self._dispatcher.rejoin(queue)
         self._journal.add([stories.SiteJoined(at=at, site=queue.name, computing_units=queue.units)])
+
+
+def _workers_of(site: str, event: WorkersChanged, at: float) -> stories.WorkersChanged:
+    return stories.WorkersChanged(at=at, site=site, workers=event.workers, reason=event.reason)

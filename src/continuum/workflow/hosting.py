@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -81,6 +81,7 @@ class HostedRun:
         self, engine: Engine, folder: RunFolder, transfers: Transfers, loop: Loop, quota: Quota | None = None
     ) -> None:
         self._engine = engine
+        self._forget_copies: Callable[[Sequence[str]], None] | None = getattr(engine, "forget", None)
         self._folder = folder
         self._transfers = transfers
         self._loop = loop
@@ -133,6 +134,8 @@ class HostedRun:
 
     def drop(self, data: Sequence[str]) -> None:
         """Forget data, here and what of it was published for the run."""
+        if self._forget_copies is not None:
+            self._forget_copies(data)
         for datum in data:
             self._forget(datum)
             self._fetched.pop(datum, None)

@@ -257,6 +257,13 @@ class SiteReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     computing_units: int
 
 
+class WorkersChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A site has so many workers for the run now (a Dask of its own: for all runs), and why."""
+
+    workers: int
+    reason: str
+
+
 Event = (
     TaskStarted
     | TaskFinished
@@ -266,6 +273,7 @@ Event = (
     | OutputsCompleted
     | SiteGone
     | SiteReturned
+    | WorkersChanged
 )
 EventSink = Callable[[str, Sequence[Event]], None]
 """Called with the site's name and its events, in order, from any thread."""

@@ -58,6 +58,7 @@ class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
     queued_tasks: int
     runs: int
     data_bytes: int
+    workers: int
 
 
 class TaskService:
@@ -85,6 +86,7 @@ class TaskService:
         driver_silence_limit_s: float = DRIVER_SILENCE_LIMIT_S,
         engine: str = POOL,
         workers: str = "",
+        price_eur_per_unit_h: float = 0.0,
     ) -> None:
         self._site = site
         self._backbone = backbone
@@ -99,7 +101,14 @@ class TaskService:
             key_file=identity.key_file,
         )
         dask_folder = data_folder.parent / "dask"
-        self._engines = SiteEngines(engine, self._budget, folder=dask_folder, tls=tls, workers=workers)
+        self._engines = SiteEngines(
+            engine,
+            self._budget,
+            folder=dask_folder,
+            tls=tls,
+            workers=workers,
+            price_eur_per_unit_h=price_eur_per_unit_h,
+        )
         self._quota = Quota(data_limit_bytes)
         self._silence_limit_s = driver_silence_limit_s
         self._signer = Signer(identity)
@@ -149,6 +158,7 @@ class TaskService:
             queued_tasks=sum(load.queued_tasks for load in loads),
             runs=len(self._runs),
             data_bytes=self._quota.used_bytes,
+            workers=self._engines.count_workers(),
         )
 
     # ---- what drivers ask; each is told who signed ----

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from continuum.model.errors import InvalidInputError
 from continuum.testing import EngineBench, kill, wait_until
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.choosing import SiteEngines
@@ -68,9 +67,3 @@ def test_workers_that_have_nothing_are_retired_and_those_that_died_are_counted(t
         assert cluster.workers == 0
     finally:
         cluster.close()
-
-
-@pytest.mark.parametrize(("engine", "workers"), [("pool", "1-2"), ("tcp://host:1", "2"), ("dask", "2-1")])
-def test_limits_are_for_a_dask_of_the_sites_own(tmp_path, engine, workers):
-    with pytest.raises(InvalidInputError):
-        SiteEngines(engine, Budget(2), folder=tmp_path, workers=workers)

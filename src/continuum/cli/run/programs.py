@@ -154,8 +154,8 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         typer.Option(
             "--workers",
             metavar="MIN-MAX[:SECONDS]",
-            help="With --engine dask: between what its workers follow the queue; idle ones go after 30 s.",
-            show_default="one",
+            help="With --local: between what the workers follow the queue; idle ones go after 30 s.",
+            show_default="as many as tasks can use",
         ),
     ] = "",
     compss_option: Annotated[

@@ -9,6 +9,7 @@ everywhere.
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 import msgspec
 
@@ -21,6 +22,7 @@ from continuum.workflow.engines.pool import PoolEngine
 from continuum.workflow.engines.process import ProcessEngine
 from continuum.workflow.engines.routing import RoutedEngine
 from continuum.workflow.engines.scaling import ClusterScaler
+from continuum.workflow.engines.staffing import Staff
 from continuum.workflow.folders import RunFolder
 
 POOL = "pool"
@@ -49,15 +51,27 @@ def parse_engine(text: str) -> str:
 class SiteEngines:
     """The engines of one site, as `parse_engine` takes them; `folder` is for the site's own Dask.
 
-    `workers` are the limits of the latter (see `scaling.parse_workers`). Raises `InvalidInputError`.
+    `workers` are limits (see `scaling.parse_workers`) of how many processes the pool has, or how many workers
+    the site's own Dask. A worker of the latter costs its units' share of `price_eur_per_unit_h` while it is
+    there. Raises `InvalidInputError`.
     """
 
     def __init__(
-        self, engine: str, budget: Budget, *, folder: Path, tls: TlsFiles | None = None, workers: str = ""
+        self,
+        engine: str,
+        budget: Budget,
+        *,
+        folder: Path,
+        tls: TlsFiles | None = None,
+        workers: str = "",
+        price_eur_per_unit_h: float = 0.0,
     ) -> None:
         self._engine = parse_engine(engine)
         limits = parse_workers(workers, self._engine)
         self._limits = limits.within(budget.computing_units)  # at least a unit for each
+        self._price_eur_per_unit_h = price_eur_per_unit_h
+        self._staff = Staff(self._limits) if workers and self._engine == POOL else None
+        self._pools: WeakSet[PoolEngine] = WeakSet()
         self._scaler: ClusterScaler | None = None
         self._budget = budget
         self._folder = folder
@@ -84,7 +98,10 @@ class SiteEngines:
         """
         usual: Engine
         if self._engine == POOL:
-            usual = PoolEngine(folder, self._budget, log_file=log_file, directory=directory)
+            usual = PoolEngine(
+                folder, self._budget, log_file=log_file, directory=directory, staff=self._staff
+            )
+            self._pools.add(usual)
         else:
             from continuum.workflow.engines.dask import DaskEngine  # noqa: PLC0415 - for few sites
 
@@ -92,13 +109,19 @@ class SiteEngines:
             usual = DaskEngine(folder, self._budget, address, log_file=log_file, directory=directory)
             if self._scaler is not None:
                 self._scaler.add(usual)
-        programs = ProcessEngine(folder, self._budget, log_file=log_file, directory=directory, nodes=nodes)
+        programs = ProcessEngine(
+            folder, self._budget, log_file=log_file, directory=directory, nodes=nodes, staff=self._staff
+        )
         return RoutedEngine(usual, programs)
 
     def count_workers(self) -> int:
-        """Return how many workers the site's own Dask has now; 0 without one."""
+        """Return how many worker processes, or workers of its own Dask, the site has now."""
+        if self._staff is not None:
+            return self._staff.workers
         with self._lock:
-            return 0 if self._cluster is None else self._cluster.ready_workers
+            if self._cluster is not None:
+                return self._cluster.ready_workers
+        return sum(pool.count_workers() for pool in list(self._pools))
 
     def close(self) -> None:
         """End the site's own Dask; blocks until it is gone."""
@@ -130,6 +153,8 @@ class SiteEngines:
         )
         cluster.start(limits.least)
         if limits.is_elastic:
+            price_eur_per_h = self._price_eur_per_unit_h * units
+            limits = msgspec.structs.replace(limits, price_eur_per_h=price_eur_per_h)
             self._scaler = ClusterScaler(cluster, limits, units)
             self._scaler.start()
         return cluster

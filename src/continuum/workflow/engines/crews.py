@@ -8,6 +8,8 @@ go.
 
 import mmap
 import select
+import time
+from collections.abc import Callable
 
 from continuum.model.errors import UnavailableError
 from continuum.workflow.engines.frames import WorkerSettings
@@ -19,15 +21,17 @@ from continuum.workflow.engines.seats import Seat
 class Crew:
     """All workers of one pool. Not for several threads at once; the pool's lock guards it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - one caller
         self,
         settings: WorkerSettings,
         environment: dict[str, str],
         pages: mmap.mmap,
         poll: select.epoll,
         computing_units: int,
+        on_left: Callable[[], None] | None = None,
     ) -> None:
-        """Start the fork server. Raises `UnavailableError`."""
+        """Start the fork server; `on_left` hears of each worker that goes. Raises `UnavailableError`."""
+        self._on_left = on_left
         self._settings = settings
         self._environment = environment
         self._pages = pages
@@ -60,8 +64,27 @@ class Crew:
         idle = self._idle.get(computing_units)
         return idle.pop() if idle else self._hire(computing_units)
 
+    def has_idle(self, computing_units: int) -> bool:
+        """Whether a worker for tasks of this size has nothing to do."""
+        return bool(self._idle.get(computing_units))
+
+    def idle_since(self) -> list[float]:
+        """Return since when idle workers have been so."""
+        return [seat.idle_since for idle in self._idle.values() for seat in idle]
+
+    def dismiss(self, count: int) -> int:
+        """Let so many idle workers go, those that have been idle longest; return how many went."""
+        idle = sorted(
+            (seat for idle in self._idle.values() for seat in idle), key=lambda seat: seat.idle_since
+        )
+        for seat in idle[:count]:
+            self._idle[seat.computing_units].remove(seat)
+            self._let_go(seat)
+        return len(idle[:count])
+
     def rest(self, seat: Seat) -> None:
         """A worker has nothing to do."""
+        seat.idle_since = time.monotonic()
         seat.is_recalled = False
         seat.settles_at = 0.0  # what was taken back is settled; what it gets next was not taken back
         self._idle.setdefault(seat.computing_units, []).append(seat)
@@ -93,6 +116,7 @@ class Crew:
 
     def remove(self, seat: Seat) -> None:
         """A worker is gone."""
+        self._count_out(seat)
         self.hang_up(seat)
         seat.close()
         del self._seats[seat.name]
@@ -133,7 +157,16 @@ class Crew:
         total = computing_units + sum(seat.computing_units for seat in self._seats.values())
         for units, idle in self._idle.items():
             while idle and units != computing_units and total > self._max_units:
-                seat = idle.pop(0)
                 total -= units
-                self.hang_up(seat)
-                seat.close()  # the worker ends by itself, and its end is told as any other
+                self._let_go(idle.pop(0))
+
+    def _let_go(self, seat: Seat) -> None:
+        self._count_out(seat)
+        self.hang_up(seat)
+        seat.close()  # the worker ends by itself, and its end is told as any other
+
+    def _count_out(self, seat: Seat) -> None:
+        if not seat.is_leaving:
+            seat.is_leaving = True
+            if self._on_left is not None:
+                self._on_left()

@@ -34,6 +34,7 @@ from continuum.workflow.engines.contracts import EngineLoad, EngineSink
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.orders import Order, Report, StationedRun, Wants
 from continuum.workflow.engines.scattering import ScatteredData
+from continuum.workflow.engines.staffing import note_workers
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.looping import OwnLoop
 from continuum.workflow.messages import (
@@ -44,6 +45,7 @@ from continuum.workflow.messages import (
     TaskFailed,
     TaskFinished,
     TaskSpec,
+    WorkersChanged,
     failed_task,
     not_begun,
 )
@@ -204,9 +206,11 @@ class DaskEngine:
         with self._lock:
             return sum(out.units for out in self._out.values()) if self._is_open else 0
 
-    def note(self, text: str) -> None:
-        """Write a line into the log of the run."""
-        _append(self._log_file, f"[workers] {text}\n".encode())
+    def note_workers(self, before: int, now: int, reason: str) -> None:
+        """Say that there are more workers, or fewer."""
+        note_workers(self._log_file, before, now, reason)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call(lambda: self._sink([WorkersChanged(workers=now, reason=reason)]))
 
     def close(self) -> None:
         """End all processes of the run at all stations; blocks until they are gone."""

@@ -20,10 +20,12 @@ import queue
 import select
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.model.scaling import Demand
 from continuum.workflow.engines.batches import Durations, has_room, took_s
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
@@ -33,6 +35,7 @@ from continuum.workflow.engines.launching import say_status, worker_settings
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.pages import SETTLE_S, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
+from continuum.workflow.engines.staffing import Member, Staff, note_workers
 from continuum.workflow.folders import EngineFolder
 from continuum.workflow.messages import (
     Event,
@@ -42,6 +45,7 @@ from continuum.workflow.messages import (
     TaskFinished,
     TaskSpec,
     TaskStarted,
+    WorkersChanged,
     failed_task,
     not_begun,
 )
@@ -52,6 +56,7 @@ TICK_S = 0.05  # how often running tasks are looked at
 FAST_TICK_S = 0.005  # the same while something may have to be taken back from a worker
 LINGER_S = 1.0  # of nothing to do before the thread sleeps until it is woken
 MAX_FUTILE_ENDS = 5
+SAMPLE_TASKS = 200  # of those that wait are looked at to tell what all take
 
 _clock = time.monotonic
 
@@ -61,7 +66,8 @@ class PoolEngine:
 
     `folder` is the run's data and stays the caller's; `budget` is shared with the other runs of the site.
     Tasks start in `directory` (None: a folder for each worker). What they print is appended to `log_file`.
-    `station` comes before the workers' names in what is reported.
+    `station` comes before the workers' names in what is reported. With a `staff` workers follow the queue
+    between its limits; without one there are as many as tasks could use at once so far.
     """
 
     def __init__(
@@ -72,12 +78,16 @@ class PoolEngine:
         log_file: Path,
         directory: Path | None = None,
         station: str = "",
+        staff: Staff | None = None,
     ) -> None:
         self._folder = folder
         self._budget = budget
         self._log_file = log_file
         self._directory = directory
         self._station = station
+        self._member = staff.join() if staff is not None else None
+        self._told_workers = 0
+        self._scaling_reason = ""
         self._lock = threading.Lock()
         self._waking = threading.Lock()
         self._functions: dict[str, FunctionCode] = {}
@@ -118,7 +128,8 @@ class PoolEngine:
         def work() -> None:
             units = self._budget.computing_units
             try:
-                self._crew = Crew(settings, run.environment, pages, self._poll, units)
+                on_left = self._member.left if self._member is not None else None
+                self._crew = Crew(settings, run.environment, pages, self._poll, units, on_left)
             except (UnavailableError, OSError) as problem:
                 started.put(problem)
                 return
@@ -143,8 +154,14 @@ class PoolEngine:
                 self._functions[code.function] = code
             for task in tasks:
                 self._enqueue(task)
+            if self._member is not None:
+                self._scale(self._member, _clock())
             self._feed(only_idle=True)  # the thread refills busy workers, in larger batches
-            if self._is_dozing or self._events:
+            if self._member is not None:
+                self._tell_workers(self._member)
+                self._next_check = 0.0
+                self._wake()
+            elif self._is_dozing or self._events:
                 self._wake()
 
     def cancel(self, task_ids: Sequence[int]) -> None:
@@ -178,6 +195,11 @@ class PoolEngine:
             queued = len(self._line) + sum(busy) - len(busy)
             return EngineLoad(running_tasks=len(busy), queued_tasks=queued)
 
+    def count_workers(self) -> int:
+        """Return how many worker processes it has."""
+        with self._lock:
+            return sum(not seat.is_leaving for seat in self._crew.seats) if self._is_open else 0
+
     def close(self) -> None:
         """End all workers; blocks until they are gone."""
         if os.getpid() != self._owner_pid or not self._is_open:
@@ -208,6 +230,8 @@ class PoolEngine:
             if now >= self._next_check:
                 self._check(now)
             self._feed()
+            if self._member is not None:
+                self._tell_workers(self._member)
             events, self._events = self._events, []
         if events:
             self._sink(events)
@@ -216,8 +240,12 @@ class PoolEngine:
         with self._lock:
             now = _clock()
             is_busy = self._share.held_units > 0 or bool(self._cancelled)
+            if self._member is not None and self._line:
+                is_busy = True  # it waits for a worker
             self._is_dozing = not is_busy and now - self._active_at > LINGER_S
-            return -1 if self._is_dozing else max(0.0, self._next_check - now)
+            if not self._is_dozing:
+                return max(0.0, self._next_check - now)
+            return -1 if self._member is None else self._member.next_look_s(self._crew.idle_since(), now)
 
     def _attend(self, descriptor: int, mask: int) -> None:
         seat = self._crew.by_descriptor(descriptor)
@@ -253,6 +281,9 @@ class PoolEngine:
         self._futile_ends = 0
         if isinstance(outcome, TaskFinished):
             self._durations.add(task.function, took_s(task, outcome))
+            if seat.hired_at and self._member is not None:
+                self._member.appeared(outcome.started_at - seat.hired_at)
+                seat.hired_at = 0.0
         if self._cancelled or self._withdrawn:
             self._cancelled.discard(task.task_id)
             self._withdrawn.discard(task.task_id)
@@ -316,7 +347,11 @@ class PoolEngine:
         self._share.stop_waiting()
 
     def _choose_seat(self, task: TaskSpec, *, only_idle: bool) -> Seat | None:
-        if self._share.try_take(task.computing_units, task.memory_bytes):
+        if self._member is not None:
+            seat = self._seat_within_limits(self._member, task)
+            if seat is not None or self._member.should_yield():
+                return seat
+        elif self._share.try_take(task.computing_units, task.memory_bytes):
             seat = self._crew.take(task.computing_units)
             seat.memory_bytes = task.memory_bytes
             return seat
@@ -341,6 +376,53 @@ class PoolEngine:
         if seat.has_unsent:
             self._crew.send_later(seat)
 
+    # ---- workers that follow the queue ----
+
+    def _seat_within_limits(self, member: Member, task: TaskSpec) -> Seat | None:
+        """Return an idle worker, or a new one: one more, or in the place of an idle one of another size."""
+        crew, units = self._crew, task.computing_units
+        if member.should_yield() or self._budget.free_units < units:
+            return None
+        is_new = not crew.has_idle(units)
+        if is_new and not member.try_hire() and not (crew.dismiss(1) and member.try_hire()):
+            return None
+        if not self._share.try_take(units, task.memory_bytes):
+            if is_new:
+                member.left()
+            return None
+        seat = crew.take(units)
+        seat.memory_bytes = task.memory_bytes
+        if is_new:
+            seat.hired_at = time.time()
+        return seat
+
+    def _scale(self, member: Member, now: float) -> None:
+        decision = member.decide(self._demand(), len(self._line), self._crew.idle_since(), now)
+        if decision.change:
+            self._scaling_reason = decision.reason
+        if decision.change < 0:
+            self._crew.dismiss(-decision.change)
+
+    def _demand(self) -> list[Demand]:
+        sample = self._line.first(SAMPLE_TASKS)
+        share = len(self._line) / max(1, len(sample))
+        counts = Counter(task.function for task in sample)
+        demands = [
+            Demand(units=1, tasks=round(count * share), run_s=self._durations.find(name))
+            for name, count in counts.items()
+        ]
+        given = Counter(each.task.function for seat in self._crew.seats for each in seat.given)
+        return demands + [
+            Demand(units=1, tasks=count, run_s=self._durations.find(name)) for name, count in given.items()
+        ]
+
+    def _tell_workers(self, member: Member) -> None:
+        before, now = self._told_workers, member.workers
+        if before != now:
+            self._told_workers = now
+            self._events.append(WorkersChanged(workers=now, reason=self._scaling_reason))
+            note_workers(self._log_file, before, now, self._scaling_reason)
+
     # ---- looking after what runs ----
 
     def _check(self, now: float) -> None:
@@ -359,6 +441,9 @@ class PoolEngine:
                 is_stuck = has_free_units and now - since > FAST_TICK_S
                 if (is_stuck or self._has_cancelled(seat)) and seat.can_recall() and not seat.is_recalled:
                     seat.recall(now + SETTLE_S)
+        if self._member is not None:
+            self._scale(self._member, now)
+            may_need_more = may_need_more or bool(self._line)
         is_eager = may_need_more or self._cancelled or self._withdrawn
         self._next_check = now + (FAST_TICK_S if is_eager else TICK_S)
 
@@ -422,6 +507,8 @@ class PoolEngine:
 
     def _leave(self) -> None:
         self._share.leave()
+        if self._member is not None:
+            self._member.leave()
         self._poll.close()
         with self._waking:
             os.close(self._waker)

@@ -29,6 +29,7 @@ from continuum.workflow.engines.jobs import Job, ending_of, environment_of
 from continuum.workflow.engines.launching import Launcher, say_status, worker_settings
 from continuum.workflow.engines.pages import MAX_WORKERS, Page, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
+from continuum.workflow.engines.staffing import Staff
 from continuum.workflow.folders import RunFolder, remove_tree
 from continuum.workflow.messages import (
     Event,
@@ -55,7 +56,7 @@ class ProcessEngine:
     """Executes each task of one run in a process of its own. See `contracts.Engine`.
 
     `folder` is the run's data and stays the caller's; `budget` is shared with other engines and runs.
-    `nodes` are the host names of the site's machines.
+    `nodes` are the host names of the site's machines. Of a `staff` each process is one, while it lasts.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class ProcessEngine:
         log_file: Path,
         directory: Path | None = None,
         nodes: Sequence[str] = (),
+        staff: Staff | None = None,
     ) -> None:
         self._nodes = ",".join(nodes)
+        self._member = staff.join() if staff is not None else None
         self._folder = folder
         self._budget = budget
         self._log_file = log_file
@@ -140,6 +143,8 @@ class ProcessEngine:
             if threading.current_thread() is not self._thread:
                 self._thread.join()
         self._share.leave()
+        if self._member is not None:
+            self._member.leave()
         waker, self._waker = self._waker, -1
         os.close(waker)
 
@@ -164,7 +169,7 @@ class ProcessEngine:
         started.put(None)
         try:
             while self._is_open:
-                self._turn(self._poll.poll(TICK_S if self._jobs else None))
+                self._turn(self._poll.poll(TICK_S if self._jobs or self._lacks_staff() else None))
         except Exception:
             log.exception("the process engine failed")
             self._fail_all()
@@ -308,22 +313,36 @@ class ProcessEngine:
         self._waiting = kept
         if not lacks_units:
             self._share.stop_waiting()
+            if self._member is not None:
+                self._member.stop_waiting()
 
     def _take_units(self, task: TaskSpec) -> bool:
         if not task.computing_units and not task.memory_bytes:
             self._io_tasks += 1
             return True
+        if self._member is not None and task.computing_units and not self._member.try_start():
+            return False
         if not self._share.try_take(task.computing_units, task.memory_bytes):
+            self._count_out(task)
             return False
         self._io_tasks += not task.computing_units
         return True
 
     def _give_back(self, task: TaskSpec, devices: tuple[str, ...]) -> None:
         self._io_tasks -= not task.computing_units
+        self._count_out(task)
         if task.computing_units or task.memory_bytes:
             self._share.give_back(task.computing_units, task.memory_bytes)
         if devices:
             self._budget.give_back_devices(devices)
+
+    def _lacks_staff(self) -> bool:
+        """Whether to look again soon: nobody tells when another engine's worker has gone."""
+        return self._member is not None and self._member.is_waiting
+
+    def _count_out(self, task: TaskSpec) -> None:
+        if self._member is not None and task.computing_units:
+            self._member.left()
 
     def _start(self, task: TaskSpec, devices: tuple[str, ...]) -> None:
         self._last_name += 1

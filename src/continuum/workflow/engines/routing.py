@@ -1,7 +1,7 @@
 """One engine made of two: tasks that name the process engine go there, all others to the usual one."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from continuum.workflow.engines.contracts import Engine, EngineLoad, EngineSink
 from continuum.workflow.messages import Event, FunctionCode, RunSpec, TaskSpec
@@ -12,6 +12,7 @@ class RoutedEngine:
 
     def __init__(self, usual: Engine, apart: Engine) -> None:
         self._usual = usual
+        self._forget: Callable[[Sequence[str]], None] | None = getattr(usual, "forget", None)
         self._apart = apart
         self._codes: dict[str, FunctionCode] = {}
         self._known_apart: set[str] = set()
@@ -45,6 +46,11 @@ class RoutedEngine:
         """Stop tasks."""
         self._usual.cancel(task_ids)
         self._apart.cancel(task_ids)
+
+    def forget(self, data: Sequence[str]) -> None:
+        """Nobody needs these data any more: an engine with copies of its own lets them go."""
+        if self._forget is not None:
+            self._forget(data)
 
     def load(self) -> EngineLoad:
         """Return how busy both are."""

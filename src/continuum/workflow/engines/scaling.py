@@ -33,8 +33,8 @@ class Demanding(Protocol):
     def demand(self) -> Sequence[Demand]:
         """Return what waits and what is at work."""
 
-    def note(self, text: str) -> None:
-        """Write a line into the log of the run."""
+    def note_workers(self, before: int, now: int, reason: str) -> None:
+        """Say that there are more workers, or fewer."""
 
 
 class ClusterScaler:
@@ -80,10 +80,10 @@ class ClusterScaler:
         decision = decide_scaling(self._limits, force)
         before = census.workers + census.starting
         if decision.change and (changed := self._change(decision)):
-            text = f"{before} -> {before + changed}: {decision.reason}"
-            log.info("workers of Dask: %s", text)
+            now = before + changed
+            log.info("workers of Dask: %d -> %d: %s", before, now, decision.reason)
             for engine in engines:
-                engine.note(text)
+                engine.note_workers(before, now, decision.reason)
 
     def _workforce(self, engines: Sequence[Demanding], census: Census) -> Workforce:
         now = _clock()

@@ -49,6 +49,9 @@ class Seat:
         self.is_recalled = False  # gets nothing more until it has nothing left
         self.settles_at = 0.0  # when to look which tasks could be taken back; 0: none is
         self.ending: Ending | None = None
+        self.hired_at = 0.0  # seconds since the epoch; 0: not to be looked at
+        self.idle_since = 0.0  # on the monotonic clock
+        self.is_leaving = False  # was told to end
         self._reader: FrameReader[list[Outcome]] = FrameReader(msgspec.msgpack.Decoder(list[Outcome]))
         self._unsent = bytearray()
         near.setblocking(False)
