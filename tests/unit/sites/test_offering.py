@@ -20,10 +20,11 @@ def test_offers_are_declared_and_stay_until_they_are_declared_anew():
     assert choose_offers([], second, ("edge",)) == {"edge": first["edge"]}
 
 
-def test_limits_of_workers_are_declared_with_dask():
+def test_limits_of_workers_are_declared_for_the_pool_and_for_dask():
     offers = choose_offers(["cloud:engine=dask,workers=1-4:60,units=4"], {}, SITES)
     assert offers["cloud"] == SiteOffers(engine="dask", workers="1-4:60", computing_units=4)
-    for word in ("cloud:workers=5", "cloud:workers=four", "cloud:engine=pool", "edge:workers=1-2"):
+    assert choose_offers(["edge:workers=0-2"], offers, SITES)["edge"] == SiteOffers(workers="0-2")
+    for word in ("cloud:workers=5", "cloud:workers=four", "cloud:engine=tcp://there:8786"):
         with pytest.raises(InvalidInputError):
             choose_offers([word], offers, SITES)
 
