@@ -143,14 +143,15 @@ class Embedded:
 
         When it returns, the supervisor has noticed (or everything has gone with it).
         """
-        is_supervisor = name == "supervisor"
-        pid = find_status(self.home).supervisor_pid if is_supervisor else self.process(name)["pid"]
+        before = {} if name == "supervisor" else self.process(name)
+        pid = before["pid"] if before else find_status(self.home).supervisor_pid
         assert pid, f"{name} does not run"
         os.kill(pid, signal.SIGKILL)
-        if is_supervisor:
-            wait_until(lambda: self.state == "down", 10.0, "the supervisor still runs")
+        if before:
+            restarts = before["restarts"]
+            wait_until(lambda: self.process(name)["restarts"] > restarts, 30.0, f"{name} still runs")
         else:
-            wait_until(lambda: self.process(name)["pid"] != pid, 10.0, f"{name} still runs")
+            wait_until(lambda: self.state == "down", 30.0, "the supervisor still runs")
         return int(pid)
 
     def wait_until_ready(self, timeout_s: float = 40.0) -> None:

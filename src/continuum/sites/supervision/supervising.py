@@ -228,7 +228,7 @@ class Supervisor:
             return "stopping"
         if not self._is_up:
             return "starting"
-        is_well = all(process.state is State.READY for process in self._processes.values())
+        is_well = all(process.state is State.READY and process.pid for process in self._processes.values())
         return "up" if is_well and not self._is_full else "degraded"
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
