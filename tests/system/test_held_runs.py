@@ -1,6 +1,7 @@
 """Runs over two sites whose driver is killed: what ran goes on, and who resumes them does nothing twice."""
 
 import collections
+import json
 import signal
 import subprocess
 import time
@@ -70,3 +71,22 @@ def test_a_run_over_two_sites_goes_on_after_its_driver_was_killed_and_does_nothi
     }
     assert s3.get_object(Bucket=bucket, Key="counter")["Body"].read() == b"4"
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+
+
+@pytest.mark.parametrize("command", ["cancel", "forget"])
+def test_what_sites_hold_of_a_run_ends_when_it_is_cancelled_or_forgotten(embedded, bucket, tmp_path, command):
+    name = f"held-{time.monotonic_ns()}"
+    begin_and_kill(embedded, tmp_path, name, bucket)
+    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    run_id = json.loads(embedded.continuum("run", "show", name, "--json").stdout)["run_id"]
+    planned = embedded.continuum("run", "forget", name, "--plan").stdout
+    assert f"run {run_id} (lost, " in planned
+    assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    embedded.continuum("run", command, name)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert (embedded.home.runs() / run_id).exists() is (command == "cancel")
+    if command == "forget":
+        objects = embedded.boto3_client("edge").list_objects_v2(Bucket="continuum-runs", Prefix=f"{run_id}/")
+        assert objects.get("Contents", []) == []
+        again = embedded.continuum("run", "forget", run_id, status=1)
+        assert "there is no run called" in again.stderr

@@ -248,7 +248,7 @@ class Graph(Grouping, Remembrance, Whereabouts):
 
     def _decide(self, task: Task, problem: Problem) -> str:
         match task.on_failure:
-            case OnFailure.RETRY if task.failures < self.max_tries and problem.kind not in UNREPEATED_KINDS:
+            case OnFailure.RETRY if self._may_try_again(task, problem):
                 return _TRY_AGAIN
             case OnFailure.RETRY:
                 died = ", its worker died in the last one" if problem.kind == "worker_lost" else ""
@@ -259,6 +259,10 @@ class Graph(Grouping, Remembrance, Whereabouts):
                 return "its successors are cancelled, the run goes on"
             case OnFailure.FAIL:
                 return "the run is stopped"
+
+    def _may_try_again(self, task: Task, problem: Problem) -> bool:
+        most = task.max_tries or self.max_tries
+        return task.failures < most and problem.kind not in UNREPEATED_KINDS
 
     def _lose_input(self, task: Task, datum_id: str, message: str, at: float) -> bool:
         """Forget where the datum was said to be; return False if that cannot go on."""

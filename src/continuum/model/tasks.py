@@ -162,7 +162,8 @@ class Task:
     tasks that must be settled first although no datum says so. `groups` are those that it belongs to, the
     outermost first (`grouping.Group`). `commuting` is its place among tasks that may run in any order
     (`commuting.Turn`), or None. `payload` belongs to the driver, `rank` to placement: the seconds of work
-    that follow. `key` names the call across drivers of the same run.
+    that follow. `key` names the call across drivers of the same run. `max_tries` is how often it is tried at
+    most (0: as often as the run says).
     """
 
     __slots__ = (
@@ -178,6 +179,7 @@ class Task:
         "input_losses",
         "is_priority",
         "key",
+        "max_tries",
         "missing",
         "needs",
         "on_failure",
@@ -216,6 +218,7 @@ class Task:
         self.after = after
         self.payload = payload
         self.key = b""
+        self.max_tries = 0
         self.state = TaskState.WAITING
         self.site = ""
         self.attempt = 0

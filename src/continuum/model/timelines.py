@@ -89,6 +89,7 @@ class Call:
 
     __slots__ = (
         "called_at",
+        "earlier",
         "function",
         "group",
         "id",
@@ -113,6 +114,7 @@ class Call:
         self.writes = record.writes
         self.sources: tuple[int, ...] = ()
         self.woken_by: tuple[int, ...] = ()
+        self.earlier: Call | None = None
         self.state = CALLED
         self.tries: list[Try] = []
 
@@ -129,10 +131,16 @@ class Call:
     def take_over(self, before: "Call", at: float) -> None:
         """This is the same call in a run that was resumed; what the driver that died left open ended then."""
         self.tries = before.tries
+        self.earlier = before
         for each in self.tries:
             each.task = self
             if not each.ended_at:
                 each.end(at, CANCELLED, "the driver of the run died")
+
+    def recall(self) -> None:
+        """It was not made again: what counts is when and after what it was called at first."""
+        if self.earlier is not None:
+            self.called_at, self.woken_by = self.earlier.called_at, self.earlier.woken_by
 
 
 class Presence:
@@ -192,6 +200,7 @@ class Timeline:
                 self.calls[record.task].state = CALLED
             case stories.Remembered():
                 self.calls[record.task].state = FINISHED
+                self.calls[record.task].recall()
             case stories.Moved():
                 self.published.append(record)
             case stories.Synchronised():

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from continuum.workflow.executors import LocalExecutor
     from continuum.workflow.failures import TaskFailedError
     from continuum.workflow.following import JournalTail, last_lines
+    from continuum.workflow.forgetting import Remains, end_lost_run, find_old, forget_runs, remains_of
     from continuum.workflow.futures import Future
     from continuum.workflow.groups import TaskGroupError, barrier_group, cancel_group, group
     from continuum.workflow.handing import HandedRun
@@ -163,6 +164,11 @@ _HOMES = {
     "Beginning": "beginnings",
     "Outcome": "simulating.running",
     "HOLD_S": "beginnings",
+    "remains_of": "forgetting",
+    "forget_runs": "forgetting",
+    "find_old": "forgetting",
+    "end_lost_run": "forgetting",
+    "Remains": "forgetting",
     "RunOptions": "beginnings",
     "choose_to_resume": "beginnings",
     "cancel_anywhere": "cancelling",
@@ -258,6 +264,7 @@ __all__ = [
     "LocalExecutor",
     "ObjectStream",
     "Outcome",
+    "Remains",
     "RemoteExecutor",
     "Run",
     "RunEntry",
@@ -288,11 +295,14 @@ __all__ = [
     "draw_gantt",
     "draw_page",
     "draw_svg",
+    "end_lost_run",
     "epilog",
     "find_folder",
     "find_gpus",
     "find_labels",
+    "find_old",
     "find_storage_bytes",
+    "forget_runs",
     "gather",
     "group",
     "http",
@@ -316,6 +326,7 @@ __all__ = [
     "read_records",
     "read_summary",
     "reduction",
+    "remains_of",
     "run",
     "set_wall_clock",
     "show_run",

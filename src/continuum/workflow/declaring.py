@@ -26,6 +26,7 @@ OPTIONS = frozenset(
         "returns",
         "priority",
         "on_failure",
+        "retries",
         "time_out",
         "target_direction",
         "varargs_type",

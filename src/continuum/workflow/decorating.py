@@ -82,7 +82,8 @@ def task(function: Any = None, /, **options: Any) -> Any:
 
     Parameters are named with their direction (default `IN`). Options: `returns` (a number, a type, a tuple or
     list of types, a name; default: what the function's annotation says, else its code), `priority`,
-    `on_failure` (`RETRY`, `FAIL`, `CANCEL_SUCCESSORS`, `IGNORE`), `time_out` (seconds), `target_direction`
+    `on_failure` (`RETRY`, `FAIL`, `CANCEL_SUCCESSORS`, `IGNORE`), `retries` (how often a try that failed is
+    repeated; default: as `continuum run --retries` says), `time_out` (seconds), `target_direction`
     (of `self`), `varargs_type`.
 
     Raises `InvalidInputError` naming an option or direction that is not known or not supported.

@@ -49,13 +49,7 @@ class Keeping:
         """Be the only driver of the run. Raises `ConflictError` if there is another one."""
         if self._lock >= 0:
             return
-        descriptor = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            os.close(descriptor)
-            raise ConflictError(f"another process drives the run {self._run_id}") from problem
-        self._lock = descriptor
+        self._lock = lock_run(self._folder, self._run_id)
 
     def begin(self, beginning: Beginning) -> None:
         """Keep how the run was begun."""
@@ -109,6 +103,17 @@ class Keeping:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def lock_run(folder: Path, run_id: str) -> int:
+    """Return the descriptor of a lock that one process has. Raises `ConflictError` if another one has it."""
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        os.close(descriptor)
+        raise ConflictError(f"another process drives the run {run_id}") from problem
+    return descriptor
 
 
 def put_journal_aside(folder: Path, incarnation: int) -> None:

@@ -37,6 +37,7 @@ _CAMEL_CASE = {
 }
 _ONLY_FALSE = frozenset(("is_reduce", "chunk_size", "tracing_hook"))
 _TARGETS = ("self", "cls")
+MOST_RETRIES = 100
 ON_FAILURE_ATTRIBUTE = "__continuum_on_failure__"
 ALTERNATIVES: dict[tuple[str, str], list["TaskFunction"]] = {}
 """Tasks that do the same as another one, by the module and the name of that (see `kinds.implementing`)."""
@@ -96,6 +97,7 @@ class TaskFunction:
         update_wrapper(self, function)
         self._given = options
         self.priority = bool(options.get("priority", False))
+        self.max_tries = _max_tries(options.get("retries"))
         self._time_out_s = _time_out(options.get("time_out", 0))
         self._limit_s: float | None = None
         declared = Declared(function, options)
@@ -312,8 +314,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Parameters are named with their direction (default `IN`). Options: `returns` (a number, a type, a tuple or
     list of types, a name), `priority`, `on_failure` (`RETRY`, `FAIL`, `CANCEL_SUCCESSORS`, `IGNORE`),
-    `time_out` (seconds), `target_direction` (of `self`), `varargs_type`, `is_distributed`, `is_replicated`,
-    `numba` and its options, `cache_returns` (a hint). To a type checker a task looks like
+    `retries`, `time_out` (seconds), `target_direction` (of `self`), `varargs_type`, `is_distributed`,
+    `is_replicated`, `numba` and its options, `cache_returns` (a hint). To a type checker a task looks like
     the function itself, as its calls may be read sequentially.
 
     Raises `InvalidInputError` naming an option or direction that is not known or not supported.
@@ -373,6 +375,15 @@ def parse_policy(text: object) -> OnFailure:
     except ValueError:
         hint = hint_for(str(text), OnFailure)
         raise InvalidInputError(f"on_failure={text!r} is not known", hint=hint) from None
+
+
+def _max_tries(retries: Any) -> int:
+    """Return how often a task is tried; 0: as often as the run says."""
+    if retries is None:
+        return 0
+    if not isinstance(retries, int) or isinstance(retries, bool) or not 0 <= retries <= MOST_RETRIES:
+        raise InvalidInputError(f"retries={retries!r} must be a number from 0 to {MOST_RETRIES}")
+    return 1 + retries
 
 
 def _time_out(value: Any) -> float:

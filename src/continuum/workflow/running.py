@@ -124,6 +124,8 @@ class Run:
             is_priority=function.priority,
             payload=payload,
         )
+        if function.max_tries:
+            task.max_tries = function.max_tries
         if groups := OPEN.get():
             task.groups = groups
             payload.group = "/".join(group.name for group in groups)

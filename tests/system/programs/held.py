@@ -1,5 +1,6 @@
 """Tasks that note each time they run; some wait for a gate. Arguments: a folder and a bucket."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ def note(what):
 
 
 def wait_for_gate(name):
+    (FOLDER / f"{os.getpid()}.pid").touch()
     note(f"{name} begun")
     while not (FOLDER / "gate").exists():
         time.sleep(0.02)

@@ -126,6 +126,28 @@ def test_a_run_that_was_resumed_keeps_what_was_done_before_its_driver_died():
     assert [call.state for call in timeline.calls.values()] == [FINISHED, FINISHED]
 
 
+def test_the_critical_path_of_a_resumed_run_goes_through_what_was_called_when_it_was_called_first():
+    def calls(at):
+        yield submitted(at, 1, writes=("d1v1",))
+        yield submitted(at, 2, writes=("d2v1",))
+
+    last = submitted(50, 3, reads=("d1v1", "d2v1"), writes=("d3v1",))
+    timeline = Timeline(
+        [
+            *calls(0),
+            *(placed(0, 1), placed(0, 2), finished(1, 1)),
+            stories.Synchronised(at=1, data=("d1v1",)),
+            submitted(1, 3, reads=("d1v1", "d2v1"), writes=("d3v1",)),
+            *(finished(5, 2), placed(5, 3), finished(6, 3)),
+            *calls(50),
+            *(stories.Remembered(at=50, task=1), stories.Remembered(at=50, task=2)),
+            stories.Synchronised(at=50, data=("d1v1",)),
+            *(last, stories.Remembered(at=50, task=3)),
+        ]
+    )
+    assert [call.id for call in timeline.critical_path()] == [2, 3]
+
+
 def test_the_critical_path_goes_through_what_ended_last_and_through_waits_of_the_program():
     timeline = Timeline(
         [

@@ -378,3 +378,18 @@ def compiled_sum(count):
     for number in range(count):
         total += number
     return total
+
+
+@task(returns=1, retries=0)
+def never_again(folder):
+    return _fail(folder)
+
+
+@task(returns=1, retries=3)
+def three_times_more(folder):
+    return _fail(folder)
+
+
+def _fail(folder):
+    Path(folder, str(time.monotonic_ns())).touch()
+    raise ValueError("not yet")

@@ -68,3 +68,21 @@ def test_a_compiled_function_gives_the_same_or_says_what_is_missing(either_way, 
     else:
         with pytest.raises(TaskFailedError, match="needs Numba"):
             wait_on(programs.compiled_sum(10))
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_task_says_how_often_it_is_tried_again(two_sites, tmp_path, retries):
+    failing = programs.never_again if not retries else programs.three_times_more
+    with pytest.raises(TaskFailedError, match="not yet"):
+        wait_on(failing(str(tmp_path)))
+    assert len(list(tmp_path.iterdir())) == 1 + retries
+
+
+@pytest.mark.parametrize("retries", [-1, 1.5, True, "2", 101])
+def test_a_number_of_retries_that_cannot_be_is_refused_where_it_is_said(retries):
+    with pytest.raises(InvalidInputError, match="retries="):
+        task(retries=retries)(len_of)
+
+
+def len_of(value):
+    return len(value)

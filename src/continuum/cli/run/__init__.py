@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from continuum.cli.run.cancelling import cancel
 from continuum.cli.run.comparing import compare
 from continuum.cli.run.crating import crate
+from continuum.cli.run.forgetting import forget
 from continuum.cli.run.looking import explain, list_, show
 from continuum.cli.run.outputs import log
 from continuum.cli.run.programs import HELP_OF_PROGRAM, ProgramCommand, program
@@ -64,3 +65,4 @@ app.command("crate")(crate)
 app.command("simulate")(simulate)
 app.command("resume")(resume)
 app.command("cancel")(cancel)
+app.command("forget")(forget)

@@ -9,7 +9,14 @@ from continuum.cli.options import HomeOption, open_home
 from continuum.cli.run.arguments import RunArgument
 from continuum.model.errors import NotFoundError, UnavailableError
 from continuum.sites import Home
-from continuum.workflow import cancel_anywhere, cancel_here, find_folder, list_runs, read_summary
+from continuum.workflow import (
+    cancel_anywhere,
+    cancel_here,
+    end_lost_run,
+    find_folder,
+    list_runs,
+    read_summary,
+)
 
 ENDS_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
@@ -25,7 +32,12 @@ def cancel(run: RunArgument, home: HomeOption = None) -> None:
         run_id = _cancel_elsewhere(opened, run)
         typer.echo(f"run {run_id} is being cancelled by its driver")
         return
-    cancel_here(read_summary(folder))
+    summary = read_summary(folder)
+    if summary.state == "lost" and summary.home_site != "local":
+        end_lost_run(opened, summary.run_id)
+        typer.echo(f"the driver of run {summary.run_id} has died; what its sites held of it is ended")
+        return
+    cancel_here(summary)
     deadline = time.monotonic() + ENDS_WITHIN_S
     while (state := read_summary(folder).state) in _ALIVE:
         if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ from continuum.workflow import COMPSS, HOLD_S, Beginning, RunOptions, Session, p
 
 _COMMANDS = (
     *("list", "show", "explain", "log", "watch", "events"),
-    *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume", "cancel"),
+    *("report", "gantt", "graph", "trace", "compare", "simulate", "crate", "resume", "cancel", "forget"),
 )
 
 _MEANT = {
@@ -81,6 +81,8 @@ Other commands:
 * `continuum run cancel RUN` - end a run that goes on
 
 * `continuum run resume RUN` - go on with a run that failed, was cancelled, or whose driver died
+
+* `continuum run forget RUN`, `continuum run forget --older 30d` - remove what is kept of runs that have ended
 """
 
 
