@@ -250,17 +250,18 @@ class _Service(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path.startswith("/length/"):
             text = unquote(self.path.removeprefix("/length/"))
-            self._answer(200, json.dumps({"length": len(text), "text": text}))
+            kind = "text/plain" if text == "plain" else "application/json"
+            self._answer(200, json.dumps({"length": len(text), "text": text}), kind)
         else:
             self._answer(404, "nothing here")
 
     def do_POST(self):
         self._answer(200, self.rfile.read(int(self.headers["Content-Length"])).decode())
 
-    def _answer(self, status, text):
+    def _answer(self, status, text, kind="application/json"):
         data = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -295,6 +296,7 @@ def test_a_request_is_a_task_and_takes_the_outputs_of_others(service):
     ask = _at(service, _text)
     assert wait_on(ask("three words/here")) == 16
     assert wait_on(ask(number("seven!!"))) == 7
+    assert wait_on(ask("plain")) == 5  # JSON, whatever the answer calls itself
 
 
 def _text(text):
