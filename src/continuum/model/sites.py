@@ -25,6 +25,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
     `storage_bytes` 0: not said. `nodes` are the machines of which it is one or more (host names; none: one).
     `labels` are further properties by name, as constraints name them (`storage_type`, `host_queues`, …).
+    `largest_units` is what the largest of its workers has, where several share the units; 0: not said.
     """
 
     computing_units: int
@@ -35,6 +36,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     storage_bytes: int = 0
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    largest_units: int = 0
 
 
 class SiteCosts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

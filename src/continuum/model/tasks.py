@@ -49,6 +49,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     `computing_units` 0: it only reads and writes, and runs beside what computes. `labels` are further
     properties that the site must declare (`model.offers`), as name and value. `nodes`: machines.
+    `is_apart`: it runs in processes of its own, so that no single worker need be large enough.
     """
 
     computing_units: int = 1
@@ -60,6 +61,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     storage_bytes: int = 0
     nodes: int = 1
     labels: tuple[tuple[str, str], ...] = ()
+    is_apart: bool = False
 
 
 NO_NEEDS = Needs()

@@ -57,6 +57,7 @@ class Agent:
             free_units=load.free_units,
             queued_tasks=load.queued_tasks,
             workers=load.workers,
+            largest_units=load.largest_units,
             started_at=self._started_at,
         )
         await self._backbone.request(ANNOUNCE, report, Noted, timeout_s=ANNOUNCE_EVERY_S)

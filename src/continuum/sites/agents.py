@@ -55,7 +55,13 @@ def gpus_of(settings: AgentSettings) -> int:
 
 
 def describe_site(
-    settings: AgentSettings, *, free_units: int, queued_tasks: int, started_at: float, workers: int = 0
+    settings: AgentSettings,
+    *,
+    free_units: int,
+    queued_tasks: int,
+    started_at: float,
+    workers: int = 0,
+    largest_units: int = 0,
 ) -> SiteReport:
     """Return the report of a site with this load, now."""
     return SiteReport(
@@ -70,6 +76,7 @@ def describe_site(
             storage_bytes=find_storage_bytes(settings.data_folder),
             nodes=settings.nodes,
             labels=find_labels() | settings.labels,
+            largest_units=largest_units,
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,

@@ -50,6 +50,7 @@ def settings_of(known: Sites | None) -> dict[str, SiteSettings]:
             costs=site.report.costs,
             gpus=site.report.capacity.gpus,
             storage_bytes=site.report.capacity.storage_bytes,
+            largest_units=site.report.capacity.largest_units,
             nodes=max(1, len(site.report.capacity.nodes)),
             labels=site.report.capacity.labels,
         )

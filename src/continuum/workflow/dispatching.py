@@ -104,6 +104,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     storage_bytes: int = 0
     nodes: int = 1
     labels: Mapping[str, str] = {}
+    largest_units: int = 0
 
 
 class Dispatcher:

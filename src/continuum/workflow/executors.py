@@ -83,6 +83,7 @@ class LocalExecutor:
             gpus=len(self._budget.devices),
             storage_bytes=find_storage_bytes(self._base or Path(tempfile.gettempdir())),
             labels=find_labels(),
+            largest_units=0 if self._engines is None else self._engines.largest_units,
         )
 
     def start(self, run: RunSpec, sink: EventSink) -> None:

@@ -59,6 +59,7 @@ class ServiceLoad(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     data_bytes: int
     workers: int
+    largest_units: int
 
 
 class TaskService:
@@ -159,6 +160,7 @@ class TaskService:
             runs=len(self._runs),
             data_bytes=self._quota.used_bytes,
             workers=self._engines.count_workers(),
+            largest_units=self._engines.largest_units,
         )
 
     # ---- what drivers ask; each is told who signed ----

@@ -245,3 +245,20 @@ def test_without_data_gravity_the_shortest_queue_decides_whatever_lies_where():
             attachment=0.25,
         )
         assert decision.site == "cloud"
+
+
+def test_a_task_that_no_worker_of_a_site_can_hold_goes_elsewhere_unless_it_has_processes_of_its_own():
+    shared = sites(site("cloud", computing_units=8, largest_units=2), site("edge", computing_units=4))
+    history = History()
+    history.add("f", "cloud", 0.1)
+    history.add("f", "edge", 100.0)
+
+    def chosen(needs: Needs) -> str:
+        return choose_site(
+            Task(1, "f", needs=needs), shared, history, links=Links(), strategy=Strategy()
+        ).site
+
+    assert chosen(Needs(computing_units=2)) == "cloud"
+    assert chosen(Needs(computing_units=3)) == "edge"
+    assert chosen(Needs(computing_units=3, is_apart=True)) == "cloud"
+    assert not chosen(Needs(computing_units=5))

@@ -54,6 +54,7 @@ class SiteLoad(msgspec.Struct, kw_only=True):
     storage_bytes: int = 0
     nodes: int = 1
     labels: Mapping[str, str] = {}
+    largest_units: int = 0  # of one worker, which one task can have; 0: all
     is_home: bool = False
     is_lost: bool = False
     backlog: dict[str, int] = msgspec.field(default_factory=dict)
@@ -179,6 +180,10 @@ def _why_not(needs: Needs, site: SiteLoad, wanted: str) -> str:
         problem = f"the run is pinned to {wanted}"
     elif needs.computing_units > site.computing_units:
         problem = f"needs {needs.computing_units} computing units, has {site.computing_units}"
+    elif 0 < site.largest_units < needs.computing_units and not (needs.is_apart or needs.gpus):
+        problem = (
+            f"needs {needs.computing_units} computing units, its largest worker has {site.largest_units}"
+        )
     elif site.memory_bytes and needs.memory_bytes > site.memory_bytes:
         problem = f"needs {format_bytes(needs.memory_bytes)} of memory, has {format_bytes(site.memory_bytes)}"
     elif needs.architecture and site.architecture and needs.architecture != site.architecture:

@@ -17,6 +17,7 @@ class Budget:
         self._free_devices = list(devices)
         self._device_waiters: list[Callable[[], None]] = []
         self.computing_units = computing_units
+        self.largest_units = 0  # of one worker, if it is known that several share them
         self.memory_bytes = memory_bytes
         self._free_units = computing_units
         self._free_memory = memory_bytes

@@ -74,6 +74,8 @@ class SiteEngines:
         self._pools: WeakSet[PoolEngine] = WeakSet()
         self._scaler: ClusterScaler | None = None
         self._budget = budget
+        if self._engine == DASK:
+            budget.largest_units = budget.computing_units // self._limits.most
         self._folder = folder
         self._tls = tls
         self._lock = threading.Lock()
@@ -113,6 +115,11 @@ class SiteEngines:
             folder, self._budget, log_file=log_file, directory=directory, nodes=nodes, staff=self._staff
         )
         return RoutedEngine(usual, programs)
+
+    @property
+    def largest_units(self) -> int:
+        """How many computing units one task can have at most, in a worker; 0: all, or not known yet."""
+        return self._budget.largest_units
 
     def count_workers(self) -> int:
         """Return how many worker processes, or workers of its own Dask, the site has now."""

@@ -52,7 +52,7 @@ class DaskConnection:
         except BaseException:
             await self.client.close()
             raise
-        self.look_at_workers()
+        await self.look_at_workers()
 
     async def close(self) -> None:
         """End the run at all stations, and the connection."""
@@ -67,9 +67,10 @@ class DaskConnection:
         except Exception:
             log.exception("workers of Dask were not told")
 
-    def look_at_workers(self) -> None:
+    async def look_at_workers(self) -> None:
         """Note how many stations there are, what resources all of them declare, how large the largest is."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        found = await self.client.scheduler.identity(n_workers=-1)  # `scheduler_info` has no workers here
+        workers = found["workers"].values()
         if workers:
             self.stations = len(workers)
             self._resources = frozenset.intersection(*(frozenset(each["resources"]) for each in workers))

@@ -229,6 +229,7 @@ class DaskEngine:
 
     async def _open(self) -> None:
         await self._connection.open(self._stationed, self._hear)
+        self._note_largest()
         self._is_open = True
         self._telling = asyncio.create_task(self._keep_telling())
 
@@ -247,14 +248,26 @@ class DaskEngine:
             for datum in data:
                 self._scattered.drop(datum)
             await self._connection.tell(stations.forget_data, tuple(data))
-            self._connection.look_at_workers()
+            await self._look_at_workers()
+            self._note_largest()
+
+    async def _look_at_workers(self) -> None:
+        """Look again; a scheduler that does not answer now is asked again later."""
+        try:
+            await asyncio.wait_for(self._connection.look_at_workers(), TELL_EVERY_S)
+        except (OSError, TimeoutError) as problem:
+            log.warning("the workers of Dask are not known for now: %s", problem)
+
+    def _note_largest(self) -> None:
+        """Let placement know what a task can have here."""
+        self._budget.largest_units = min(self._connection.largest_units, self._budget.computing_units)
 
     # ---- giving out tasks ----
 
     def _enqueue(self, task: TaskSpec) -> None:
         if task.function not in self._functions:
             raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
-        units = min(self._connection.largest_units, self._budget.computing_units)
+        units = self._budget.largest_units or self._budget.computing_units
         most_bytes = self._largest_memory_bytes
         if task.computing_units > units or (most_bytes and task.memory_bytes > most_bytes):
             offered = f"{units} computing units, {most_bytes} bytes"

@@ -55,7 +55,12 @@ def needs_of_kind(
     units *= max(1, processes_of(kind.ranks, kind.parts, number))
     if kind.is_io:
         units = 0
-    return msgspec.structs.replace(needs, computing_units=units, nodes=max(needs.nodes, number(kind.nodes)))
+    return msgspec.structs.replace(
+        needs,
+        computing_units=units,
+        nodes=max(needs.nodes, number(kind.nodes)),
+        is_apart=kind.needs_process,
+    )
 
 
 def processes_of(ranks: Ranks | None, parts: tuple[Part, ...], number: Callable[[Number], int]) -> int:
