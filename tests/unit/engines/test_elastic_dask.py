@@ -67,3 +67,16 @@ def test_workers_that_have_nothing_are_retired_and_those_that_died_are_counted(t
         assert cluster.workers == 0
     finally:
         cluster.close()
+
+
+def test_an_answer_of_the_scheduler_that_comes_too_late_is_heard_with_the_next_one(tmp_path, monkeypatch):
+    cluster = DaskCluster(tmp_path / "dask", units_per_worker=1)
+    try:
+        cluster.start(2)
+        monkeypatch.setattr("continuum.workflow.engines.clusters.RETIRE_TIMEOUT_S", 0.0)
+        assert cluster.retire(1) == 0  # nobody waited for it
+        monkeypatch.undo()
+        assert cluster.retire(1) == 2
+        assert cluster.workers == 0
+    finally:
+        cluster.close()

@@ -9,13 +9,14 @@ a scheduler of Dask can execute anything with the rights of its workers.
 
 import contextlib
 import logging
+import queue
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -127,6 +128,8 @@ class DaskCluster:
         self._memory_bytes = memory_bytes_per_worker
         self._lock = threading.Lock()
         self._scheduler: subprocess.Popen[str] | None = None
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()  # by the scheduler
+        self._owed = 0  # answers
         self._workers: dict[str, Member] = {}
         self._leaving: list[subprocess.Popen[str]] = []
         self._last_worker = 0
@@ -143,7 +146,7 @@ class DaskCluster:
         self._files = files
         self._scheduler = self._start("scheduler", self._settings("scheduler"))
         try:
-            url = self._read_ready(self._scheduler, "scheduler")
+            url = self._parse_ready(self._hear_scheduler(self._scheduler), "scheduler")
             self.address = ClusterAddress(
                 url=url,
                 units_per_worker=self._units,
@@ -269,8 +272,13 @@ class DaskCluster:
             self._scheduler.stdin.flush()
         except OSError:
             return []
-        said = self._read_said(self._scheduler, RETIRE_TIMEOUT_S)
-        return said.split()[1:]
+        self._owed += 1
+        names: list[str] = []
+        with contextlib.suppress(queue.Empty):
+            while self._owed:  # also what came too late for whoever asked: those workers went as well
+                names += self._said.get(timeout=RETIRE_TIMEOUT_S).split()[1:]
+                self._owed -= 1
+        return names
 
     def _settings(self, name: str) -> ProcessSettings:
         return ProcessSettings(
@@ -297,10 +305,6 @@ class DaskCluster:
                 start_new_session=True,  # Ctrl-C at the terminal is the owner's business
             )
 
-    def _read_ready(self, process: "subprocess.Popen[str]", name: str) -> str:
-        """Return what a process says when it is ready."""
-        return self._parse_ready(self._read_said(process, START_TIMEOUT_S), name)
-
     def _parse_ready(self, said: str, name: str) -> str:
         word, _, rest = said.strip().partition(" ")
         if word != "ready":
@@ -309,17 +313,21 @@ class DaskCluster:
             )
         return rest
 
-    def _read_said(self, process: "subprocess.Popen[str]", timeout_s: float) -> str:
-        said: list[str] = []
+    def _hear_scheduler(self, process: "subprocess.Popen[str]") -> str:
+        """Have a thread read what the scheduler says, to its end; return its first line."""
         assert process.stdout is not None  # noqa: S101 - made with a pipe
-        reading = threading.Thread(target=_read_line, args=(process.stdout.readline, said), daemon=True)
-        reading.start()
-        reading.join(timeout_s)
-        return said[0] if said else ""
+        self._said, self._owed = queue.SimpleQueue(), 0
+        threading.Thread(target=_read_lines, args=(process.stdout, self._said.put), daemon=True).start()
+        with contextlib.suppress(queue.Empty):
+            return self._said.get(timeout=START_TIMEOUT_S)
+        return ""
 
 
-def _read_line(read: Callable[[], str], said: list[str]) -> None:
-    said.append(read())
+def _read_lines(stream: IO[str], say: Callable[[str], None]) -> None:
+    with contextlib.suppress(ValueError, OSError):  # it was closed meanwhile
+        for line in stream:
+            say(line)
+    say("")
 
 
 def _ask_to_end(process: "subprocess.Popen[str]") -> None:
