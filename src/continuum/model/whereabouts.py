@@ -97,6 +97,7 @@ class Whereabouts(Recovery):
         elif datum.publish_failures < MAX_PUBLISH_FAILURES and datum.awaiting and site in datum.sites:
             self._publish(datum)
         else:
+            datum.publish_failures = 0
             self._forget(datum, site)
             self._strand([datum], at)
 

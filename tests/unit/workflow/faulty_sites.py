@@ -106,10 +106,10 @@ class FaultySite:
         self._sink(self.site, [event])
 
     def _command(self, what, function, work: Callable[[LocalExecutor], None]) -> None:
-        life = self._life  # commands of another life do not get through: both ends start anew
+        life, numbers = self._life, iter((0,))  # as agents do: each command once, and none of another life
 
         def go_on() -> None:
-            if self._inner is not None and life == self._life:
+            if self._inner is not None and life == self._life and next(numbers, None) is not None:
                 work(self._inner)
 
         if not self.is_lost and not self.world.strikes(Moment(what, function), self, go_on):
