@@ -99,16 +99,19 @@ class HostedRun:
     def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
         """Queue tasks; those with inputs elsewhere are queued when these are here."""
         ready = []
+        waiting = []
         for task in tasks:
             missing = self._missing(task) if task.inputs else []
             must_wait = bool(missing) or self._quota.is_exceeded()
             if must_wait or self._must_watch(task):
                 watched = self._watched[task.task_id] = _Watched(task)
                 if must_wait:
-                    spawn(self._loop, self._stage(watched, missing))
+                    waiting.append((watched, missing))
                     continue
             ready.append(task)
-        self._engine.submit(functions, ready)
+        self._engine.submit(functions, ready)  # first: inputs may be here before this returns
+        for watched, missing in waiting:
+            spawn(self._loop, self._stage(watched, missing))
 
     def put(self, datum: str, source: bytes | Path) -> None:
         """Keep data of the driver; answered by `DatumPublished`."""
@@ -212,7 +215,7 @@ class HostedRun:
         else:
             watched.fetching = None
             watched.move_s = time.perf_counter() - begin
-            with contextlib.suppress(ContinuumError):  # closed meanwhile: nobody waits for the task
+            with contextlib.suppress(UnavailableError):  # closed meanwhile: nobody waits for the task
                 self._engine.submit((), (task,))
 
     async def _fetch(self, watched: _Watched, datum: str, name: ObjectName) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from concurrent.futures import wait
 
 import cloudpickle
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from continuum.model.errors import NotFoundError, UnavailableError
 from continuum.workflow.executors import LocalExecutor
+from continuum.workflow.looping import OwnLoop
 from continuum.workflow.messages import (
     DatumPublished,
     FailureKind,
@@ -22,6 +24,7 @@ from continuum.workflow.messages import (
     TaskSpec,
 )
 from continuum.workflow.serialising import dump_call, dumps, load
+from continuum.workflow.transferring import SHELF
 
 RUN = RunSpec(run_id="run-1", application="app.py", objects=ObjectName("continuum-runs", "run-1"))
 SLOT = object()
@@ -127,3 +130,24 @@ def test_a_closed_executor_says_so(tmp_path):
 def test_what_tasks_print_is_kept(site, tmp_path):
     site.run(lambda: print("hello"))  # noqa: T201
     assert "[task 1 out] hello" in (tmp_path / "output.log").read_text()
+
+
+class HastyLoop(OwnLoop):
+    """What is started in it has ended before the call that starts it returns."""
+
+    def run(self, work):
+        future = super().run(work)
+        wait([future], timeout=30)
+        return future
+
+
+def test_a_task_whose_input_from_elsewhere_comes_at_once_is_executed(tmp_path):
+    (tmp_path / "five").write_bytes(dumps(5))
+    site = Site(shelf=tmp_path)
+    site.executor._run._loop = HastyLoop("hasty")
+    given = Input(datum="five", published=ObjectName(SHELF, "five"))
+    answer = site.run(lambda value: 2 * value, SLOT, inputs=(given,))
+    assert isinstance(answer, TaskFinished), answer
+    assert load(answer.outputs[0].inline) == 10
+    site.executor._run._loop.stop()
+    site.executor.close()

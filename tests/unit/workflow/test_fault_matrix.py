@@ -18,7 +18,7 @@ from continuum.model.tasks import TaskState
 from continuum.testing import wait_until
 from continuum.workflow import TaskFailedError, barrier, group, pinned, use_run, wait_on
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(90)
 
 BASE = digest(b"base")  # too large for a message: it is supplied to a site
 
