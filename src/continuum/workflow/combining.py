@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 _ATOMS = frozenset((int, float, complex, str, bytes, bool, type(None), type(_MISSING)))
+_CONTAINERS = frozenset((dict, list, set))
+_PICKLERS = ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+_HEAP_TYPE = 1 << 9  # of classes that are made by a class statement, see Py_TPFLAGS_HEAPTYPE
 _MOST_DEPTH = 50
 _BLOCK_BYTES = 4096
 _HINT = "tasks that update the same thing share it as COMMUTATIVE (one at a time) or INOUT (in order)"
@@ -66,42 +69,64 @@ def _merge(before: Any, copies: Sequence[Any], where: str, depth: int) -> Any:
         return changed[0]
     kind = type(changed[0])
     if depth < _MOST_DEPTH and all(type(each) is kind for each in changed):
-        base = kind() if before is _MISSING and kind in {list, dict, set} else before
+        base = kind() if before is _MISSING and kind in _CONTAINERS else before
         if type(base) is kind and kind not in _ATOMS:
             return _merge_alike(base, changed, where, depth)
     raise _clash(where)
 
 
 def _merge_alike(before: Any, changed: Sequence[Any], where: str, depth: int) -> Any:
-    if isinstance(before, dict):
-        return _refilled(before, _merge_items(before, changed, where, depth))
-    if isinstance(before, list):
-        return _refilled(before, _merge_lists(before, changed, where, depth))
-    if isinstance(before, set):
-        removed = set().union(*(before - each for each in changed))
-        return _refilled(before, (before - removed).union(*(each - before for each in changed)))
-    if isinstance(before, bytearray):
+    if isinstance(before, dict | list | set):
+        content = _merge_contents(before, changed, where, depth)
+        return content if type(before) in _CONTAINERS else _refilled(before, changed, content, where, depth)
+    if type(before) is bytearray:
         return bytearray(merge_bytes(bytes(before), [bytes(each) for each in changed]))
-    if hasattr(before, "dtype") and hasattr(before, "shape"):
+    if _is_array(before):
         return _merge_arrays(before, changed, where)
-    if hasattr(before, "__dict__"):
-        merged = copy.copy(before)
-        merged.__dict__ = _merge_items(vars(before), [vars(each) for each in changed], where, depth, ".{}")
-        return merged
+    if _is_plain(before):
+        return _with_attributes(before, changed, where, depth)
     raise _clash(where)
 
 
-def _refilled(like: Any, content: Any) -> Any:
-    """Return a container of the kind of `like` (with its other properties) that holds `content`."""
-    if type(like) in {dict, list, set}:
-        return content
-    made = copy.copy(like)
+def _merge_contents(before: Any, changed: Sequence[Any], where: str, depth: int) -> Any:
+    if isinstance(before, dict):
+        return _merge_items(before, changed, where, depth)
+    if isinstance(before, list):
+        return _merge_lists(before, changed, where, depth)
+    removed = set().union(*(before - each for each in changed))
+    return (set(before) - removed).union(*(each - before for each in changed))
+
+
+def _refilled(like: Any, changed: Sequence[Any], content: Any, where: str, depth: int) -> Any:
+    """Return a container of the kind of `like`, a class of its own, that holds `content`."""
+    made = _with_attributes(like, changed, where, depth) if hasattr(like, "__dict__") else copy.copy(like)
     made.clear()
     if isinstance(like, list):
         made.extend(content)
     else:
         made.update(content)
     return made
+
+
+def _with_attributes(before: Any, changed: Sequence[Any], where: str, depth: int) -> Any:
+    merged = copy.copy(before)
+    merged.__dict__ = _merge_items(vars(before), [vars(each) for each in changed], where, depth, ".{}")
+    return merged
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its attributes are all that there is to an object: classes in Python, pickled as usual."""
+    kind = type(value)
+    in_python = all(each.__flags__ & _HEAP_TYPE for each in kind.__mro__[:-1])
+    is_usual = all(getattr(kind, name, None) is getattr(object, name, None) for name in _PICKLERS)
+    has_slots = any(vars(each).get("__slots__") for each in kind.__mro__[:-1])
+    return in_python and is_usual and not has_slots and hasattr(value, "__dict__")
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array of numpy, of numbers or texts; its subclasses have properties of their own."""
+    kind = type(value)
+    return (kind.__module__, kind.__name__) == ("numpy", "ndarray") and value.dtype.kind not in "OV"
 
 
 def _merge_items(
@@ -132,7 +157,7 @@ def _merge_arrays(before: Any, changed: Sequence[Any], where: str) -> Any:
         raise _clash(f"the form of {where}")
     merged, seen = before.copy(), None
     for each in changed:
-        differs = (each != before) & ((each == each) | (before == before))  # noqa: PLR0124 - NaN is not itself
+        differs = _differing(before, each)
         if seen is not None and (seen & differs).any():
             raise _clash(f"the same elements of {where}")
         merged[differs] = each[differs]
@@ -140,7 +165,11 @@ def _merge_arrays(before: Any, changed: Sequence[Any], where: str) -> Any:
     return merged
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _differing(before: Any, after: Any) -> Any:
+    return (after != before) & ((after == after) | (before == before))  # noqa: PLR0124 - NaN is not itself
+
+
+def _is_same(one: Any, other: Any, depth: int = 0) -> bool:
     if one is other:
         return True
     if type(one) is not type(other):
@@ -149,7 +178,21 @@ def _is_same(one: Any, other: Any) -> bool:
         return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - NaN
     if isinstance(one, list | tuple | dict | set | frozenset) and len(one) != len(other):
         return False
-    return dumps(one) == dumps(other)
+    return dumps(one) == dumps(other) or (depth < _MOST_DEPTH and _is_same_inside(one, other, depth + 1))
+
+
+def _is_same_inside(one: Any, other: Any, depth: int) -> bool:
+    """Look closer: equal things may be pickled in several ways."""
+    kind = type(one)
+    if kind in {list, tuple}:
+        return all(_is_same(mine, its, depth) for mine, its in zip(one, other, strict=True))
+    if kind is dict:
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key], depth) for key in one)
+    if kind in {set, frozenset}:
+        return bool(one == other)
+    if _is_array(one):
+        return one.shape == other.shape and one.dtype == other.dtype and not _differing(one, other).any()
+    return _is_plain(one) and _is_same(vars(one), vars(other), depth)
 
 
 # ---- bytes ----

@@ -54,6 +54,37 @@ def test_elements_of_arrays_and_special_containers_are_put_together():
     assert found["c"] == []
 
 
+class Table(dict):
+    title = ""
+
+
+class Queue(collections.deque):
+    pass
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+def test_containers_of_classes_of_their_own_keep_their_attributes():
+    one, two = Table(a=1), Table(b=2)
+    one.title = "new"
+    merged = combine(Table(), [one, two])
+    assert type(merged) is Table
+    assert merged == {"a": 1, "b": 2}
+    assert merged.title == "new"
+
+
+def test_what_is_equal_and_pickled_otherwise_was_not_changed():
+    text = "".join(["a", "b"])
+    before = Thing(pair=(text, "".join(["a", "b"])), items={1, 2})
+    same = Thing(pair=(text, text), items={2, 1})
+    assert combine(before, [same, same]) is before
+
+
 @pytest.mark.parametrize(
     ("before", "copies", "what"),
     [
@@ -64,6 +95,9 @@ def test_elements_of_arrays_and_special_containers_are_put_together():
         (np.zeros(3), [np.ones(3), np.ones(3)], "the same elements"),
         (np.zeros(3), [np.ones(3), np.zeros(4)], "the form"),
         ({}, [{"k": 1}, {"k": "a"}], r"\['k'\]"),
+        (Queue(), [Queue([1]), Queue([2])], "the value"),
+        (Slotted(1), [Slotted(2), Slotted(3)], "the value"),
+        (np.ma.array([1, 2]), [np.ma.array([3, 2]), np.ma.array([1, 4])], "the value"),
     ],
 )
 def test_changes_of_the_same_thing_are_told(before, copies, what):
