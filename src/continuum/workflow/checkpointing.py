@@ -20,6 +20,7 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.model.graph import Graph
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
+from continuum.workflow.canonical import canonical
 from continuum.workflow.fingerprinting import (
     Names,
     digest_of_bytes,
@@ -153,7 +154,7 @@ class Checkpoints:
     def supplied(self, datum: Datum) -> None:
         """A large value of the program goes to its site: now is the time to look at it."""
         if not datum.identity and isinstance(datum.origin, bytes):
-            datum.identity = digest_of_bytes(datum.origin)
+            datum.identity = digest_of_bytes(datum.origin if datum.is_file else canonical(datum.origin))
 
     def looked_for(self, datum: Datum) -> None:
         """The program named an object of the store."""

@@ -6,7 +6,7 @@ So equal names mean: the same function of the same values, all the way back. Cal
 apart by their number, in the order of the program (a function that draws lots may be called twice).
 
 What it does not promise: that equal calls have equal names. Pickles of equal values can differ between two
-processes (sets of strings, unless PYTHONHASHSEED is set): then a task runs again that need not have.
+processes (where the order of a set went into a list): then a task runs again that need not have.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from typing import Any
 import cloudpickle.cloudpickle
 
 from continuum.model.tasks import Datum, Task
+from continuum.workflow.canonical import canonical
 from continuum.workflow.messages import DatumKind, FunctionCode, ObjectName, Output
 
 DIGEST_BYTES = 16
@@ -37,9 +38,10 @@ class Names:
         """Give a task its key, and what it writes their identities."""
         payload = task.payload
         code: FunctionCode = payload.code
-        digest = hashlib.blake2b(payload.call, digest_size=DIGEST_BYTES)
-        if b"__main__" in payload.call:
-            digest = hashlib.blake2b(_without_trackers(payload.call), digest_size=DIGEST_BYTES)
+        call = canonical(payload.call)
+        if b"__main__" in call:
+            call = _without_trackers(call)
+        digest = hashlib.blake2b(call, digest_size=DIGEST_BYTES)
         digest.update(f"|{code.name}|{code.content}|".encode())
         for datum in task.reads:
             digest.update(identity_of(datum))
@@ -65,7 +67,7 @@ def identity_of(datum: Datum) -> bytes:
     if not datum.identity:
         source = datum.source
         if source.inline is not None:
-            datum.identity = digest_of_bytes(source.inline)
+            datum.identity = digest_of_bytes(source.inline if source.is_file else canonical(source.inline))
         elif isinstance(source.published, ObjectName):
             datum.identity = digest_of_name(source.published)
         else:
