@@ -263,13 +263,16 @@ class TaskFunction:
         function = self.function if self.kind is None else self.body_of(self.function)
         if self.compiling is not None and changes_the_call(self.compiling):
             function = compile_here(function, *self.compiling)
+        is_silent = self.has_streams and not self.returns.count  # a program whose status nobody asks for
         if failing.policy is not OnFailure.IGNORE:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            return None if is_silent else result
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except Exception as problem:  # noqa: BLE001 - this is what the policy IGNORE asks for
             print(f"task {self.name} failed and is ignored: {problem!r}", file=sys.stderr)  # noqa: T201
             return failing.defaults.get("returns")
+        return None if is_silent else result
 
     @overload
     def __get__(self, instance: None, owner: type) -> "TaskFunction": ...

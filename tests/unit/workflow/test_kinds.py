@@ -243,6 +243,16 @@ def test_a_reduction_makes_as_many_tasks_as_chunks(run):
     assert before is None or len(run.driver.graph.tasks) >= before
 
 
+@pytest.mark.usefixtures("either_way")
+def test_a_program_whose_status_nobody_declares_returns_nothing():
+    silent = binary("true")(task()(_nothing))
+    assert wait_on(silent()) is None
+
+
+def _nothing():
+    pass
+
+
 # ---- requests ----
 
 
