@@ -120,7 +120,11 @@ class HandedRun:
         """End what still runs, and write the summary. Idempotent."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(ENDS_WITHIN_S)
+            try:
+                self._process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                log.warning("COMPSs was killed: it had not ended within %.0f s", ENDS_WITHIN_S)
+                self._process.kill()
         self._finish_output()
         if self._log is not None:
             self._log.close()
