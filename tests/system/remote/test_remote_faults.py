@@ -13,6 +13,8 @@ from worlds import HERE, poll
 
 from continuum.model.errors import UnavailableError
 from continuum.workflow.messages import (
+    DatumPublished,
+    ObjectName,
     SiteReturned,
     TaskFinished,
 )
@@ -57,6 +59,10 @@ def test_a_killed_agent_is_gone_within_seconds_and_its_workers_too(world):
     assert "not answered" in world.gone().reason
     poll(lambda: not Path(f"/proc/{worker}").exists())
     poll(lambda: world.data_folders() == [])
+    name = ObjectName("continuum-runs", "a value of the program")
+    world.executors["edge"].put("d0", b"bytes", name)  # through the driver's own gateway
+    world.wait_for(lambda: any(isinstance(event, DatumPublished) for _, event in world.events))
+    assert world.events[-1] == ("edge", DatumPublished(datum="d0", published=name))
 
 
 def test_an_agent_that_was_started_again_is_lost_to_the_run_and_opened_again_for_it(world):

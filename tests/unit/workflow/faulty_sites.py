@@ -8,6 +8,7 @@ sites lies in a folder (the shelf) that all of them reach, as the global store i
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -174,6 +175,7 @@ class World:
         self.functions_of_tasks: dict[int, str] = {}
         self.functions_of_data: dict[str, str] = {}
         self.refusals: list[str] = []
+        self.submissions = 0
         self.sites = [FaultySite(site, self) for site in SITES]
         self._armed: tuple[Moment, Fault] | None = None
         self._striking: threading.Thread | None = None
@@ -222,6 +224,12 @@ class World:
                 site.come_back()
         wait_until(lambda: not any(queue.load.is_lost for queue in self.driver.sites.values()))
 
+    def await_submission(self, before: int) -> None:
+        """Wait a moment for sites to get a task beyond those `before`; there need not be one."""
+        deadline = time.monotonic() + 0.3
+        while self.submissions == before and time.monotonic() < deadline:
+            time.sleep(0.005)
+
     def break_store(self) -> None:
         self.shelf.rename(self.folder / "shelf aside")
         self.shelf.touch()
@@ -235,6 +243,7 @@ class World:
 
     def note(self, spec) -> None:
         name = self.names[spec.function]
+        self.submissions += 1
         self.functions_of_tasks[spec.task_id] = name
         for output in spec.outputs:
             self.functions_of_data[output.datum] = name

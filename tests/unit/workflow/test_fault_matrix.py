@@ -47,8 +47,10 @@ def the_message_comes_twice(site, go_on):
 
 
 def the_message_comes_after_the_return_of_the_site(site, go_on):
+    submissions = site.world.submissions
     site.fall_silent()
     site.come_back()
+    site.world.await_submission(submissions)  # the next try is under way then, if there is one
     go_on()
 
 
