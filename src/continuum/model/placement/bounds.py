@@ -1,12 +1,14 @@
 """What no placement can beat: lower bounds of the time that a graph of tasks takes over sites and links.
 
-Three, of which the largest counts. `path_s`: the longest chain, every task at the site that is best for it
+Four, of which the largest counts. `path_s`: the longest chain, every task at the site that is best for it
 alone, with the moves of inputs that lie elsewhere from the beginning. `work_s`: all work over all units.
 `data_s`: what lies at one site is worked on there or leaves it over its links; even the best mixture takes
-this long (tasks that compute most per byte leave first). Results are taken to move for nothing, so the bound
-may be lower than what is possible, never higher.
+this long (tasks that compute most per byte leave first). `waist_s`: before a task that many others lead to
+can begin, the work of all of these is done, and after its end that of all that follow from it. Results are
+taken to move for nothing, so the bound may be lower than what is possible, never higher.
 """
 
+import heapq
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -16,6 +18,7 @@ import msgspec
 from continuum.model.sites import Link
 
 _HALVINGS = 50
+_WAISTS = 8  # tasks that are looked at for the fourth bound, of each kind
 
 
 class Bounded(msgspec.Struct, frozen=True, array_like=True):
@@ -41,11 +44,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     path_s: float
     work_s: float
     data_s: float
+    waist_s: float = 0.0
 
     @property
     def makespan_s(self) -> float:
         """What a run takes at least."""
-        return max(self.path_s, self.work_s, self.data_s)
+        return max(self.path_s, self.work_s, self.data_s, self.waist_s)
 
 
 def bound_makespan(
@@ -53,19 +57,22 @@ def bound_makespan(
 ) -> Bounds:
     """Return the bounds. Tasks stand in an order in which whoever reads a result comes after its task."""
     speed = sum(site.units * site.speed for site in sites)
+    ends = _ends_s(tasks, sites, links)
     return Bounds(
-        path_s=_path_s(tasks, sites, links),
+        path_s=max(ends, default=0.0),
+        waist_s=_waist_s(tasks, ends, max(site.speed for site in sites), speed),
         work_s=sum(task.run_s * task.units for task in tasks) / speed,
         data_s=max((_data_s(site, tasks, sites, links) for site in range(len(sites))), default=0.0),
     )
 
 
-def _path_s(
+def _ends_s(
     tasks: Sequence[Bounded], sites: Sequence[Capacity], links: Mapping[tuple[int, int], Link]
-) -> float:
+) -> list[float]:
+    """Return before when no task can have ended."""
     fastest = max(site.speed for site in sites)
-    ends: list[float] = []
-    longest = 0.0
+    ends: list[float] = []  # of results
+    found: list[float] = []  # of tasks
     for task in tasks:
         ready_s = max((ends[read] for read in task.reads), default=0.0)
         if task.inputs:
@@ -75,9 +82,45 @@ def _path_s(
             )
         else:
             run_s = ready_s + task.run_s / fastest
-        longest = max(longest, run_s)
+        found.append(run_s)
         ends.extend([run_s] * task.results)
+    return found
+
+
+def _waist_s(tasks: Sequence[Bounded], ends: Sequence[float], fastest: float, speed: float) -> float:
+    """Return the bound by tasks between much that comes before and much that comes after."""
+    makers = [number for number, task in enumerate(tasks) for _ in range(task.results)]
+    before = [sorted({makers[read] for read in task.reads}) for task in tasks]
+    after: list[list[int]] = [[] for _ in tasks]
+    for number, ones in enumerate(before):
+        for one in ones:
+            after[one].append(number)
+    tails = [0.0] * len(tasks)  # the longest chain of what follows
+    for number in reversed(range(len(tasks))):
+        for one in before[number]:
+            tails[one] = max(tails[one], tails[number] + tasks[number].run_s / fastest)
+    numbers = range(len(tasks))
+    waists = {
+        *heapq.nlargest(_WAISTS, numbers, key=lambda number: len(before[number])),
+        *heapq.nlargest(_WAISTS, numbers, key=lambda number: len(after[number])),
+    }
+    longest = 0.0
+    for number in waists:
+        begun_s = max([_work(tasks, before, number) / speed, *(ends[one] for one in before[number])])
+        left_s = max(_work(tasks, after, number) / speed, tails[number])
+        longest = max(longest, begun_s + tasks[number].run_s / fastest + left_s)
     return longest
+
+
+def _work(tasks: Sequence[Bounded], neighbours: Sequence[Sequence[int]], start: int) -> float:
+    """Return all work that lies on one side of a task."""
+    seen, todo = {start}, [start]
+    while todo:
+        for other in neighbours[todo.pop()]:
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return sum(tasks[number].run_s * tasks[number].units for number in seen if number != start)
 
 
 def _arrival_s(inputs: Sequence[tuple[int, int]], site: int, links: Mapping[tuple[int, int], Link]) -> float:
