@@ -31,10 +31,11 @@ class Chain:
     exchanged, so a link need not hold the updates that were called up to it (the last one holds all).
     """
 
-    __slots__ = ("head", "is_moved", "ready", "successor", "variables")
+    __slots__ = ("count", "head", "is_moved", "ready", "successor", "variables")
 
     def __init__(self, variables: frozenset[int] = frozenset()) -> None:
         self.variables = variables
+        self.count = 0
         self.is_moved = False
         self.head: Task | None = None
         self.ready: deque[Task] = deque()
@@ -44,15 +45,17 @@ class Chain:
 class Turn:
     """A task's place in a chain: which of its reads and of its writes are the links, one for each variable.
 
-    `is_moved`: it has been exchanged, so the task writes another datum than its call was made with.
+    `is_moved`: it has been exchanged, so the task writes another datum than its call was made with. `place`
+    is as which of the chain's tasks it was called, from 1 on, `at` the place that it has now.
     """
 
-    __slots__ = ("chain", "is_moved", "is_open", "reads", "writes")
+    __slots__ = ("at", "chain", "is_moved", "is_open", "place", "reads", "writes")
 
     def __init__(self, chain: Chain, reads: tuple[int, ...], writes: tuple[int, ...]) -> None:
         self.chain = chain
         self.reads = reads
         self.writes = writes
+        self.place = self.at = 0
         self.is_open = True
         self.is_moved = False
 
@@ -70,6 +73,8 @@ def join_chain(task: Task) -> None:
     """The program called `task`: it takes its place behind all that has been called before."""
     turn: Turn = task.commuting
     turn.chain = _last(turn.chain)
+    turn.chain.count += 1
+    turn.place = turn.at = turn.chain.count
 
 
 def cut_chain(task: Task) -> None:
@@ -142,4 +147,5 @@ def _exchange(head: Task, other: Task) -> None:
         early, late = head.writes[mine], other.writes[its]
         head.writes[mine], other.writes[its] = late, early  # type: ignore[index]
         early.producer, late.producer = other, head
+    first.at, second.at = second.at, first.at
     first.is_moved = second.is_moved = first.chain.is_moved = True

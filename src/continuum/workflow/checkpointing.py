@@ -20,6 +20,7 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.model.graph import Graph
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
+from continuum.workflow.applying import Orders
 from continuum.workflow.canonical import canonical
 from continuum.workflow.fingerprinting import (
     Names,
@@ -95,6 +96,7 @@ class Checkpoints:
         self._before = before or Recollection()
         self._changed = changed or {}
         self._names = Names()
+        self._orders = Orders(_kept)
         self._held: dict[str, Held] = {}
         self._going_on: dict[bytes, tuple[str, tuple[str, ...]]] = {}  # calls: site, outputs
         self._to_save: dict[str, Datum] = {}
@@ -196,8 +198,12 @@ class Checkpoints:
     def settled(self, tasks: Sequence[Task]) -> None:
         """Tasks have ended: remember those that have results."""
         for task in tasks:
-            if task.commuting is not None and task.commuting.chain.is_moved:
-                continue  # what it wrote is not what a call in the program's order would write
+            if task.commuting is not None:
+                found = self._orders.settled(task)
+                for done in found:
+                    self.memory.add(done)
+                self._finished += len(found)
+                continue
             if task.state is TaskState.FINISHED or task.state is TaskState.IGNORED:
                 outputs = tuple([_kept(datum) for datum in task.writes])
                 if task.state is TaskState.FINISHED or all(each.inline is not None for each in outputs):

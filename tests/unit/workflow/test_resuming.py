@@ -1,12 +1,14 @@
 """Runs that are resumed: wherever their memory ends, the result is that of one run; nothing is done twice."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from continuum.model import stories
 from continuum.workflow import (
+    COMMUTATIVE,
     FILE_IN,
     FILE_INOUT,
     INOUT,
@@ -34,6 +36,7 @@ class Place:
     def __init__(self, folder, policy="results"):
         self.folder = folder
         self.policy = policy
+        self.units = 1
         self.driver = None
 
     def run(self, program):
@@ -54,7 +57,7 @@ class Place:
             objects=ObjectName("b", "resumed"),
             incarnation=before.incarnation + 1,
         )
-        executor = LocalExecutor(computing_units=1, shelf=self.folder / "shelf")
+        executor = LocalExecutor(computing_units=self.units, shelf=self.folder / "shelf")
         self.driver = Driver(spec, [executor], journal, checkpoints=checkpoints)
         self.driver.start()
         try:
@@ -196,6 +199,51 @@ def test_every_result_is_kept_if_the_user_says_so(place):
     assert place.remembered == len(CALLS)
     records = list(read_records(place.folder / "story-1"))
     assert sum(isinstance(record, stories.Remembered) for record in records) == len(CALLS)
+
+
+@task(total=COMMUTATIVE)
+def join(folder, total, number):
+    note(folder, f"join{number}")
+    total.append(number)
+
+
+@task(returns=1)
+def late(folder, number):
+    note(folder, f"late{number}")
+    while len(place_of_joins(folder)) < 2:
+        time.sleep(0.01)
+    return number
+
+
+def place_of_joins(folder):
+    return [each for each in (folder / "done.txt").read_text().split() if each.startswith("join")]
+
+
+def joining(folder):
+    total = []
+    join(folder, total, late(folder, 1))
+    for number in (2, 3):
+        join(folder, total, number)
+    return wait_on(total)
+
+
+def test_updates_that_were_applied_in_another_order_are_not_applied_again(place):
+    place.units = 2
+    result = place.run(joining)
+    assert sorted(result) == [1, 2, 3]
+    assert result[-1] == 1  # it waited for the others
+    assert place.run(joining) == result
+    assert sorted(place.done()) == ["join1", "join2", "join3", "late1"]
+    assert place.remembered == 4
+
+
+@pytest.mark.parametrize("share", [3, 2])
+def test_some_of_the_updates_are_applied_again_if_only_some_are_known(place, share):
+    place.units = 2
+    place.run(joining)
+    whole = (place.folder / FILE).read_bytes()
+    (place.folder / FILE).write_bytes(whole[: len(whole) * (share - 1) // share])
+    assert sorted(place.run(joining)) == [1, 2, 3]
 
 
 def test_a_snapshot_keeps_what_there_is(place):
