@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.placement import Strategy, parse_objective
+from continuum.model.sites import SiteCosts
 from continuum.model.stories import Finished, SiteJoined, Submitted
 from continuum.workflow.simulating.continua import make_continuum, two_sites
 from continuum.workflow.simulating.families import FAMILIES, make_workload
@@ -103,6 +104,9 @@ def test_a_run_that_was_can_be_placed_otherwise():
     outcome = simulate(workload, continuum, Strategy("edge"))
     assert outcome.makespan_s == pytest.approx(3.0, abs=0.2)
     assert outcome.used_sites == 1
+    _, priced = replay("old", records, [], {"edge": SiteCosts(price_eur_per_unit_h=1.0)})
+    assert simulate(workload, priced, Strategy("edge")).cost_eur == pytest.approx(3.0 / 3600, rel=0.1)
+    assert outcome.cost_eur == 0.0
 
 
 def test_a_run_in_which_nothing_finished_cannot_be_replayed():

@@ -51,7 +51,11 @@ def _replay(home: Home, run: str) -> tuple[Workload, Continuum]:
     folder = find_folder(home.runs(), run)
     summary = read_summary(folder)
     _, links = Experience(home.path, summary.application).recall()
-    return replay(folder.name, read_records(folder), links.described())
+    declared = home.continuum() if home.continuum_file.exists() else None
+    known = {(link.source, link.target): link for link in (declared.links if declared else ())}
+    known |= {(link.source, link.target): link for link in links.described()}  # measured counts more
+    costs = declared.costs if declared else {}
+    return replay(folder.name, read_records(folder), known.values(), costs)
 
 
 def _spread(workload: Workload, sites: int) -> Workload:

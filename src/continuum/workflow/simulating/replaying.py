@@ -6,19 +6,24 @@ task's results share its output bytes equally; data that no task made are taken 
 that read them ran, and to be as large as what came from elsewhere for it (0 if nothing did).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from continuum.model import stories
 from continuum.model.errors import InvalidInputError
-from continuum.model.sites import Link
+from continuum.model.sites import NO_COSTS, Link, SiteCosts
 from continuum.workflow.simulating.continua import Continuum, VirtualSite
 from continuum.workflow.simulating.workloads import Given, Shape, Workload
 
 
-def replay(name: str, records: Iterable[stories.Record], links: Iterable[Link]) -> tuple[Workload, Continuum]:
+def replay(
+    name: str,
+    records: Iterable[stories.Record],
+    links: Iterable[Link],
+    costs: Mapping[str, SiteCosts] | None = None,
+) -> tuple[Workload, Continuum]:
     """Return what a run did and the sites over which it did it. Raises `InvalidInputError` if it did nothing.
 
-    `links` are the links between its sites, as far as they are known.
+    `links` are the links between its sites, as far as they are known; so are `costs`, of sites by name.
     """
     calls: dict[int, stories.Submitted] = {}
     ends: dict[int, stories.Finished] = {}
@@ -37,7 +42,12 @@ def replay(name: str, records: Iterable[stories.Record], links: Iterable[Link]) 
     known = {(link.source, link.target): link for link in links if {link.source, link.target} <= set(sites)}
     virtual = tuple(
         VirtualSite(
-            name=site, kind="embedded", computing_units=units[site], uplink_bytes_per_s=1e9, delay_s=0.0
+            name=site,
+            kind="embedded",
+            computing_units=units[site],
+            costs=(costs or {}).get(site, NO_COSTS),
+            uplink_bytes_per_s=1e9,
+            delay_s=0.0,
         )
         for site in sites
     )
