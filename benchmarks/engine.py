@@ -108,7 +108,8 @@ def _driven(executors: list[Any]) -> Iterator[tuple[Work, Work]]:
 def over_two_sites() -> Iterator[tuple[Work, Work, list[int]]]:
     from continuum.sites import Home, choose_free_ports  # noqa: PLC0415
     from continuum.store import ObjectClient  # noqa: PLC0415
-    from continuum.workflow.remoting import DriverConnection, RemoteExecutor  # noqa: PLC0415
+    from continuum.workflow.driving import DriverConnection  # noqa: PLC0415
+    from continuum.workflow.remoting import RemoteExecutor  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="continuum-engine-") as folder:
         home = Home(Path(folder) / "home")

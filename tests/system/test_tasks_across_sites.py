@@ -9,6 +9,7 @@ import pytest
 from embedding import Embedded
 
 from continuum.store import ObjectClient
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.messages import (
     DatumPublished,
     FunctionCode,
@@ -20,7 +21,7 @@ from continuum.workflow.messages import (
     TaskFinished,
     TaskSpec,
 )
-from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+from continuum.workflow.remoting import RemoteExecutor
 from continuum.workflow.serialising import dump_call, load
 
 pytestmark = pytest.mark.system

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
     from continuum.workflow.driver import Driver
+    from continuum.workflow.driving import DriverConnection
     from continuum.workflow.engines.choosing import parse_engine
     from continuum.workflow.executors import LocalExecutor
     from continuum.workflow.failures import TaskFailedError
@@ -84,7 +85,7 @@ if TYPE_CHECKING:
     from continuum.workflow.programming import on_failure, use_run
     from continuum.workflow.pycompss import install as install_pycompss
     from continuum.workflow.recounting import with_counts
-    from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+    from continuum.workflow.remoting import RemoteExecutor
     from continuum.workflow.running import Run
     from continuum.workflow.runs import RunEntry, RunRegistry, list_runs, show_run, to_entry
     from continuum.workflow.seeing.comparing import Comparison, compare_runs
@@ -153,7 +154,7 @@ _HOMES = {
     "Driver": "driver",
     "JournalTail": "following",
     "last_lines": "following",
-    "DriverConnection": "remoting",
+    "DriverConnection": "driving",
     "Future": "futures",
     "LocalExecutor": "executors",
     "ObjectStream": "streaming",

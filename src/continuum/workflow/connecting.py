@@ -9,10 +9,10 @@ from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundEr
 from continuum.sites import Home, Sites, list_sites
 from continuum.store import Locate, LocatorClient, ObjectClient
 from continuum.workflow.dispatching import SiteSettings
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.keeping import BUCKET
 from continuum.workflow.messages import ObjectName
 from continuum.workflow.operations import Found
-from continuum.workflow.remoting import DriverConnection
 
 IDENTITY = "driver"
 PATIENCE_S = 12.0  # a hub that is started again answers within about two

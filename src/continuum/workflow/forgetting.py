@@ -18,9 +18,9 @@ from continuum.model.errors import ConflictError, NotFoundError, UnavailableErro
 from continuum.sites import Home
 from continuum.workflow import posting
 from continuum.workflow.connecting import connection_of, remove_objects
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.journals import DAMAGED, LOST, RUNNING, SUCCEEDED, WAITING, RunSummary, list_summaries
 from continuum.workflow.keeping import CHECKPOINTS, lock_run
-from continuum.workflow.remoting import DriverConnection
 
 LOCAL = "local"
 END_PATIENCE_S = 10.0

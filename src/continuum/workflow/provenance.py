@@ -16,6 +16,7 @@ from continuum.model.placement import SiteLoad
 from continuum.store import Locate, LocatorClient
 from continuum.workflow.connecting import patiently
 from continuum.workflow.driver import Driver
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.importing import imported_from
 from continuum.workflow.manifests import (
     Facts,
@@ -25,7 +26,6 @@ from continuum.workflow.manifests import (
     list_items,
     write_manifest,
 )
-from continuum.workflow.remoting import DriverConnection
 
 MOST_LOCATED = 500  # objects in one question
 ASK_TIMEOUT_S = 30.0

@@ -42,6 +42,7 @@ from continuum.workflow.connecting import (
 )
 from continuum.workflow.drawing import draw_dot, draw_svg, picture_of
 from continuum.workflow.driver import Driver, Found
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.executors import LocalExecutor
 from continuum.workflow.journals import Journal, RunSummary, read_records, write_atomically
 from continuum.workflow.keeping import BUCKET, CHECKPOINTS, Keeping, put_journal_aside
@@ -49,7 +50,7 @@ from continuum.workflow.looping import spawn
 from continuum.workflow.messages import Executor, ObjectName, RunSpec, Staged
 from continuum.workflow.provenance import Provenance
 from continuum.workflow.remembering import Experience
-from continuum.workflow.remoting import DriverConnection, RemoteExecutor, say_farewells
+from continuum.workflow.remoting import RemoteExecutor, say_farewells
 from continuum.workflow.running import Run
 from continuum.workflow.runs import ANNOUNCE_EVERY_S, announce_run, to_entry, to_progress, wait_for_runs
 from continuum.workflow.summaries import summarise

@@ -15,6 +15,7 @@ from plain_store import PlainStore
 
 from continuum.security import create_identity
 from continuum.store import ObjectClient
+from continuum.workflow.driving import DriverConnection
 from continuum.workflow.messages import (
     FunctionCode,
     ObjectName,
@@ -25,7 +26,7 @@ from continuum.workflow.messages import (
     TaskFinished,
     TaskSpec,
 )
-from continuum.workflow.remoting import DriverConnection, RemoteExecutor
+from continuum.workflow.remoting import RemoteExecutor
 from continuum.workflow.serialising import dump_call, load
 
 PATIENCE_S = 40.0
