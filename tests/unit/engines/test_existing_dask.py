@@ -33,10 +33,9 @@ def url(tmp_path):
         wait_until(lambda: said.read_text().count("Registered to:") == len(commands) - 1)
         yield json.loads(known.read_text())["address"]
     finally:
-        for process in reversed(processes):
-            process.terminate()
         for process in processes:
-            process.wait(30)
+            process.kill()  # asked to end, workers would wait for a scheduler that is about to go as well
+            process.wait()
 
 
 def test_tasks_run_at_its_workers_and_one_that_fits_none_of_them_is_refused(url, tmp_path):
