@@ -35,8 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
-# No test depends on the machine's pace: without a deadline for a single input, which a busy machine misses.
-settings.register_profile("steady", deadline=None)
+# No test depends on the machine's pace: a busy machine misses any deadline for an input.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 # `make fuzz` asks properties of what comes from the network for more inputs than a test run has time for.
