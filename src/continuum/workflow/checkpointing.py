@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,11 @@ from continuum.workflow.operations import Waiter
 from continuum.workflow.queues import SiteQueue
 
 SYNC_EVERY_S = 5.0
+
+Drop = tuple[
+    str, tuple[str, ...], Any
+]  # a datum that sites can forget, the sites, its name in the store or None
+
 _EVERY = re.compile(r"(\d{1,9})(s?)")
 
 
@@ -101,6 +107,8 @@ class Checkpoints:
         self._going_on: dict[bytes, tuple[str, tuple[str, ...]]] = {}  # calls: site, outputs
         self._to_save: dict[str, Datum] = {}
         self._saving: dict[str, tuple[Datum, str]] = {}  # and the site that does it
+        self._withheld: dict[str, Drop] = {}
+        self._freed: list[Drop] = []
         self._snapshots: list[Waiter] = []
         self._flushes: list[Waiter] = []
         self._finished = 0
@@ -233,11 +241,11 @@ class Checkpoints:
         if saving is None:
             return
         if name is None:
-            self.lose([datum_id])
+            self._saved([datum_id])
         elif name == self._place_of(saving[0]):
             self.has_saved = True
             self.memory.add(Saved(datum_id, name))
-            self.lose([datum_id])
+            self._saved([datum_id])
 
     def is_saving_alone(self, datum_id: str) -> bool:
         """Whether a datum is on its way into the store for our sake only."""
@@ -289,18 +297,36 @@ class Checkpoints:
         for site, wanted in by_site.items():
             sites[site].executor.publish(wanted)
 
-    def lose(self, datum_ids: Iterable[str]) -> None:
-        """These need not be saved any more, or cannot be."""
+    def dropping(self, drops: Iterable[Drop]) -> list[Drop]:
+        """Return those of these data that sites can forget now; the others once they are saved (`freed`)."""
+        now = []
+        for drop in drops:
+            if drop[0] in self._saving:
+                self._withheld[drop[0]] = drop
+            else:
+                self._to_save.pop(drop[0], None)
+                now.append(drop)
+        return now
+
+    def freed(self) -> list[Drop]:
+        """Return what sites can forget since the last call: it was being saved when it was dropped."""
+        freed, self._freed = self._freed, []
+        return freed
+
+    def _saved(self, datum_ids: Iterable[str]) -> None:
+        """These are saved, or cannot be. What was made again meanwhile stays."""
         for datum_id in datum_ids:
-            self._to_save.pop(datum_id, None)
-            self._saving.pop(datum_id, None)
+            datum, _ = self._saving.pop(datum_id)
+            drop = self._withheld.pop(datum_id, None)
+            if drop is not None and datum.state is DatumState.DROPPED:
+                self._freed.append(drop)
         if not self._saving:
             self._end_snapshots()
 
     def site_lost(self, site: str) -> None:
         """What was being saved at a site that is gone is not."""
         self._held.pop(site, None)
-        self.lose([datum_id for datum_id, (_, where) in self._saving.items() if where == site])
+        self._saved([datum_id for datum_id, (_, where) in self._saving.items() if where == site])
 
     def flush(self, waiter: Waiter) -> None:
         """Let somebody wait until all that has happened so far is written."""

@@ -319,6 +319,8 @@ class Driver:
     def _act(self, at: float) -> None:
         if self._provisions.locating:
             self._provisions.ask_locations(at)
+        if self.checkpoints is not None and (freed := self.checkpoints.freed()):
+            self._provisions.drop(freed)
         commands = self.graph.take_commands()
         while True:
             self._carry_out(commands, at)

@@ -6,7 +6,7 @@ from typing import Any
 
 from continuum.model.graph import Graph
 from continuum.model.tasks import Datum
-from continuum.workflow.checkpointing import Checkpoints
+from continuum.workflow.checkpointing import Checkpoints, Drop
 from continuum.workflow.messages import ObjectName
 from continuum.workflow.operations import Found, Locate, Op
 from continuum.workflow.queues import SiteQueue
@@ -37,10 +37,10 @@ class Provisions:
         """Return under which name a datum of the run is published."""
         return ObjectName(bucket=self._objects.bucket, key=f"{self._objects.key}/{datum.id}")
 
-    def drop(self, drops: Sequence[tuple[str, tuple[str, ...], Any]]) -> None:
-        """Have the sites forget data."""
+    def drop(self, drops: Sequence[Drop]) -> None:
+        """Have the sites forget data, those that are being saved once they are."""
         if self._checkpoints is not None:
-            self._checkpoints.lose([datum_id for datum_id, _, _ in drops])
+            drops = self._checkpoints.dropping(drops)
         by_site: dict[str, list[str]] = {}
         for datum_id, sites, _ in drops:
             for site in sites:

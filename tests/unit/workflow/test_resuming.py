@@ -1,6 +1,7 @@
 """Runs that are resumed: wherever their memory ends, the result is that of one run; nothing is done twice."""
 
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -30,6 +31,23 @@ from continuum.workflow.transferring import SHELF
 LARGE = 20_000  # bytes: half of it is more than travels in messages
 
 
+class SlowlySaving(LocalExecutor):
+    """A site that is long in beginning to save."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.waiting = []
+
+    def publish(self, data):
+        self.waiting.append(threading.Timer(0.3, super().publish, (data,)))
+        self.waiting[-1].start()
+
+    def close(self):
+        for each in self.waiting:
+            each.join()
+        super().close()
+
+
 class Place:
     """A folder in which a run is started, and started again."""
 
@@ -37,6 +55,7 @@ class Place:
         self.folder = folder
         self.policy = policy
         self.units = 1
+        self.site = LocalExecutor
         self.driver = None
 
     def run(self, program):
@@ -57,7 +76,7 @@ class Place:
             objects=ObjectName("b", "resumed"),
             incarnation=before.incarnation + 1,
         )
-        executor = LocalExecutor(computing_units=self.units, shelf=self.folder / "shelf")
+        executor = self.site(computing_units=self.units, shelf=self.folder / "shelf")
         self.driver = Driver(spec, [executor], journal, checkpoints=checkpoints)
         self.driver.start()
         try:
@@ -199,6 +218,15 @@ def test_every_result_is_kept_if_the_user_says_so(place):
     assert place.remembered == len(CALLS)
     records = list(read_records(place.folder / "story-1"))
     assert sum(isinstance(record, stories.Remembered) for record in records) == len(CALLS)
+
+
+def test_what_a_program_lets_go_of_while_it_is_saved_is_kept_all_the_same(place):
+    place.policy = "each"
+    place.site = SlowlySaving
+    assert place.run(everything) == EXPECTED
+    done = place.done()
+    assert place.run(everything) == EXPECTED
+    assert place.done() == done
 
 
 @task(total=COMMUTATIVE)
