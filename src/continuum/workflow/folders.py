@@ -239,8 +239,10 @@ def _private_folder(path: Path) -> Path:
 def _make(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700)
-        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        taken = folder / "lock.new"  # becomes the lock when it is locked: in between it would look abandoned
+        descriptor = os.open(taken, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        taken.rename(folder / "lock")
         for name in ("data", "work"):
             (folder / name).mkdir()
     except OSError as problem:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from continuum.workflow import FILE_INOUT, FILE_OUT, barrier, task, wait_on
+from continuum.workflow import FILE_INOUT, FILE_OUT, barrier, constraint, task, wait_on
 
 FOLDER, BUCKET = Path(sys.argv[1]), sys.argv[2]
 
@@ -47,12 +47,14 @@ def count(path, step):
     Path(path).write_text(str(int(Path(path).read_text()) + 1))
 
 
+@constraint(site="cloud")
 @task(path=FILE_OUT)
 def write_late(path, number):
     wait_for_gate(f"late {number}")
     Path(path).write_text(f"late {number}")
 
 
+@constraint(site="edge")  # not one behind the other, whatever earlier runs took
 @task(returns=1)
 def slow(number):
     wait_for_gate(f"slow {number}")

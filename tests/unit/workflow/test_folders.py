@@ -138,3 +138,20 @@ def test_a_datum_goes_to_the_disk_when_memory_turns_out_to_be_full(tmp_path):
 def test_memory_is_used_to_the_half_only():
     assert not has_room(Path("/dev/shm"), 10**15)
     assert not has_room(Path("/no/such/folder"), 0)
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_abandoned(tmp_path, monkeypatch):
+    lock = fcntl.flock
+    swept = []
+
+    def sweep_first(descriptor, operation):
+        if not operation & fcntl.LOCK_NB and not swept:
+            swept.append(True)
+            sweep(tmp_path)  # as another process that makes a folder at this moment
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    folder = RunFolder("run-1", disk=tmp_path, memory=None)
+    assert swept
+    assert folder.write("d1", [b"abc"]) == 3
+    folder.close()
