@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import InvalidInputError, NotFoundError
-from continuum.model.stories import Named
+from continuum.model.stories import Finished, Named, Remembered, Submitted
 from continuum.workflow.following import all_lines
 from continuum.workflow.journals import write_atomically
 
@@ -166,15 +166,32 @@ def list_items(folder: Path, look: Look | None) -> tuple[list[Item], int]:
 def _named(folder: Path) -> list[Item]:
     """Return inputs by the first version that was read, outputs by the last that was written."""
     inputs: dict[str, Item] = {}
-    outputs: dict[str, Item] = {}
+    outputs: list[Item] = []
     for record in all_lines(folder, b'"event":"named"'):
         if isinstance(record, Named):
             item = Item(name=record.name, is_output=record.is_output, datum=record.datum)
             if record.is_output:
-                outputs[record.name] = item
+                outputs.append(item)
             else:
                 inputs.setdefault(record.name, item)
-    return [*inputs.values(), *outputs.values()]
+    unwritten = _unwritten(folder, {item.datum for item in outputs})
+    written = {item.name: item for item in outputs if item.datum not in unwritten}
+    return [*inputs.values(), *written.values()]
+
+
+def _unwritten(folder: Path, data: set[str]) -> set[str]:
+    """Return those of these data whose tasks have not finished."""
+    makers: dict[int, set[str]] = {}
+    if data:
+        for record in all_lines(folder, b'"event":"submitted"'):
+            if isinstance(record, Submitted) and not data.isdisjoint(record.writes):
+                makers[record.task] = data.intersection(record.writes)
+    for event in (b'"event":"finished"', b'"event":"remembered"'):
+        if makers:
+            for record in all_lines(folder, event):
+                if isinstance(record, Finished | Remembered):
+                    makers.pop(record.task, None)
+    return set().union(*makers.values())
 
 
 def _with_facts(item: Item, facts: Facts | None) -> Item:

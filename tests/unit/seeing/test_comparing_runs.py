@@ -94,6 +94,23 @@ def test_what_was_read_and_written_is_listed_with_checksums(tmp_path: Path) -> N
     assert "cannot be read" in by_datum["d6v1"].problem
 
 
+def test_what_tasks_that_did_not_finish_were_to_write_is_not_what_the_run_wrote(tmp_path: Path) -> None:
+    made, other = tmp_path / "made.txt", tmp_path / "other.txt"
+    made.write_text("1")
+    other.write_text("of another run")
+    records = [
+        named("d1v1", made, is_output=True),
+        stories.Submitted(at=1.0, task=1, function="write", writes=("d1v1",)),
+        named("d1v2", made, is_output=True),
+        stories.Submitted(at=1.0, task=2, function="write", writes=("d1v2",)),
+        named("d2v1", other, is_output=True),
+        stories.Submitted(at=1.0, task=3, function="write", writes=("d2v1",)),
+        stories.Finished(at=2.0, task=1, attempt=1, site="edge"),
+    ]
+    items, _ = list_items(make_run(tmp_path / "run1", records=records), None)
+    assert [(item.name, item.datum) for item in items] == [(str(made), "d1v1")]
+
+
 @pytest.fixture
 def two_runs(tmp_path: Path) -> tuple[Path, Path]:
     first = make_run(tmp_path / "runs" / "one-1")
