@@ -1,6 +1,8 @@
-"""How many inputs properties are tried with, how long one may take, and which files go first."""
+"""How properties are tried, which files of tests go first, and a port that is taken."""
 
 import signal
+import socket
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,3 +45,12 @@ settings.load_profile("steady")
 settings.register_profile(
     "fuzz", max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens who claims nothing."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder.getsockname()[1]

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import msgspec
@@ -56,6 +57,25 @@ class Embedded:
                 f"continuum {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
             )
         return done
+
+    @contextmanager
+    def running(
+        self, *arguments: str, out: IO[str] | int = subprocess.PIPE, err: IO[str] | int = subprocess.PIPE
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Start `continuum run …`; whatever happens it does not outlive the block."""
+        process = subprocess.Popen(
+            [self.program("continuum"), "run", *arguments],
+            env=self.environment(),
+            stdout=out,
+            stderr=err,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with the home in it and nobody's AWS keys."""

@@ -1,37 +1,16 @@
 """What carries data and messages between sites is killed in the middle of a run that depends on it."""
 
-import contextlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from embedding import Embedded, wait_until
+from embedding import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 PROGRAM = Path(__file__).parent / "programs" / "crossing.py"
 LIMIT_S = 90.0
 STEPS_BETWEEN = 3
-
-
-@contextlib.contextmanager
-def running(embedded: Embedded, folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Run the program; end it whatever happens."""
-    with (folder / "out.txt").open("w") as out:
-        process = subprocess.Popen(
-            [embedded.program("continuum"), "run", str(PROGRAM), str(folder)],
-            env=embedded.environment(),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
 
 def wait_for_steps(folder: Path, process: "subprocess.Popen[str]") -> None:
@@ -46,7 +25,10 @@ def wait_for_steps(folder: Path, process: "subprocess.Popen[str]") -> None:
 
 
 def test_a_run_outlives_the_death_of_backbone_hub_and_gateways_one_after_the_other(embedded, tmp_path):
-    with running(embedded, tmp_path) as process:
+    with (
+        (tmp_path / "out.txt").open("w") as out,
+        embedded.running(str(PROGRAM), str(tmp_path), out=out, err=subprocess.STDOUT) as process,
+    ):
         for victim in ("nats", "hub", "gateway.edge", "gateway.cloud"):
             wait_for_steps(tmp_path, process)
             embedded.kill(victim)

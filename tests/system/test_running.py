@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,6 @@ from embedding import wait_until
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 PROGRAMS = Path(__file__).parent / "programs"
-
-
-@contextmanager
-def running(embedded: Any, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start `continuum run …`; whatever happens it does not outlive the test."""
-    process = subprocess.Popen(
-        [embedded.program("continuum"), "run", *arguments],
-        env=embedded.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def states(run: dict[str, Any], function: str) -> dict[str, int]:
@@ -142,7 +122,7 @@ def test_a_run_survives_the_loss_of_a_site(embedded, site):
     tasks = 40
     name = f"lost-{site}"
     agent = embedded.process(f"agent.{site}")["pid"]  # asked for now: asking takes as long as the run
-    with running(embedded, "--name", name, str(PROGRAMS / "mortal.py"), "work", str(tasks)) as process:
+    with embedded.running("--name", name, str(PROGRAMS / "mortal.py"), "work", str(tasks)) as process:
         wait_until(lambda: finished_at(embedded, name, site) >= 5, 30.0, f"{site} has finished nothing")
         os.kill(agent, signal.SIGKILL)
         out, err = process.communicate(timeout=90)
@@ -164,8 +144,8 @@ def finished_at(embedded: Any, name: str, site: str) -> int:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_ends_at_once_and_leaves_nothing(embedded, tmp_path, options, number, status):
     name = f"interrupted-{status}{''.join(options)}"
-    with running(
-        embedded, *options, "--name", name, str(PROGRAMS / "mortal.py"), "sleep", str(tmp_path)
+    with embedded.running(
+        *options, "--name", name, str(PROGRAMS / "mortal.py"), "sleep", str(tmp_path)
     ) as process:
         wait_until(lambda: any(path.read_text() for path in tmp_path.iterdir()), 30.0, "no task runs")
         workers = [int(path.read_text()) for path in tmp_path.iterdir() if path.read_text()]
@@ -178,8 +158,8 @@ def test_an_interrupted_run_ends_at_once_and_leaves_nothing(embedded, tmp_path, 
 
 
 def test_a_driver_that_is_killed_leaves_a_lost_run_and_no_workers(embedded, tmp_path):
-    with running(
-        embedded, "--local", "--name", "murdered", str(PROGRAMS / "mortal.py"), "sleep", str(tmp_path)
+    with embedded.running(
+        "--local", "--name", "murdered", str(PROGRAMS / "mortal.py"), "sleep", str(tmp_path)
     ) as process:
         wait_until(lambda: any(path.read_text() for path in tmp_path.iterdir()), 30.0, "no task runs")
         workers = [int(path.read_text()) for path in tmp_path.iterdir() if path.read_text()]
@@ -196,7 +176,7 @@ def test_a_run_waits_for_others_wherever_they_were_started(embedded, tmp_path):
     first, second = tmp_path / "first.py", tmp_path / "second.py"
     first.write_text("import time\ntime.sleep(1.5)\nprint('first', time.time())\n")
     second.write_text("import time\nprint('second', time.time())\n")
-    with running(embedded, "--name", "then", "--after", "before", str(second)) as waiting:
+    with embedded.running("--name", "then", "--after", "before", str(second)) as waiting:
         wait_until(lambda: has_begun(embedded, "then"), 20.0, "the waiting run has not begun")
         before = float(embedded.continuum("run", "--name", "before", str(first)).stdout.split()[1])
         out, err = waiting.communicate(timeout=60)

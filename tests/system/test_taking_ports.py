@@ -1,7 +1,6 @@
 """Servers of tests that lose a port between its choice and their start choose another one."""
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from continuum.sites import choose_free_ports
 
 pytestmark = pytest.mark.system
 Choose = Callable[[int], list[int]]
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on which somebody listens."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        yield holder.getsockname()[1]
 
 
 @pytest.fixture

@@ -119,7 +119,10 @@ def parse_limits(text: str) -> ScalingLimits:
     least, most, idle_s = found.groups()
     limits = ScalingLimits(least=int(least), most=int(most or least), idle_s=float(idle_s or IDLE_S))
     if not 1 <= limits.most <= MOST_WORKERS or limits.least > limits.most:
-        raise InvalidInputError(f"{text!r} are no limits", hint=f"at least 1 and at most {MOST_WORKERS}")
+        raise InvalidInputError(
+            f"{text!r} are no limits",
+            hint=f"MIN-MAX as in 0-4:60; MAX is 1 to {MOST_WORKERS}, and MIN not above it",
+        )
     return limits
 
 

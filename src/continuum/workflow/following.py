@@ -48,11 +48,11 @@ class JournalTail:
             raise InvalidInputError(f"the journal {self._path} is damaged: {problem}") from problem
 
 
-def all_lines(folder: Path, contains: bytes) -> Iterator[Record]:
-    """Yield the records of a journal whose lines contain some bytes."""
+def all_lines(folder: Path, *contains: bytes) -> Iterator[Record]:
+    """Yield the records of a journal whose lines contain one of these."""
     tail = JournalTail(folder)
     while lines := tail.read_lines():
-        yield from tail.decode(line for line in lines if contains in line)
+        yield from tail.decode(line for line in lines if any(each in line for each in contains))
 
 
 def last_lines(folder: Path, contains: bytes, most: int, *, within_bytes: int = 256 * 1024) -> list[Record]:

@@ -27,6 +27,7 @@ from continuum.workflow.journals import write_atomically
 MOST_ITEMS = 10_000
 MOST_HASHED_BYTES = 1024**3  # of files, together: about two seconds
 NAME, CODE = "manifest.json", "code.zip"
+_FATES = (b'"event":"submitted"', b'"event":"finished"', b'"event":"remembered"')
 _DISTRIBUTION = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
 
 
@@ -182,15 +183,13 @@ def _named(folder: Path) -> list[Item]:
 def _unwritten(folder: Path, data: set[str]) -> set[str]:
     """Return those of these data whose tasks have not finished."""
     makers: dict[int, set[str]] = {}
-    if data:
-        for record in all_lines(folder, b'"event":"submitted"'):
-            if isinstance(record, Submitted) and not data.isdisjoint(record.writes):
-                makers[record.task] = data.intersection(record.writes)
-    for event in (b'"event":"finished"', b'"event":"remembered"'):
-        if makers:
-            for record in all_lines(folder, event):
-                if isinstance(record, Finished | Remembered):
-                    makers.pop(record.task, None)
+    if not data:
+        return set()
+    for record in all_lines(folder, *_FATES):
+        if isinstance(record, Submitted) and not data.isdisjoint(record.writes):
+            makers[record.task] = data.intersection(record.writes)
+        elif isinstance(record, Finished | Remembered):
+            makers.pop(record.task, None)
     return set().union(*makers.values())
 
 

@@ -1,10 +1,8 @@
 """Ports: claimed by whoever chose them, and a start that loses one to somebody else is made again."""
 
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +38,6 @@ def test_a_port_that_another_process_chose_is_not_chosen_until_that_process_has_
         other.communicate("that is all\n")
     assert sorted(choose_free_ports(3, others)) == sorted(theirs)
     assert all(map(claim_port, theirs)), "they are ours now"
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on which somebody listens who claims nothing."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        yield holder.getsockname()[1]
 
 
 def listening_plan(folder: Path, port: int) -> Plan:
