@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Run a PyCOMPSs program with the options of COMPSs' runcompss.",
     ),
     "site": ("continuum.cli.site", "app", "List and show sites."),
+    "image": ("continuum.cli.image", "app", "Build and check container images, without Docker."),
     "store": ("continuum.cli.store", "app", "List, add, remove and check stores."),
     "bucket": ("continuum.cli.bucket", "app", "List buckets; what S3 has no word for."),
     "object": ("continuum.cli.object", "app", "Explain where the copies of an object are, and why."),

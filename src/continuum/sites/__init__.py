@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         resolve_url,
     )
     from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
+    from continuum.sites.images.building import BuildOptions, BuiltImage, build_image, default_cache
+    from continuum.sites.images.layouts import check_archive
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "STORE_PORT_NAMES": "embedded.seaweedfs",
     "AgentSettings": "agents",
+    "BuildOptions": "images.building",
+    "BuiltImage": "images.building",
     "Continuum": "homes",
     "ContinuumStatus": "supervision.controlling",
     "Credentials": "homes",
@@ -71,7 +75,10 @@ _HOMES = {
     "UserFile": "hubs",
     "add_directory": "embedded.added",
     "choose_free_ports": "ports",
+    "build_image": "images.building",
+    "check_archive": "images.layouts",
     "choose_run_folder": "supervision.folders",
+    "default_cache": "images.building",
     "ensure_home": "supervision.folders",
     "ensure_store_secrets": "embedded.seaweedfs",
     "find_binary": "supervision.folders",
@@ -98,6 +105,8 @@ _HOMES = {
 __all__ = [
     "STORE_PORT_NAMES",
     "AgentSettings",
+    "BuildOptions",
+    "BuiltImage",
     "Continuum",
     "ContinuumStatus",
     "Credentials",
@@ -119,8 +128,11 @@ __all__ = [
     "UpOptions",
     "UserFile",
     "add_directory",
+    "build_image",
+    "check_archive",
     "choose_free_ports",
     "choose_run_folder",
+    "default_cache",
     "ensure_home",
     "ensure_store_secrets",
     "find_binary",
