@@ -21,7 +21,7 @@ def image() -> None:
 def build(
     out: Annotated[Path, typer.Option("--out", "-o", help="The archive to write.")] = Path("continuum.tar"),
     name: Annotated[
-        str, typer.Option("--name", "-n", help="REPOSITORY:TAG. Default: continuum:VERSION.", show_default=False)
+        str, typer.Option("--name", "-n", help="REPOSITORY:TAG. Default: localhost/continuum:VERSION.", show_default=False)
     ] = "",
     requirements: Annotated[
         Path | None,

@@ -75,7 +75,7 @@ def default_cache() -> Path:
 def build_image(options: BuildOptions, tell: Tell) -> BuiltImage:
     """Build the image and write its archive."""
     started_at = time.monotonic()
-    name = options.name or f"continuum:{__version__}"
+    name = options.name or f"localhost/continuum:{__version__}"
     if ":" not in name.rpartition("/")[2]:
         raise InvalidInputError(f"the image's name {name!r} has no tag", hint=f"such as {name}:{__version__}")
     options.cache.mkdir(parents=True, exist_ok=True)

@@ -26,10 +26,14 @@ PASSED_ON = ("PIP_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY
 
 # Of botocore's 400 services the platform speaks to two.
 BOTOCORE_KEPT = frozenset({"s3", "sts"})
-CUT = frozenset({"botocore"})
+CUT = frozenset({"botocore", "sqlalchemy"})
 """What is in the image only in part: requirements that name it get the whole of it."""
 
-LEFT_OUT = ("distributed/http/static", "pip", "setuptools")
+LEFT_OUT = (
+    "sqlalchemy/testing",
+    *(f"sqlalchemy/dialects/{other}" for other in ("mssql", "mysql", "oracle")),
+    *("faker", "polyfactory", "pydantic", "pydantic_core"),  # litestar imports them for made-up examples only
+)
 
 
 def find_requirements() -> Path:
@@ -49,7 +53,8 @@ def install_locked(base: Path, folder: Path, pip: Path, lock: Path) -> None:
         if each.is_dir() and each.name not in BOTOCORE_KEPT:
             shutil.rmtree(each)
     for name in LEFT_OUT:
-        shutil.rmtree(packages / name, ignore_errors=True)
+        for path in (packages / name, *packages.glob(f"{name}-*.dist-info")):
+            shutil.rmtree(path)
     for tests in [path for path in packages.rglob("tests") if path.is_dir()]:
         shutil.rmtree(tests)
     _finish(base, folder)
