@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 
@@ -27,9 +28,6 @@ from continuum.sites.images import boms, debian, layers, layouts, roots, wheels
 from continuum.sites.images.layouts import Layer
 
 ARCHITECTURES = {"x86_64": "amd64"}
-RECIPE = "1"
-"""Raised when these modules build something else from the same locks."""
-
 BILL = "usr/share/continuum/sbom.cdx.json"
 OPENSSL_FILE = "etc/continuum/openssl.cnf"
 ENVIRONMENT = (
@@ -102,9 +100,8 @@ class _Builder:
         self._debian_text = importlib.resources.files(__package__).joinpath("debian.lock").read_text()
         self._debian = debian.parse_lock(self._debian_text)
         self._lock = wheels.find_requirements()
-        self._recipe = _digest(RECIPE, *(Path(each.__file__).read_text() for each in _modules()))
-        self._base_key = _digest(self._recipe, self._debian_text)
-        self._locked_key = _digest(self._base_key, self._lock.read_text())
+        self._base_key = _digest(self._debian_text, *map(_source_of, (debian, layers, roots)))
+        self._locked_key = _digest(self._base_key, self._lock.read_text(), _source_of(wheels))
 
     def build(self) -> list[Layer]:
         """Return the layers, lowest first."""
@@ -189,8 +186,9 @@ class _Builder:
 _LAYER_FIELDS = ("digest", "size_bytes", "diff_id", "unpacked_bytes")
 
 
-def _modules() -> tuple[object, ...]:
-    return debian, layers, roots, wheels
+def _source_of(module: ModuleType) -> str:
+    """Return the text of a module: whoever changes how a layer is made need not think of the cache."""
+    return Path(str(module.__file__)).read_text()
 
 
 def _convert(fields: dict[str, str | int], title: str, path: Path) -> Layer:

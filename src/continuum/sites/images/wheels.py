@@ -32,7 +32,7 @@ CUT = frozenset({"botocore", "sqlalchemy"})
 LEFT_OUT = (
     "sqlalchemy/testing",
     *(f"sqlalchemy/dialects/{other}" for other in ("mssql", "mysql", "oracle")),
-    *("faker", "polyfactory", "pydantic", "pydantic_core"),  # litestar imports them for made-up examples only
+    *("faker", "polyfactory"),  # litestar imports them for made-up examples only
 )
 
 
