@@ -18,18 +18,25 @@ def image() -> None:
 
 
 @app.command()
-def build(
+def build(  # noqa: PLR0917 -- options, all with names
     out: Annotated[Path, typer.Option("--out", "-o", help="The archive to write.")] = Path("continuum.tar"),
     name: Annotated[
-        str, typer.Option("--name", "-n", help="REPOSITORY:TAG. Default: localhost/continuum:VERSION.", show_default=False)
+        str,
+        typer.Option(
+            "--name", "-n", help="REPOSITORY:TAG. Default: localhost/continuum:VERSION.", show_default=False
+        ),
     ] = "",
     requirements: Annotated[
         Path | None,
-        typer.Option("--requirements", "-r", help="A requirements.txt: what your tasks import beside continuum."),
+        typer.Option(
+            "--requirements", "-r", help="A requirements.txt: what your tasks import beside continuum."
+        ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option("--cache", help="Where layers are kept. Default: ~/.cache/continuum/images.", show_default=False),
+        typer.Option(
+            "--cache", help="Where layers are kept. Default: ~/.cache/continuum/images.", show_default=False
+        ),
     ] = None,
     debian_mirror: Annotated[
         str, typer.Option("--debian-mirror", help="Default: deb.debian.org.", show_default=False)

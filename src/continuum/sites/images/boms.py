@@ -1,4 +1,4 @@
-"""The software bill of materials of an image: CycloneDX 1.5, one component for each Debian and Python package.
+"""The software bill of materials of an image: CycloneDX 1.5, a component for each Debian and Python package.
 
 Made from what lies in the layers (`status.d`, `*.dist-info/METADATA`), not from the locks, so that it tells
 what is there. It has neither a serial number nor a time: the same image has the same bill.

@@ -129,7 +129,7 @@ class _Builder:
         folder = self._work / f"user-{key}"
         known = self._folder("locked") / wheels.PACKAGES
         wheels.install_requirements(
-            self._folder("base"), folder, self._pip(), requirements, self._lock, known
+            self._folder("base"), folder, self._pip(), requirements, locked=self._lock, known=known
         )
         return folder
 

@@ -1,9 +1,9 @@
 """Debian packages as they are: locked, fetched, verified and unpacked without dpkg, root or a chroot.
 
-A package is an `ar` archive of two tar archives. Only files are taken from it; its scripts never run, for what
-they would do here (byte code, a bundle of authorities, links of busybox) is done by `roots`. What comes over
-the network is untrusted until its SHA-256 is the locked one. Not promised: packages whose files need more than
-to lie in their place.
+A package is an `ar` archive of two tar archives. Only files are taken from it; its scripts never run, for
+what they would do here (byte code, a bundle of authorities, links of busybox) is done by `roots`. What comes
+over the network is untrusted until its SHA-256 is the locked one. Not promised: packages whose files need
+more than to lie in their place.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ def unpack_package(file: Path, folder: Path, is_left_out: Callable[[str], bool])
 
 
 def merge_path(name: str) -> str:
-    """Return the path in the image for a path in a package: relative, and beneath /usr where Debian merged."""
+    """Return where a path of a package lies in the image: relative, beneath /usr where Debian merged."""
     parts = PurePosixPath(name).parts
     parts = tuple(part for part in parts if part not in {".", "/"})
     if ".." in parts:

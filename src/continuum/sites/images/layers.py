@@ -1,9 +1,9 @@
 """A folder as a layer: the same files make the same bytes, whoever builds, wherever and whenever.
 
 Names sorted, owner 0, one time for all, modes reduced to "may be executed or not", no name in gzip's header.
-This file runs as a program of its own, by the interpreter of the image that is being built, and so imports the
-standard library alone: byte code and compression depend on the interpreter and its zlib, and those of the
-image are locked. Not promised: owners other than root, devices, set-user-id files (there are none).
+This file runs as a program of its own, by the interpreter of the image that is being built, and so imports
+the standard library alone: byte code and compression depend on the interpreter and its zlib, and those of
+the image are locked. Not promised: owners other than root, devices, set-user-id files (there are none).
 """
 
 import gzip
@@ -24,7 +24,7 @@ GZIP_LEVEL = 6
 class Digesting:
     """Counts and digests what is written through it."""
 
-    def __init__(self, target: IO[bytes]) -> None:
+    def __init__(self, target: IO[bytes] | gzip.GzipFile) -> None:
         self._target = target
         self._digest = hashlib.sha256()
         self.size_bytes = 0
@@ -48,8 +48,8 @@ def write_layer(folder: Path, out: Path) -> dict[str, str | int]:
     """Write `folder` to `out` as a gzipped tar archive; return digests and sizes as OCI wants them."""
     with out.open("wb") as file:
         packed = Digesting(file)
-        with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as compressed:  # type: ignore[arg-type]
-            plain = Digesting(compressed)  # type: ignore[arg-type]
+        with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as compressed:
+            plain = Digesting(compressed)
             with tarfile.open(fileobj=plain, mode="w|", format=tarfile.GNU_FORMAT) as archive:  # type: ignore[call-overload]
                 for name, path in _walk(folder):
                     _add(archive, name, path)
@@ -88,4 +88,4 @@ def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(write_layer(Path(sys.argv[1]), Path(sys.argv[2]))))  # noqa: T20
+    print(json.dumps(write_layer(Path(sys.argv[1]), Path(sys.argv[2]))))  # noqa: T201

@@ -1,4 +1,4 @@
-"""OCI image layouts: one image in one archive, for containerd, podman, skopeo, Docker 25 and later, and older.
+"""OCI image layouts: one image in one archive, for containerd, podman, skopeo and any Docker.
 
 The archive is an OCI layout (image-spec 1.0: `oci-layout`, `index.json`, `blobs/sha256`) and bears the
 `manifest.json` of `docker save` besides, which points at the same blobs. `check_archive` reads one as a
@@ -126,7 +126,13 @@ def write_archive(out: Path, name: str, config: ImageConfig, layers: Sequence[La
         },
         platform={"architecture": config.architecture, "os": config.os},
     )
-    old = [{"Config": _blob(manifest.config.digest), "RepoTags": [name], "Layers": [_blob(e.digest) for e in layers]}]
+    old = [
+        {
+            "Config": _blob(manifest.config.digest),
+            "RepoTags": [name],
+            "Layers": [_blob(e.digest) for e in layers],
+        }
+    ]
     part = out.with_name(f".{out.name}.part")
     with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as archive:
         _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
@@ -174,7 +180,13 @@ def _check(archive: tarfile.TarFile) -> ImageSummary:
         _check_layer(archive, each, diff_id, note.get("comment", ""))
         for each, diff_id, note in zip(manifest.layers, config.rootfs.diff_ids, config.history, strict=True)
     )
-    wanted = {"oci-layout", "index.json", "manifest.json", _blob(pointer.digest), _blob(manifest.config.digest)}
+    wanted = {
+        "oci-layout",
+        "index.json",
+        "manifest.json",
+        _blob(pointer.digest),
+        _blob(manifest.config.digest),
+    }
     if surplus := set(archive.getnames()) - wanted - {_blob(each.digest) for each in manifest.layers}:
         raise InvalidInputError(f"nothing in the image points at {', '.join(sorted(surplus))}")
     return ImageSummary(

@@ -1,10 +1,10 @@
 """The lowest layer as a folder: Debian's Python and what it needs, without a package manager.
 
-What a package's scripts would have done is done here: the links of the merged /usr, the bundle of authorities,
-the links of busybox, users, byte code. `status.d` and `os-release` tell scanners (Trivy, Grype) which packages
-of which Debian are in it. The interpreter of the folder runs where it lies, through its own loader, and does
-whatever its version decides: byte code, wheels, compression. So the building machine needs Linux on the same
-architecture, and any Python that continuum runs on.
+What a package's scripts would have done is done here: the links of the merged /usr, the bundle of
+authorities, the links of busybox, users, byte code. `status.d` and `os-release` tell scanners (Trivy, Grype)
+which packages of which Debian are in it. The interpreter of the folder runs where it lies, through its own
+loader, and does whatever its version decides: byte code, wheels, compression. So the building machine needs
+Linux on the same architecture, and any Python that continuum runs on.
 """
 
 import os
@@ -34,7 +34,10 @@ LEFT_OUT = (
     "usr/share/binfmts/",
     "usr/share/python3/",
     "usr/lib/x86_64-linux-gnu/gconv/",  # the tables of iconv; Python has its own
-    *(f"{_LIBRARY}/{part}/" for part in ("test", "lib2to3", "pydoc_data", "ensurepip", "idlelib", "turtledemo")),
+    *(
+        f"{_LIBRARY}/{part}/"
+        for part in ("test", "lib2to3", "pydoc_data", "ensurepip", "idlelib", "turtledemo")
+    ),
     # modules whose libraries are not here: line editing, terminals, databases of old
     *(f"{_LIBRARY}/lib-dynload/{part}." for part in ("readline", "_curses", "_curses_panel", "_dbm", "nis")),
     *(f"{_LIBRARY}/lib-dynload/{part}" for part in ("_test", "_ctypes_test", "_xx", "ossaudiodev")),
@@ -81,9 +84,7 @@ def is_left_out(name: str) -> bool:
     return f"{name}/".startswith(LEFT_OUT) or name.startswith(LEFT_OUT) or name.endswith(".a")
 
 
-def run_python(
-    base: Path, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None
-) -> str:
+def run_python(base: Path, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> str:
     """Run the interpreter in `base` with `arguments`; return what it printed."""
     return _run(base, base / "usr/bin" / PYTHON, ("-s", "-P", *arguments), environment or {})
 
@@ -109,7 +110,9 @@ def _run(base: Path, program: Path, arguments: Sequence[str], environment: Mappi
     )
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip()[-2000:]
-        raise UnavailableError(f"{program.name} {' '.join(arguments[:4])} ended with {done.returncode}: {last}")
+        raise UnavailableError(
+            f"{program.name} {' '.join(arguments[:4])} ended with {done.returncode}: {last}"
+        )
     return done.stdout
 
 

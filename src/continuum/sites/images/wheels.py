@@ -22,7 +22,17 @@ PACKAGES = f"usr/local/lib/{PYTHON}/dist-packages"
 PROGRAMS = "usr/local/bin"
 SHEBANG = "#!/usr/bin/python3\n"
 WHEEL_TIMEOUT_S = 300.0
-PASSED_ON = ("PIP_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+PASSED_ON = (
+    "PIP_",
+    "SSL_",
+    "REQUESTS_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 
 # Of botocore's 400 services the platform speaks to two.
 BOTOCORE_KEPT = frozenset({"s3", "sts"})
@@ -60,7 +70,9 @@ def install_locked(base: Path, folder: Path, pip: Path, lock: Path) -> None:
     _finish(base, folder)
 
 
-def install_requirements(base: Path, folder: Path, pip: Path, requirements: Path, locked: Path, known: Path) -> None:
+def install_requirements(
+    base: Path, folder: Path, pip: Path, requirements: Path, *, locked: Path, known: Path
+) -> None:
     """Install what a user's `requirements` need beside the image's own packages, which lie in `known`."""
     constraints = folder.with_suffix(".constraints")
     constraints.write_text("\n".join(_list_pins(locked)) + "\n")
@@ -107,9 +119,18 @@ def _finish(base: Path, folder: Path) -> None:
         _adopt_programs(programs, folder / PROGRAMS)
     for cache in list(packages.rglob("__pycache__")):
         shutil.rmtree(cache)
-    for record in packages.glob("*.dist-info/direct_url.json"):
-        record.unlink()  # says where the builder had it from
+    for note in packages.glob("*.dist-info/direct_url.json"):
+        note.unlink()  # says where the builder had it from
+    for record in packages.glob("*.dist-info/RECORD"):
+        _shorten_record(record, packages)
     compile_all(base, folder, PACKAGES)
+
+
+def _shorten_record(record: Path, packages: Path) -> None:
+    """Leave of pip's list what is there, without programs: those bore the path of the building machine."""
+    lines = record.read_text().splitlines()
+    kept = [line for line in lines if (packages / line.partition(",")[0].strip('"')).exists()]
+    record.write_text("\n".join(kept) + "\n")
 
 
 def _adopt_programs(programs: Path, target: Path) -> None:
@@ -118,7 +139,11 @@ def _adopt_programs(programs: Path, target: Path) -> None:
     for program in programs.iterdir():
         data = program.read_bytes()
         if data.startswith(b"#!") and b"python" in data.partition(b"\n")[0] + data[:400]:
-            body = data[data.index(b"\nimport ") :] if data.startswith(b"#!/bin/sh") else data.partition(b"\n")[2]
+            body = (
+                data[data.index(b"\nimport ") :]
+                if data.startswith(b"#!/bin/sh")
+                else data.partition(b"\n")[2]
+            )
             data = SHEBANG.encode() + body.lstrip(b"\n")
         (target / program.name).write_bytes(data)
         (target / program.name).chmod(0o755)
