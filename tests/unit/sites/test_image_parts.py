@@ -12,6 +12,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.sites.images import debian, layers, layouts, roots
+from continuum.sites.images.wheels import name_interpreter
 from continuum.sites.images.layouts import ImageConfig, Layer, RootFileSystem, RunConfig
 
 CONTROL = "Package: tiny\nVersion: 1:2.0-1\nArchitecture: amd64\nDescription: tiny\n"
@@ -135,6 +136,15 @@ def test_what_nothing_points_at_is_found(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("blobs/sha256/" + "0" * 64))
     with pytest.raises(InvalidInputError, match="nothing in the image points at"):
         layouts.check_archive(tmp_path / "image.tar")
+
+
+def test_scripts_do_not_tell_where_they_were_made() -> None:
+    body = b"# -*- coding: utf-8 -*-\nimport re\n"
+    long = b"#!/bin/sh\n'''exec' \"/a/very/long/path/python3.11\" \"$0\" \"$@\"\n' '''\n" + body
+    assert name_interpreter(b"#!/home/somebody/python3.11\n" + body) == b"#!/usr/bin/python3\n" + body
+    assert name_interpreter(long) == b"#!/usr/bin/python3\n" + body
+    assert name_interpreter(b"\x7fELF") == b"\x7fELF"
+    assert name_interpreter(b"#!/bin/sh\necho\n") == b"#!/bin/sh\necho\n"
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:

@@ -138,16 +138,22 @@ def _adopt_programs(programs: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for program in programs.iterdir():
         data = program.read_bytes()
-        if data.startswith(b"#!") and b"python" in data.partition(b"\n")[0] + data[:400]:
-            body = (
-                data[data.index(b"\nimport ") :]
-                if data.startswith(b"#!/bin/sh")
-                else data.partition(b"\n")[2]
-            )
-            data = SHEBANG.encode() + body.lstrip(b"\n")
-        (target / program.name).write_bytes(data)
+        (target / program.name).write_bytes(name_interpreter(data))
         (target / program.name).chmod(0o755)
     shutil.rmtree(programs)
+
+
+def name_interpreter(program: bytes) -> bytes:
+    """Return a script of pip with the image's interpreter in its head; what is no script of Python as it is.
+
+    pip writes `#!PATH` of one line or, where the path is too long for Linux, three lines of shell.
+    """
+    first, _, rest = program.partition(b"\n")
+    if first == b"#!/bin/sh" and rest.startswith(b"'''exec'"):
+        return SHEBANG.encode() + rest.split(b"\n", 2)[2]
+    if first.startswith(b"#!") and b"python" in first:
+        return SHEBANG.encode() + rest
+    return program
 
 
 def _write_programs(folder: Path) -> None:
