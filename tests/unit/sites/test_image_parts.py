@@ -12,8 +12,8 @@ import pytest
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.sites.images import debian, layers, layouts, roots
-from continuum.sites.images.wheels import name_interpreter
 from continuum.sites.images.layouts import ImageConfig, Layer, RootFileSystem, RunConfig
+from continuum.sites.images.wheels import name_interpreter
 
 CONTROL = "Package: tiny\nVersion: 1:2.0-1\nArchitecture: amd64\nDescription: tiny\n"
 
