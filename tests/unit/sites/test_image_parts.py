@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.sites import BuildOptions, build_image
 from continuum.sites.images import debian, layers, layouts, roots
 from continuum.sites.images.layouts import ImageConfig, Layer, RootFileSystem, RunConfig
 from continuum.sites.images.wheels import name_interpreter
@@ -199,3 +200,10 @@ def _pack(files: dict[str, str]) -> bytes:
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
     return lzma.compress(packed.getvalue())
+
+
+@pytest.mark.parametrize("name", ["continuum", "continuum:1", "localhost/continuum"])
+def test_a_name_that_kubernetes_would_look_for_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        build_image(BuildOptions(out=tmp_path / "x.tar", name=name, cache=tmp_path / "cache"), print)
+    assert refused.value.hint == "such as localhost/continuum:0.1.0"

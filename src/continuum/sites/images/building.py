@@ -74,8 +74,11 @@ def build_image(options: BuildOptions, tell: Tell) -> BuiltImage:
     """Build the image and write its archive."""
     started_at = time.monotonic()
     name = options.name or f"localhost/continuum:{__version__}"
-    if ":" not in name.rpartition("/")[2]:
-        raise InvalidInputError(f"the image's name {name!r} has no tag", hint=f"such as {name}:{__version__}")
+    if ":" not in name.rpartition("/")[2] or "/" not in name:
+        raise InvalidInputError(
+            f"the image's name {name!r} is not HOST/NAME:TAG",
+            hint=f"such as localhost/{name.partition(':')[0].rpartition('/')[2]}:{__version__}",
+        )
     options.cache.mkdir(parents=True, exist_ok=True)
     with _alone(options.cache), tempfile.TemporaryDirectory(prefix="continuum-image-") as work:
         built = _Builder(options, Path(work), tell).build()

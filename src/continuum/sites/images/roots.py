@@ -55,6 +55,14 @@ ACCOUNTS = {
 }
 
 
+class ProgramFailedError(UnavailableError):
+    """A program of the image that runs on the building machine failed; `said` is all that it said."""
+
+    def __init__(self, program: str, status: int, said: str) -> None:
+        super().__init__(f"{program} of the image ended with {status}: {said[-2000:]}")
+        self.said = said
+
+
 def make_base(folder: Path, lock: DebianLock, cache: Path, *, mirror: str = "") -> None:
     """Fill `folder` with the base of the image."""
     for name in debian.MERGED:
@@ -109,10 +117,7 @@ def _run(base: Path, program: Path, arguments: Sequence[str], environment: Mappi
         argv, env=own | dict(environment), capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
     )
     if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip()[-2000:]
-        raise UnavailableError(
-            f"{program.name} {' '.join(arguments[:4])} ended with {done.returncode}: {last}"
-        )
+        raise ProgramFailedError(program.name, done.returncode, (done.stderr or done.stdout).strip())
     return done.stdout
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
-from continuum.sites.images.roots import PYTHON, compile_all, run_python
+from continuum.sites.images.roots import PYTHON, ProgramFailedError, compile_all, run_python
 
 DISTRIBUTION = "extract-continuum"
 PACKAGES = f"usr/local/lib/{PYTHON}/dist-packages"
@@ -76,7 +76,15 @@ def install_requirements(
     """Install what a user's `requirements` need beside the image's own packages, which lie in `known`."""
     constraints = folder.with_suffix(".constraints")
     constraints.write_text("\n".join(_list_pins(locked)) + "\n")
-    _pip(base, folder, pip, ("--requirement", str(requirements), "--constraint", str(constraints)))
+    arguments = ("--requirement", str(requirements.absolute()), "--constraint", str(constraints))
+    try:
+        _pip(base, folder, pip, arguments)
+    except ProgramFailedError as problem:
+        said = [line.removeprefix("ERROR: ") for line in problem.said.splitlines() if "WARNING: " not in line]
+        raise InvalidInputError(
+            f"what {requirements} names cannot be installed: {' '.join(said)[-1500:]}",
+            hint="versions that the image has stay as they are (image.lock), and only wheels are taken",
+        ) from problem
     for name in {path.name for path in known.iterdir()}:
         if name.partition("-")[0].partition(".")[0] not in CUT:
             _remove(folder / PACKAGES / name)
