@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         read_hub_settings,
         resolve_url,
     )
-    from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.images.building import BuildOptions, BuiltImage, build_image, default_cache
     from continuum.sites.images.layouts import check_archive
+    from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
