@@ -13,10 +13,10 @@ FUZZED := tests/unit/store/gateway/test_fuzzing_connections.py tests/unit/store/
 	tests/unit/store/test_signing.py tests/system/gateway/test_gateway_fuzzing.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static unit system fuzz bench chaos docs lock clean
+.PHONY: help demo test check static unit system kubernetes fuzz bench chaos docs lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 demo: ## start a small continuum, run the examples on it, check every outcome, stop it (about two minutes)
 	@scripts/prepare demo
@@ -42,6 +42,10 @@ unit: ## the unit tests alone
 system: ## the tests with real servers and clients alone
 	@scripts/prepare test clients dislib
 	$(BIN)/pytest tests/system $(PARALLEL) $(ARGS)
+
+kubernetes: ## the tests on real Kubernetes clusters (KUBE_CONTEXTS or a test kit, see benchmarks/clusters.py); skipped without
+	@scripts/prepare test
+	$(BIN)/pytest tests/kubernetes $(ARGS)
 
 fuzz: ## try hostile bytes and wild requests for some minutes, other ones each time (FUZZ_REQUESTS=N, FUZZ_SEED=N, ARGS=--hypothesis-seed=N)
 	@scripts/prepare test
