@@ -8,6 +8,7 @@ import msgspec
 
 from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.placement import FASTEST
+from continuum.model.pools import PoolRequest
 from continuum.workflow import journals
 from continuum.workflow.journals import ROOM_HINT, RunSummary, read_summary
 
@@ -22,7 +23,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     many GPUs they share, `engine` what executes the tasks, `workers` the limits of its own Dask.
     `checkpoint`: see `checkpointing.parse_policy`. `retries`: how often a task that failed is tried again.
     `hold_s`: for how long sites go on with the run, and hold its results, if its driver dies.
-    `keeps_crate`: write an RO-Crate at the end.
+    `keeps_crate`: write an RO-Crate at the end. `pool`: what is asked of workers that sites make for the run.
     """
 
     name: str = ""
@@ -41,6 +42,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     keeps_crate: bool = False
     retries: int = 2
     hold_s: float = HOLD_S
+    pool: PoolRequest | None = None
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from continuum.model.pools import PoolRequest
 from continuum.model.sites import Transfer
 
 
@@ -114,7 +115,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     `code` is a zip archive of the modules beside the program; workers import from it. `objects` is the bucket
     (and key prefix) in which the run's data that crosses sites is published. `environment` is added to the
     workers' environment. `incarnation` counts how often the run was resumed. `hold_s`: for how long a site
-    goes on with the run while its driver is silent (at least as long as it would wait for it anyway).
+    goes on with the run while its driver is silent (at least as long as it would wait for it anyway). `pool`
+    is what the run asks of its workers where the site makes some for it (None: nothing).
     """
 
     run_id: str
@@ -126,6 +128,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     inline_limit_bytes: int = 4096
     incarnation: int = 0
     hold_s: float = 0.0
+    pool: PoolRequest | None = None
 
 
 class FailureKind(StrEnum):

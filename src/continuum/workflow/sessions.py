@@ -205,6 +205,7 @@ class Session:
             arguments=self._arguments,
             incarnation=self._incarnation,
             hold_s=0.0 if self.options.is_local else self.options.hold_s,
+            pool=self.options.pool,
         )
         known = self._known_sites()
         executors = self._executors(known)

@@ -22,6 +22,7 @@ import msgspec
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.workflow.engines.clustering import ProcessSettings, make_key
+from continuum.workflow.engines.hiring import Census
 
 log = logging.getLogger(__name__)
 
@@ -73,15 +74,6 @@ def parse_address(url: str) -> str:
             f"{url!r} is no address of a Dask scheduler", hint="as in tls://scheduler.example:8786"
         )
     return url
-
-
-class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """How many workers work, are starting, and did not appear or went since the last time."""
-
-    workers: int
-    starting: int
-    not_started: int = 0
-    lost: int = 0
 
 
 class Member:

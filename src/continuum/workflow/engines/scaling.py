@@ -13,7 +13,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from continuum.model.scaling import Demand, ScalingDecision, ScalingLimits, Workforce, decide_scaling
-from continuum.workflow.engines.clusters import Census, DaskCluster
+from continuum.workflow.engines.hiring import Census, Hiring
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Demanding(Protocol):
 class ClusterScaler:
     """Lets the workers of a cluster follow what engines want. `start` it, `add` engines, `close` it."""
 
-    def __init__(self, cluster: DaskCluster, limits: ScalingLimits, units_per_worker: int) -> None:
+    def __init__(self, cluster: Hiring, limits: ScalingLimits, units_per_worker: int) -> None:
         self._cluster = cluster
         self._limits = limits
         self._units = units_per_worker
