@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         retire_master_keys,
         rewrap_data_keys,
     )
-    from continuum.store.gateway.settings import BlockSettings, GatewaySettings, Limits
+    from continuum.store.gateway.settings import BlockSettings, GatewaySettings, Limits, StoreKeys
     from continuum.store.locator.backups import IndexBackup, back_up_index, restore_index
     from continuum.store.locator.client import LocatorClient
     from continuum.store.locator.messages import (
@@ -193,6 +193,7 @@ __all__ = [
     "StoreConfiguration",
     "StoreDescription",
     "StoreDescriptions",
+    "StoreKeys",
     "StoreReplyError",
     "Survey",
     "Tally",
@@ -306,6 +307,7 @@ _HOMES = {
     "StoreConfiguration": "stores.configurations",
     "StoreDescription": "locator.messages",
     "StoreDescriptions": "locator.messages",
+    "StoreKeys": "gateway.settings",
     "StoreReplyError": "stores.s3",
     "Survey": "directories.surveying",
     "Tally": "transfers.tallies",

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import InvalidInputError
-from continuum.store.gateway.settings import Limits, decode_settings, is_loopback
+from continuum.store.gateway.settings import Limits, StoreKeys, decode_settings, is_loopback
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
 
@@ -27,12 +27,14 @@ class DirectorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     It is served on the unix `socket` (for the own machine, none if None) and on `listen_port` (0: any free
     one; None: none), there over TLS, or plainly on loopback if there is no certificate. `bucket` is made if
     it is missing. Writes are refused when less than `min_free_bytes` would be left on the disk. `threads`
-    read, write and wait for the disk.
+    read, write and wait for the disk. `keys_file` (`StoreKeys`) has further keys, so that the settings need
+    hold no secret.
     """
 
     name: str
     folder: Path
-    keys: tuple[DirectoryKeys, ...]
+    keys: tuple[DirectoryKeys, ...] = ()
+    keys_file: Path | None = None
     socket: Path | None = None
     listen_host: str = "127.0.0.1"
     listen_port: int | None = None
@@ -51,7 +53,15 @@ class DirectorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 def read_directory_settings(path: Path) -> DirectorySettings:
     """Read a settings file; whoever serves checks it. Raises `InvalidInputError` that names the field."""
-    return decode_settings(path, DirectorySettings)
+    settings = decode_settings(path, DirectorySettings)
+    if settings.keys_file is None:
+        return settings
+    found = decode_settings(settings.keys_file, StoreKeys)
+    keys = (
+        DirectoryKeys(access_key=found.site_access_key, secret_key=found.site_secret_key),
+        DirectoryKeys(access_key=found.peer_access_key, secret_key=found.peer_secret_key, may_manage=False),
+    )
+    return msgspec.structs.replace(settings, keys=(*settings.keys, *keys))
 
 
 def format_directory_settings(settings: DirectorySettings) -> bytes:

@@ -75,13 +75,48 @@ class BlockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     coincidence_s: float = 60.0
 
 
+class StoreKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of a store, apart from its settings: of its site (`site_`, may manage buckets) and of other
+    sites (`peer_`). `ca_pem` verifies it (empty: what stands in the settings does). Nothing is in a repr.
+    """
+
+    site_access_key: str
+    site_secret_key: str
+    peer_access_key: str
+    peer_secret_key: str
+    ca_pem: str = ""
+
+    def __repr__(self) -> str:
+        return "StoreKeys()"
+
+    def own(self, store: Store) -> Store:
+        """Return the store with the keys of its own site."""
+        return msgspec.structs.replace(
+            store,
+            access_key=self.site_access_key,
+            secret_key=self.site_secret_key,
+            ca_pem=self.ca_pem or store.ca_pem,
+        )
+
+    def peer(self, store: Store) -> Store:
+        """Return the store with the keys of other sites."""
+        return msgspec.structs.replace(
+            store,
+            access_key=self.peer_access_key,
+            secret_key=self.peer_secret_key,
+            ca_pem=self.ca_pem or store.ca_pem,
+        )
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a gateway needs to know.
 
     `gateway` is its name in the locator's sessions and logs (`gateway.edge`). `own_store` is the store of the
     site as this gateway reaches it (`unix:/path` or a URL; its bucket is created if missing), `peer_store`
     the same store as gateways of other sites reach it (None: as this one does). Both have the same `name`.
-    `new_buckets` is the policy that buckets get which are created here (none: that of the continuum holds).
+    `store_keys_file` has the keys of both (`StoreKeys`), so that the settings need hold no secret; those that
+    stand in the stores do not count then. `new_buckets` is the policy that buckets get which are created here
+    (none: that of the continuum holds).
     `users` are let in besides those that the locator knows (Sky Store's one pair of keys). With
     `tls_certificate_file` and `tls_key_file` the gateway serves HTTPS. `processes` share the port; each has a
     session of its own. `domain`: buckets may be named as `<bucket>.<domain>` in Host. `master_keys_file`
@@ -102,6 +137,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     backbone: BackboneSettings
     own_store: Store
     peer_store: Store | None = None
+    store_keys_file: Path | None = None
     policy: Policy = Policy.WRITE_LOCAL
     new_buckets: BucketPolicy | None = None
     users: tuple[User, ...] = ()
@@ -128,8 +164,17 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 def read_settings(path: Path) -> GatewaySettings:
     """Read and check a settings file. Raises `InvalidInputError` that names the field."""
     settings = decode_settings(path, GatewaySettings)
+    if settings.store_keys_file is not None:
+        settings = _take_keys(settings, decode_settings(settings.store_keys_file, StoreKeys))
     check(settings)
     return settings
+
+
+def _take_keys(settings: GatewaySettings, keys: StoreKeys) -> GatewaySettings:
+    peer = settings.peer_store
+    return msgspec.structs.replace(
+        settings, own_store=keys.own(settings.own_store), peer_store=peer and keys.peer(peer)
+    )
 
 
 def decode_settings(path: Path, kind: type[Settings]) -> Settings:

@@ -1,0 +1,138 @@
+"""The settings files of agent, gateway and store as they are mounted in their pods: without secrets. Pure."""
+
+from pathlib import Path
+
+from continuum.backbone import BackboneSettings
+from continuum.model.objects import Store
+from continuum.model.policies import Policy
+from continuum.model.sites import SiteKind
+from continuum.security import IdentityFiles
+from continuum.sites.agents import AgentSettings
+from continuum.sites.documents import format_document
+from continuum.sites.kubernetes.pods import IDENTITY_PATH
+from continuum.sites.kubernetes.settings import GATEWAY_PORT, STORE_PORT, SiteSettings
+from continuum.sites.kubernetes.volumes import MIB, STATE_PATH
+from continuum.store import BlockSettings, DirectorySettings, GatewaySettings, format_directory_settings
+
+REGION, BUCKET = "us-east-1", "continuum"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 -- of the pod; NetworkPolicies say who may come
+MIN_FREE_BYTES = 64 * MIB
+_FOLDER = Path(IDENTITY_PATH)
+_STATE = Path(STATE_PATH)
+
+
+def plan_documents(settings: SiteSettings) -> dict[str, str]:
+    """Return the files of the ConfigMap by name."""
+    files = {
+        "agent.json": format_document(agent_settings(settings)),
+        "gateway.json": format_document(gateway_settings(settings)),
+    }
+    if settings.external_store is None:
+        files["store.json"] = format_directory_settings(store_settings(settings))
+    return {name: data.decode() for name, data in files.items()}
+
+
+def agent_settings(settings: SiteSettings) -> AgentSettings:
+    """Return what the agent is told."""
+    return AgentSettings(
+        site=settings.name,
+        kind=SiteKind.KUBERNETES,
+        identity=mounted_identity(f"agent.{settings.name}"),
+        backbone=_backbone(settings, f"agent.{settings.name}"),
+        gateway_url=settings.gateway_url,
+        credentials_file=_FOLDER / "credentials.json",
+        data_folder=_STATE,
+        computing_units=settings.computing_units,
+        memory_bytes=settings.memory_bytes,
+        workers=settings.workers,
+        software=settings.software,
+        costs=settings.costs,
+        labels=settings.labels,
+    )
+
+
+def gateway_settings(settings: SiteSettings) -> GatewaySettings:
+    """Return what the gateway is told."""
+    own = _own_store(settings)
+    return GatewaySettings(
+        site=settings.name,
+        gateway=f"gateway.{settings.name}",
+        listen_host=EVERYWHERE,
+        listen_port=GATEWAY_PORT,
+        tls_certificate_file=_FOLDER / "certificate.pem",
+        tls_key_file=_FOLDER / "key.pem",
+        profile="release",
+        backbone=_backbone(settings, f"gateway.{settings.name}"),
+        own_store=own,
+        peer_store=own,
+        store_keys_file=_FOLDER / "store-keys.json",
+        policy=Policy(settings.policy),
+        master_keys_file=_FOLDER / "master.keys" if settings.has_master_keys else None,
+        state_folder=_STATE,
+        blocks=BlockSettings(folder=_STATE / "blocks", capacity_bytes=settings.state_bytes // 2),
+    )
+
+
+def store_settings(settings: SiteSettings) -> DirectorySettings:
+    """Return what the directory store is told."""
+    return DirectorySettings(
+        name=f"store.{settings.name}",
+        folder=_STATE / "objects",
+        keys_file=_FOLDER / "store-keys.json",
+        listen_host=EVERYWHERE,
+        listen_port=STORE_PORT,
+        tls_certificate_file=_FOLDER / "certificate.pem",
+        tls_key_file=_FOLDER / "key.pem",
+        bucket=BUCKET,
+        min_free_bytes=MIN_FREE_BYTES,
+    )
+
+
+def mounted_identity(name: str) -> IdentityFiles:
+    """Return where a pod finds its identity."""
+    return IdentityFiles(
+        name=name,
+        ca_file=_FOLDER / "ca.pem",
+        certificate_file=_FOLDER / "certificate.pem",
+        key_file=_FOLDER / "key.pem",
+        signing_certificate_file=_FOLDER / "signing-certificate.pem",
+        signing_key_file=_FOLDER / "signing-key.pem",
+    )
+
+
+def _own_store(settings: SiteSettings) -> Store:
+    """The store without its keys: they are in the gateway's Secret, and so is the authority of a store of
+    ours."""
+    external = settings.external_store
+    if external is None:
+        return Store(
+            name=f"store.{settings.name}",
+            site=settings.name,
+            endpoint=f"https://store.{settings.home}.svc:{STORE_PORT}",
+            region=REGION,
+            bucket=BUCKET,
+            access_key="",
+            secret_key="",
+        )
+    return Store(
+        name=f"store.{settings.name}",
+        site=settings.name,
+        endpoint=external.endpoint,
+        region=external.region,
+        bucket=external.bucket,
+        access_key="",
+        secret_key="",
+        ca_pem=external.ca_pem,
+        addressing=external.addressing,
+    )
+
+
+def _backbone(settings: SiteSettings, name: str) -> BackboneSettings:
+    files = mounted_identity(name)
+    return BackboneSettings(
+        url=settings.backbone_url,
+        name=name,
+        ca_file=files.ca_file,
+        certificate_file=files.certificate_file,
+        key_file=files.key_file,
+    )
