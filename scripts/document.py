@@ -1,10 +1,10 @@
 """Write what is generated of the documentation and check the rest: `make docs`; with `--check`, only check.
 
 Generated: the reference of the command line (from the commands themselves) and the table of S3 operations
-(from the gateway's own code), each into docs/reference/. Checked, in every Markdown file: links inside the
-project lead somewhere, commands that are shown exist with the options that are shown, and Python blocks are
-at least Python. What can be run is run by tests/system/test_documents.py. Says what is wrong with file and
-line; exit status 1 if anything is.
+(from the gateway's own code), each into docs/reference/, and the manifests of deploy/kubernetes. Checked, in
+every Markdown file: links inside the project lead somewhere, commands that are shown exist with the options
+that are shown, and Python blocks are at least Python. What can be run is run by
+tests/system/test_documents.py. Says what is wrong with file and line; exit status 1 if anything is.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import typer
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+KUBERNETES = ROOT / "deploy" / "kubernetes"
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n\n"
 FENCE = re.compile(r"^```(\S*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -61,12 +62,13 @@ def markdown_files() -> list[Path]:
 
 def generate(*, write: bool) -> Iterator[str]:
     """Write the generated pages, or say which differ from what would be written."""
-    makers: dict[str, Callable[[], str]] = {
-        "command-line.md": command_line_page,
-        "s3-operations.md": s3_operations_page,
+    makers: dict[Path, Callable[[], str]] = {
+        REFERENCE / "command-line.md": lambda: MADE + command_line_page(),
+        REFERENCE / "s3-operations.md": lambda: MADE + s3_operations_page(),
+        **kubernetes_makers(),
     }
-    for name, make in makers.items():
-        path, text = REFERENCE / name, MADE + make()
+    for path, make in makers.items():
+        text = make()
         if path.exists() and path.read_text() == text:
             continue
         if write:
@@ -75,6 +77,16 @@ def generate(*, write: bool) -> Iterator[str]:
             print(f"wrote {path.relative_to(ROOT)}")
         else:
             yield f"{path.relative_to(ROOT)}: out of date; run `make docs`"
+    for path in {*KUBERNETES.rglob("*.yaml")} - makers.keys():
+        yield f"{path.relative_to(ROOT)}: nothing makes it any more; remove it"
+
+
+def kubernetes_makers() -> dict[Path, Callable[[], str]]:
+    """Return what makes the files of deploy/kubernetes."""
+    from continuum.sites.kubernetes.kustomizing import plan_files  # noqa: PLC0415  # as above
+
+    files = plan_files()
+    return {KUBERNETES / name: (lambda text=text: text) for name, text in files.items()}
 
 
 # ---- the reference of the command line ----

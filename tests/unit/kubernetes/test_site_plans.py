@@ -8,6 +8,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError
 from continuum.sites.agents import AgentSettings
+from continuum.sites.kubernetes.kustomizing import example_site, plan_files
 from continuum.sites.kubernetes.manifests import plan_site
 from continuum.sites.kubernetes.objects import ORDER
 from continuum.sites.kubernetes.rules import find_violations
@@ -23,6 +24,7 @@ from continuum.sites.kubernetes.settings import (
     SiteSecrets,
     SiteSettings,
 )
+from continuum.sites.kubernetes.texts import format_manifests, parse_manifests
 from continuum.store import DirectorySettings, GatewaySettings, StoreKeys
 
 EDGE = SiteSettings(
@@ -200,3 +202,28 @@ def test_names_outside_are_put_into_every_pod() -> None:
 def test_settings_of_which_no_site_can_be_made_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
         plan_site(msgspec.structs.replace(EDGE, **change))
+
+
+def test_a_site_has_its_own_name_everywhere() -> None:
+    settings = msgspec.structs.replace(example_site(Overlay.CLOUD), name="other")
+    assert "lab" not in format_manifests(plan_site(settings)).replace("label", "").replace("Label", "")
+
+
+def test_manifests_are_the_same_when_they_were_written_and_read() -> None:
+    plan = plan_site(CLOUD)
+    assert parse_manifests(format_manifests(plan)) == plan
+
+
+def test_the_base_and_an_overlay_have_each_object_once_and_all_that_is_planned() -> None:
+    files = plan_files()
+    for overlay in Overlay:
+        folders = ("base", f"overlays/{overlay}")
+        found = [
+            manifest
+            for path, text in files.items()
+            for manifest in parse_manifests(text)
+            if path.rpartition("/")[0] in folders and manifest["kind"] != "Kustomization"
+        ]
+        plan = plan_site(example_site(overlay))
+        assert len(found) == len(plan)
+        assert all(manifest in found for manifest in plan)
