@@ -38,6 +38,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class WorkerProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A kind of worker: what it has, on which machines, and what it costs while it is there.
 
+    `memory_bytes` is for tasks: the worker itself gets some more. `cpu_millis` 0: a whole core for each unit.
     `labels` are what tasks may ask for by name, as of sites (`offers`). `most` 0: as many as the pool may
     have. `is_spot`: it may be taken away at any time; work that nobody would miss goes there first.
     """
@@ -45,6 +46,7 @@ class WorkerProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     name: str = USUAL
     units: int = 1
     memory_bytes: int = 1_000_000_000
+    cpu_millis: int = 0
     gpus: int = 0
     gpu_resource: str = GPU_RESOURCE
     labels: dict[str, str] = {}

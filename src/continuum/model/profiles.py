@@ -6,7 +6,7 @@ What is there already and idle is not asked: tasks wait for a worker of any prof
 who is made new is chosen here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -66,6 +66,36 @@ def apply_request(profiles: Sequence[WorkerProfile], request: PoolRequest) -> tu
     }
     said = {name: value for name, value in changes.items() if value}
     return tuple([msgspec.structs.replace(each, **said) for each in chosen])
+
+
+class PoolOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site could offer, with as many of the largest workers as it may have."""
+
+    computing_units: int
+    memory_bytes: int
+    gpus: int
+    largest_units: int
+    labels: dict[str, str]
+
+
+def offer_of(profiles: Sequence[WorkerProfile], limits: ScalingLimits) -> PoolOffer:
+    """Return what placement may count on, also while no worker is there."""
+
+    def together(amount_of: Callable[[WorkerProfile], int]) -> int:
+        """The most of something that `limits.most` workers can have, the largest first."""
+        left, found = limits.most, 0
+        for profile in sorted(profiles, key=amount_of, reverse=True):
+            count = min(left, profile.most or left)
+            left, found = left - count, found + count * amount_of(profile)
+        return found
+
+    return PoolOffer(
+        computing_units=together(lambda each: each.units),
+        memory_bytes=together(lambda each: each.memory_bytes),
+        gpus=together(lambda each: each.gpus),
+        largest_units=max(each.units for each in profiles),
+        labels={name: value for each in reversed(profiles) for name, value in each.labels.items()},
+    )
 
 
 def limits_of(request: PoolRequest, usual: ScalingLimits) -> ScalingLimits:

@@ -91,9 +91,9 @@ def parse_volume(text: str) -> Volume:
 def parse_profile(text: str) -> WorkerProfile:
     """Return the profile that a text means, as in `name=big,units=4,memory=8G,gpus=1,selector=disk:ssd`.
 
-    Further: `taint=KEY[:VALUE[:EFFECT]]` (tolerated), `label=NAME:VALUE`, `price=EUR_PER_HOUR`,
-    `image=IMAGE`, `most=N`, `spot`. `selector`, `taint` and `label` may be there more than once. Raises
-    `InvalidInputError`.
+    Further: `cpu=0.5` (cores, where a unit is not one), `taint=KEY[:VALUE[:EFFECT]]` (tolerated),
+    `label=NAME:VALUE`, `price=EUR_PER_HOUR`, `image=IMAGE`, `most=N`, `spot`. `selector`,
+    `taint` and `label` may be there more than once. Raises `InvalidInputError`.
     """
     said: dict[str, list[str]] = {}
     for part in text.split(","):
@@ -114,11 +114,12 @@ def parse_profile(text: str) -> WorkerProfile:
         name=name,
         units=_whole(one.get("units", "1"), 1, MOST_UNITS),
         memory_bytes=parse_size(one.get("memory", "1G")),
+        cpu_millis=round(1000 * _amount(one.get("cpu", "0"), "number of cores")),
         gpus=_whole(one.get("gpus", "0"), 0, 64),
         labels=dict(_pair(each) for each in said.get("label", ())),
         node_selector=dict(_pair(each) for each in said.get("selector", ())),
         tolerations=tuple([_toleration(each) for each in said.get("taint", ())]),
-        price_eur_per_h=_price(one.get("price", "0")),
+        price_eur_per_h=_amount(one.get("price", "0"), "price"),
         image=image,
         is_spot="spot" in said,
         most=_whole(one.get("most", "0"), 0, 1024),
@@ -126,7 +127,7 @@ def parse_profile(text: str) -> WorkerProfile:
 
 
 _MANY = frozenset({"label", "selector", "taint"})
-_PARTS = _MANY | {"name", "units", "memory", "gpus", "price", "image", "spot", "most"}
+_PARTS = _MANY | {"name", "units", "memory", "cpu", "gpus", "price", "image", "spot", "most"}
 
 
 def _is_place(path: str) -> bool:
@@ -140,9 +141,9 @@ def _whole(text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _price(text: str) -> float:
+def _amount(text: str, what: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", text):
-        raise InvalidInputError(f"{text[:40]!r} is no price", hint="EUR for an hour, as in price=0.35")
+        raise InvalidInputError(f"{text[:40]!r} is no {what}", hint="a number such as 0.35")
     return float(text)
 
 

@@ -62,11 +62,15 @@ FIXED = ScalingLimits()
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """Tasks of one kind that wait or run: each needs `units`, and takes `run_s` (0: nobody knows yet)."""
+    """Tasks of one kind that wait or run: each needs `units` (and memory, and GPUs), and takes `run_s` (0:
+    nobody knows yet).
+    """
 
     units: int
     tasks: int
     run_s: float = 0.0
+    memory_bytes: int = 0
+    gpus: int = 0
 
 
 class Workforce(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +138,7 @@ def parse_workers(text: str, engine: str, computing_units: int = 0) -> ScalingLi
     if not text:
         return FIXED
     limits = parse_limits(text)
-    if engine not in {"", "pool", "dask"}:
+    if engine not in {"", "pool", "dask", "kubernetes"}:
         raise InvalidInputError(
             "a scheduler that is there already has the workers that it has",
             hint="limits are for engine pool, and for engine dask, whose workers the site itself starts",

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError
-from continuum.sites.agents import AgentSettings, describe_site, gpus_of, read_agent_settings
+from continuum.model.scaling import parse_workers
+from continuum.sites.agents import USUAL_WORKERS, AgentSettings, describe_site, gpus_of, read_agent_settings
 from continuum.sites.documents import read_document
 from continuum.sites.homes import Credentials
 from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
 from continuum.store import ObjectClient
-from continuum.workflow import TaskService
+from continuum.workflow import PoolMaker, TaskService
 
 log = logging.getLogger("continuum.agent")
 
@@ -87,6 +88,7 @@ async def run(settings: AgentSettings) -> None:
 
 
 def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectClient) -> TaskService:
+    offer = settings.pool_offer
     return TaskService(
         site=settings.site,
         identity=settings.identity,
@@ -94,14 +96,24 @@ def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectCl
         objects=objects,
         data_folder=settings.data_folder / "data",
         log_folder=settings.data_folder / "runs",
-        computing_units=settings.computing_units,
-        memory_bytes=settings.memory_bytes,
+        computing_units=offer.computing_units if offer else settings.computing_units,
+        memory_bytes=offer.memory_bytes if offer else settings.memory_bytes,
         gpus=gpus_of(settings),
         nodes=settings.nodes,
         engine=settings.engine,
         workers=settings.workers,
         price_eur_per_unit_h=settings.costs.price_eur_per_unit_h,
+        pools=_pools(settings),
     )
+
+
+def _pools(settings: AgentSettings) -> PoolMaker | None:
+    if settings.pods is None:
+        return None
+    from continuum.sites.kubernetes.pools import PodPools  # noqa: PLC0415 - for sites in clusters alone
+
+    limits = parse_workers(settings.workers or USUAL_WORKERS, settings.engine)
+    return PodPools(settings.site, settings.pods, limits, settings.data_folder / "pools")
 
 
 def main() -> int:

@@ -11,10 +11,16 @@ import msgspec
 
 from continuum import __version__
 from continuum.backbone import BackboneSettings
+from continuum.model.profiles import PoolOffer, offer_of
+from continuum.model.scaling import parse_workers
 from continuum.model.sites import NO_COSTS, Capacity, SiteCosts, SiteKind, SiteReport
 from continuum.security import IdentityFiles
 from continuum.sites.documents import read_document
+from continuum.sites.kubernetes.workers import PodSettings
 from continuum.workflow import find_gpus, find_labels, find_storage_bytes
+
+USUAL_WORKERS = "0-4:60"  # of runs whose site makes pods for them
+OWN_ENGINES = ("pool", "kubernetes")
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +29,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `gateway_url` is the site's own gateway, `credentials_file` the keys with which tasks' data are read and
     written there (the hub writes it). `data_folder` holds what tasks need while they run. `gpus` None: those
     that are found. `nodes` are the host names of the site's machines, `labels` further properties
-    (`storage_type`, …) beside and before those that are found.
+    (`storage_type`, …) beside and before those that are found. `pods` are those of engine `kubernetes`; what
+    the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`).
     """
 
     site: str
@@ -42,6 +49,14 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gpus: int | None = None
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    pods: PodSettings | None = None
+
+    @property
+    def pool_offer(self) -> PoolOffer | None:
+        """What the pods of runs can have together; None: there are none."""
+        if self.pods is None:
+            return None
+        return offer_of(self.pods.profiles, parse_workers(self.workers or USUAL_WORKERS, self.engine))
 
 
 def read_agent_settings(path: Path) -> AgentSettings:
@@ -51,6 +66,8 @@ def read_agent_settings(path: Path) -> AgentSettings:
 
 def gpus_of(settings: AgentSettings) -> int:
     """Return how many GPUs a site offers."""
+    if (offer := settings.pool_offer) is not None:
+        return offer.gpus
     return find_gpus() if settings.gpus is None else settings.gpus
 
 
@@ -64,25 +81,27 @@ def describe_site(
     largest_units: int = 0,
 ) -> SiteReport:
     """Return the report of a site with this load, now."""
+    offer = settings.pool_offer
+    labels = find_labels() | (offer.labels if offer else {}) | settings.labels
     return SiteReport(
         name=settings.site,
         kind=settings.kind,
         capacity=Capacity(
-            computing_units=settings.computing_units,
-            memory_bytes=settings.memory_bytes,
+            computing_units=offer.computing_units if offer else settings.computing_units,
+            memory_bytes=offer.memory_bytes if offer else settings.memory_bytes,
             architecture=platform.machine(),
             software=settings.software,
             gpus=gpus_of(settings),
             storage_bytes=find_storage_bytes(settings.data_folder),
             nodes=settings.nodes,
-            labels=find_labels() | settings.labels,
+            labels=labels,
             largest_units=largest_units,
         ),
         free_units=free_units,
         queued_tasks=queued_tasks,
         workers=workers,
-        worker_limits=settings.workers,
-        engines=("pool" if settings.engine == "pool" else "dask", "process"),
+        worker_limits=settings.workers or (USUAL_WORKERS if offer else ""),
+        engines=(settings.engine if settings.engine in OWN_ENGINES else "dask", "process"),
         gateway_url=settings.gateway_url,
         reported_at=time.time(),
         started_at=started_at,

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from continuum.workflow.driver import Driver
     from continuum.workflow.driving import DriverConnection
     from continuum.workflow.engines.choosing import parse_engine
+    from continuum.workflow.engines.clustering import make_key
+    from continuum.workflow.engines.clusters import ClusterAddress
+    from continuum.workflow.engines.hiring import Census, Hiring, PoolMaker, Team, WorkerPool
+    from continuum.workflow.engines.tending import SchedulerLink, WorkerSeen
     from continuum.workflow.executors import LocalExecutor
     from continuum.workflow.failures import TaskFailedError
     from continuum.workflow.following import JournalTail, last_lines
@@ -79,6 +83,8 @@ if TYPE_CHECKING:
     from continuum.workflow.kinds.implementing import implement
     from continuum.workflow.kinds.reducing import reduction
     from continuum.workflow.limiting import count_sites, set_wall_clock, snapshot, stop_run
+    from continuum.workflow.looping import OwnLoop
+    from continuum.workflow.messages import RunSpec
     from continuum.workflow.offering import find_gpus, find_labels, find_storage_bytes
     from continuum.workflow.opening import run
     from continuum.workflow.pinning import pinned
@@ -225,6 +231,17 @@ _HOMES = {
     "wait_on_directory": "synchronising",
     "wait_on_file": "synchronising",
     "with_counts": "recounting",
+    "Census": "engines.hiring",
+    "ClusterAddress": "engines.clusters",
+    "Hiring": "engines.hiring",
+    "OwnLoop": "looping",
+    "PoolMaker": "engines.hiring",
+    "RunSpec": "messages",
+    "SchedulerLink": "engines.tending",
+    "Team": "engines.hiring",
+    "WorkerPool": "engines.hiring",
+    "WorkerSeen": "engines.tending",
+    "make_key": "engines.clustering",
 }
 
 __all__ = [
@@ -254,6 +271,8 @@ __all__ = [
     "IN_DELETE",
     "OUT",
     "Beginning",
+    "Census",
+    "ClusterAddress",
     "Comparison",
     "CrateOptions",
     "Driver",
@@ -261,23 +280,31 @@ __all__ = [
     "FileStream",
     "Future",
     "HandedRun",
+    "Hiring",
     "JournalTail",
     "LocalExecutor",
     "ObjectStream",
     "Outcome",
+    "OwnLoop",
+    "PoolMaker",
     "Remains",
     "RemoteExecutor",
     "Run",
     "RunEntry",
     "RunOptions",
     "RunRegistry",
+    "RunSpec",
     "RunSummary",
+    "SchedulerLink",
     "ServiceLoad",
     "Session",
     "Task",
     "TaskFailedError",
     "TaskGroupError",
     "TaskService",
+    "Team",
+    "WorkerPool",
+    "WorkerSeen",
     "as_completed",
     "barrier",
     "barrier_group",
@@ -313,6 +340,7 @@ __all__ = [
     "last_lines",
     "list_runs",
     "list_summaries",
+    "make_key",
     "map_calls",
     "mpi",
     "mpmd_mpi",

@@ -32,6 +32,7 @@ from continuum.workflow import posting
 from continuum.workflow.attending import ServedRun
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.choosing import POOL, SiteEngines, TlsFiles
+from continuum.workflow.engines.hiring import PoolMaker
 from continuum.workflow.folders import RunFolder
 from continuum.workflow.hosting import HostedRun, Quota
 from continuum.workflow.looping import ThisLoop
@@ -67,7 +68,8 @@ class TaskService:
 
     `objects` reads and writes the global store through the site's gateway; it stays the caller's. Data of
     runs lies below `data_folder` (and in memory), at most `data_limit_bytes` of it (0: not limited); what
-    tasks print is kept in `log_folder`, one file per run.
+    tasks print is kept in `log_folder`, one file per run. `pools` makes workers for each run, for engine
+    `kubernetes`.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class TaskService:
         engine: str = POOL,
         workers: str = "",
         price_eur_per_unit_h: float = 0.0,
+        pools: PoolMaker | None = None,
     ) -> None:
         self._site = site
         self._backbone = backbone
@@ -109,6 +112,7 @@ class TaskService:
             tls=tls,
             workers=workers,
             price_eur_per_unit_h=price_eur_per_unit_h,
+            pools=pools,
         )
         self._quota = Quota(data_limit_bytes)
         self._silence_limit_s = driver_silence_limit_s

@@ -5,15 +5,19 @@ from pathlib import Path
 from continuum.backbone import BackboneSettings
 from continuum.model.objects import Store
 from continuum.model.policies import Policy
+from continuum.model.pools import WorkerProfile
+from continuum.model.scaling import parse_workers
 from continuum.model.sites import SiteKind
 from continuum.security import IdentityFiles
-from continuum.sites.agents import AgentSettings
+from continuum.sites.agents import USUAL_WORKERS, AgentSettings
 from continuum.sites.documents import format_document
 from continuum.sites.kubernetes.pods import IDENTITY_PATH
 from continuum.sites.kubernetes.settings import GATEWAY_PORT, STORE_PORT, SiteSettings
 from continuum.sites.kubernetes.volumes import MIB, STATE_PATH
+from continuum.sites.kubernetes.workers import PodSettings
 from continuum.store import BlockSettings, DirectorySettings, GatewaySettings, format_directory_settings
 
+POOL, KUBERNETES = "pool", "kubernetes"  # engines
 REGION, BUCKET = "us-east-1", "continuum"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- of the pod; NetworkPolicies say who may come
 MIN_FREE_BYTES = 64 * MIB
@@ -45,9 +49,27 @@ def agent_settings(settings: SiteSettings) -> AgentSettings:
         computing_units=settings.computing_units,
         memory_bytes=settings.memory_bytes,
         workers=settings.workers,
+        engine=KUBERNETES if settings.has_pods else POOL,
+        pods=pod_settings(settings) if settings.has_pods else None,
         software=settings.software,
         costs=settings.costs,
         labels=settings.labels,
+    )
+
+
+def pod_settings(settings: SiteSettings) -> PodSettings:
+    """Return of what the agent makes workers: of the profiles, else of one that shares what is offered."""
+    limits = parse_workers(settings.workers or USUAL_WORKERS, KUBERNETES)
+    even = WorkerProfile(
+        units=max(1, settings.computing_units // limits.most),
+        memory_bytes=settings.memory_bytes // limits.most,
+    )
+    return PodSettings(
+        namespace=settings.runs,
+        image=settings.image,
+        profiles=settings.profiles or (even,),
+        pull_policy=settings.pull_policy,
+        pull_secrets=settings.pull_secrets,
     )
 
 

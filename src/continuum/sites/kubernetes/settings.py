@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from continuum.model.errors import InvalidInputError
+from continuum.model.pools import WorkerProfile
 from continuum.model.sites import NO_COSTS, SiteCosts, parse_site_name
 from continuum.store import StoreKeys
 
@@ -86,7 +87,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     the name. The same word for both: there is one, and who may create pods in it can read identities.
     `makes_namespaces`: they are ours. `computing_units` and `memory_bytes` are what the site offers to tasks;
     on `edge` the agent's pod may use so much besides its own. `workers` (`LEAST-MOST`) are the limits of the
-    pool of pods on `cloud`. `external_store` None: a directory store in the cluster, of `store_bytes`.
+    pool of pods on `cloud`, `profiles` of what kinds they are (none: of one, and all together have what the
+    site offers). `external_store` None: a directory store in the cluster, of `store_bytes`.
     `disruption_api` is `policy/v1` or `policy/v1beta1`, as the server has; empty: no PodDisruptionBudget.
     `identities_mark` changes with the identities, so that pods are replaced that have read old ones.
     `drain_s` is how long an agent's pod may take to end.
@@ -111,6 +113,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     has_master_keys: bool = True
     policy: str = "write_local"
     workers: str = ""
+    profiles: tuple[WorkerProfile, ...] = ()
     costs: SiteCosts = NO_COSTS
     labels: dict[str, str] = {}
     software: tuple[str, ...] = ()

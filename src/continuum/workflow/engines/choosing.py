@@ -1,14 +1,16 @@
-"""Which engine executes the Python tasks of a site: `pool`, its own Dask (`dask`), or a Dask that is there.
+"""Which engine executes the Python tasks of a site: `pool`, its own Dask (`dask`), a Dask that is there, or
+workers that are made for each run (`kubernetes`), by a `PoolMaker` that is given from outside.
 
 `SiteEngines` makes one engine for each run. A site's own Dask starts with the site (or the first run that
 needs it), serves all of them, and ends with the site. Its workers share the site's computing units evenly
 and follow the queue, if limits say so. Programs (binaries, MPI, containers) are the process engine's
-everywhere.
+everywhere, but at sites that make workers: there they run in these, too.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import msgspec
@@ -18,6 +20,7 @@ from continuum.model.scaling import parse_workers
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
 from continuum.workflow.engines.contracts import Engine
+from continuum.workflow.engines.hiring import PoolMaker
 from continuum.workflow.engines.pool import PoolEngine
 from continuum.workflow.engines.process import ProcessEngine
 from continuum.workflow.engines.routing import RoutedEngine
@@ -25,8 +28,12 @@ from continuum.workflow.engines.scaling import ClusterScaler
 from continuum.workflow.engines.staffing import Staff
 from continuum.workflow.folders import RunFolder
 
+if TYPE_CHECKING:
+    from continuum.workflow.engines.dask import DaskEngine
+
 POOL = "pool"
 DASK = "dask"
+KUBERNETES = "kubernetes"
 
 
 class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +46,7 @@ class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_engine(text: str) -> str:
     """Return the name of an engine or the address of a scheduler of Dask, checked."""
-    if text in {POOL, DASK}:
+    if text in {POOL, DASK, KUBERNETES}:
         return text
     if "://" in text:
         return parse_address(text)
@@ -65,8 +72,12 @@ class SiteEngines:
         tls: TlsFiles | None = None,
         workers: str = "",
         price_eur_per_unit_h: float = 0.0,
+        pools: PoolMaker | None = None,
     ) -> None:
         self._engine = parse_engine(engine)
+        self._pool_maker = pools
+        if (self._engine == KUBERNETES) != (pools is not None):
+            raise InvalidInputError("engine kubernetes needs settings of its pods, and no other has any")
         limits = parse_workers(workers, self._engine)
         self._limits = limits.within(budget.computing_units)  # at least a unit for each
         self._price_eur_per_unit_h = price_eur_per_unit_h
@@ -83,7 +94,10 @@ class SiteEngines:
 
     def open(self) -> None:
         """Get ready, so that the first run need not wait; blocks. Raises `UnavailableError`."""
-        if self._engine != POOL:
+        if self._pool_maker is not None:
+            self._budget.largest_units = self._pool_maker.largest_units
+            self._pool_maker.open()
+        elif self._engine != POOL:
             self._address().security()
 
     def make(
@@ -99,6 +113,8 @@ class SiteEngines:
         Raises `UnavailableError`.
         """
         usual: Engine
+        if self._pool_maker is not None:
+            return self._make_pooled(self._pool_maker, folder, log_file, directory)
         if self._engine == POOL:
             usual = PoolEngine(
                 folder, self._budget, log_file=log_file, directory=directory, staff=self._staff
@@ -116,6 +132,20 @@ class SiteEngines:
         )
         return RoutedEngine(usual, programs)
 
+    def _make_pooled(
+        self, maker: PoolMaker, folder: RunFolder, log_file: Path, directory: Path | None
+    ) -> Engine:
+        from continuum.workflow.engines.pooling import PooledEngine  # noqa: PLC0415 - for few sites
+
+        def make_engine(address: ClusterAddress, why_lost: Callable[[str], str]) -> "DaskEngine":
+            from continuum.workflow.engines.dask import DaskEngine  # noqa: PLC0415 - for few sites
+
+            return DaskEngine(
+                folder, self._budget, address, log_file=log_file, directory=directory, why_lost=why_lost
+            )
+
+        return PooledEngine(maker.make, make_engine)
+
     @property
     def largest_units(self) -> int:
         """How many computing units one task can have at most, in a worker; 0: all, or not known yet."""
@@ -125,6 +155,8 @@ class SiteEngines:
         """Return how many worker processes, or workers of its own Dask, the site has now."""
         if self._staff is not None:
             return self._staff.workers
+        if self._pool_maker is not None:
+            return self._pool_maker.count_workers()
         with self._lock:
             if self._cluster is not None:
                 return self._cluster.ready_workers
@@ -132,6 +164,8 @@ class SiteEngines:
 
     def close(self) -> None:
         """End the site's own Dask; blocks until it is gone."""
+        if self._pool_maker is not None:
+            self._pool_maker.close()
         with self._lock:
             if self._scaler is not None:
                 self._scaler.close()

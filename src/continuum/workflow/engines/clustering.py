@@ -4,6 +4,9 @@ It says `ready ADDRESS` on standard output when it works, and ends when its stan
 when its owner is gone. A line `retire N` there has the scheduler send away up to N workers that have neither
 work nor data; it answers `retired NAME NAME …`. Looking and sending away are one step of its event loop, so
 nothing can be given to a worker in between.
+
+One in a pod (`is_alone`) ends by SIGTERM instead. There a scheduler sends its workers away when nobody has
+been connected to it for `lonely_s`, and stays, for who comes again.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ import contextlib
 import datetime as dt
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +24,9 @@ import msgspec
 
 GRACE_S = 3.0
 KEY_DAYS = 3650
+LONELY_S = 900.0  # longer than a run outlives its driver
+LOOK_EVERY_S = 5.0
+DEATH_TIMEOUT_S = 180.0  # without a scheduler
 
 # What differs from Dask's defaults, and why.
 SETTINGS = {
@@ -36,7 +43,10 @@ SETTINGS = {
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a process is told. The files are PEM, for TLS."""
+    """What a process is told. The files are PEM, for TLS; port 0: any.
+
+    `health_port` (0: none): something connects there when this process works, and hears nothing.
+    """
 
     kind: Literal["scheduler", "worker"]
     ca_file: str
@@ -46,6 +56,12 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     scheduler: str = ""
     units: int = 1
     memory_bytes: int = 0
+    gpus: int = 0
+    host: str = "127.0.0.1"
+    port: int = 0
+    health_port: int = 0
+    is_alone: bool = False
+    lonely_s: float = LONELY_S
 
 
 def make_key(file: Path) -> None:
@@ -94,20 +110,31 @@ async def serve(settings: ProcessSettings) -> None:
     )
     is_over = asyncio.Event()
     asked: asyncio.Queue[str] = asyncio.Queue()
-    _watch_owner(asyncio.get_running_loop(), asked, is_over)
-    server = await (_scheduler(security) if settings.kind == "scheduler" else _worker(settings, security))
+    if settings.is_alone:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, is_over.set)
+    else:
+        _watch_owner(asyncio.get_running_loop(), asked, is_over)
+    server = await (_scheduler if settings.kind == "scheduler" else _worker)(settings, security)
     print(f"ready {server.address}", flush=True)  # noqa: T201 - the owner waits for this line
-    answering = asyncio.create_task(_answer(server, asked))
+    tasks = [asyncio.create_task(_answer(server, asked))]
+    if settings.is_alone:
+        tasks.append(asyncio.create_task(_stand_alone(server, settings, is_over)))
     await is_over.wait()
-    answering.cancel()
+    for task in tasks:
+        task.cancel()
     await asyncio.wait_for(_leave(server), GRACE_S)
 
 
-async def _scheduler(security: Any) -> Any:
+async def _scheduler(settings: ProcessSettings, security: Any) -> Any:
     from distributed import Scheduler  # noqa: PLC0415
 
     return await Scheduler(
-        protocol="tls", host="127.0.0.1", port=0, security=security, dashboard=False, dashboard_address=None
+        protocol="tls",
+        host=settings.host,
+        port=settings.port,
+        security=security,
+        dashboard=False,
+        dashboard_address=None,
     )
 
 
@@ -116,7 +143,7 @@ async def _worker(settings: ProcessSettings, security: Any) -> Any:
 
     from continuum.workflow.engines import orders, stations  # noqa: F401, PLC0415 - orders find it loaded
 
-    resources = {orders.UNITS: float(settings.units), "GPU": 0.0}
+    resources = {orders.UNITS: float(settings.units), orders.GPUS: float(settings.gpus)}
     if settings.memory_bytes:
         resources[orders.MEMORY] = float(settings.memory_bytes)
     return await Worker(
@@ -125,11 +152,35 @@ async def _worker(settings: ProcessSettings, security: Any) -> Any:
         name=settings.name,
         resources=resources,
         security=security,
-        host="127.0.0.1",
+        host=settings.host,
+        port=settings.port,
+        death_timeout=DEATH_TIMEOUT_S if settings.is_alone else None,
         memory_limit=0,
         dashboard=False,
         local_directory=str(Path.cwd()),
     )
+
+
+async def _stand_alone(server: Any, settings: ProcessSettings, is_over: asyncio.Event) -> None:
+    """Let a worker end with its work there, and send the workers of a scheduler away that nobody wants."""
+    if settings.health_port:
+        await asyncio.start_server(_hang_up, settings.host, settings.health_port)
+    if settings.kind == "worker":
+        await server.finished()
+        is_over.set()
+        return
+    lonely_s = 0.0
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        is_lonely = all(name == "fire-and-forget" for name in server.clients)
+        lonely_s = lonely_s + LOOK_EVERY_S if is_lonely else 0.0
+        if lonely_s > settings.lonely_s:
+            for worker in list(server.workers):
+                await server.remove_worker(address=worker, stimulus_id="lonely", expected=True)
+
+
+async def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 async def _leave(server: Any) -> None:

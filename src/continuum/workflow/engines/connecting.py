@@ -54,9 +54,10 @@ class DaskConnection:
             raise
         await self.look_at_workers()
 
-    async def close(self) -> None:
-        """End the run at all stations, and the connection."""
-        await self.tell(stations.close_run)
+    async def close(self, *, is_over: bool) -> None:
+        """End the connection, and the run at all stations if it is over."""
+        if is_over:
+            await self.tell(stations.close_run)
         with contextlib.suppress(Exception):  # what was under way is over, one way or the other
             await self.client.close(CLOSE_TIMEOUT_S)
 
@@ -78,7 +79,7 @@ class DaskConnection:
             self.largest_units = max(self.largest_units, *sizes)
 
     async def execute(
-        self, order: Order, scattered: Any, *, units: int, memory_bytes: int
+        self, order: Order, scattered: Any, *, units: int, memory_bytes: int, gpus: int = 0
     ) -> tuple[bytes, Mapping[str, bytes]]:
         """Let a worker that has units and memory to spare execute an order; return what it answered."""
         resources: dict[str, float] = {}
@@ -86,6 +87,8 @@ class DaskConnection:
             resources[orders.UNITS] = units
         if memory_bytes and orders.MEMORY in self._resources:
             resources[orders.MEMORY] = memory_bytes
+        if gpus:
+            resources[orders.GPUS] = gpus
         future = self.client.submit(
             stations.execute_order,
             orders.encode(order),

@@ -20,7 +20,7 @@ import logging
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,20 +69,23 @@ _Answer = TaskFinished | TaskFailed
 class OrderOut:
     """An order that was sent, with the units and memory that it holds."""
 
-    __slots__ = ("memory_bytes", "order", "outstanding", "units")
+    __slots__ = ("gpus", "memory_bytes", "order", "outstanding", "sending", "units")
 
     def __init__(self, order: Order, units: int, memory_bytes: int) -> None:
         self.order = order
         self.outstanding = {task.task_id: task for task in order.tasks}
         self.units = units
         self.memory_bytes = memory_bytes
+        self.gpus = order.tasks[0].gpus
+        self.sending: asyncio.Task[None] | None = None
 
 
 class DaskEngine:
     """Executes the tasks of one run in workers of Dask. See `contracts.Engine`.
 
     `folder` is the run's data, `budget` what the site's workers have together; both stay the caller's. Tasks
-    start in `directory` where a worker has it. All but the calls of the protocol happens in one event loop in
+    start in `directory` where a worker has it. `why_lost` tells, of a worker by name, what became of it, and
+    may block for a moment. All but the calls of the protocol happens in one event loop in
     a thread of its own; `_lock` guards what both touch.
     """
 
@@ -95,7 +98,9 @@ class DaskEngine:
         log_file: Path,
         directory: Path | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        why_lost: Callable[[str], str] | None = None,
     ) -> None:
+        self._why_lost = why_lost
         self._folder = folder
         self._budget = budget
         self._address = address
@@ -190,13 +195,19 @@ class DaskEngine:
                 return []
             first = self._line.first(SAMPLE_TASKS)
             share = len(self._line) / max(1, len(first))
-            counts = Counter((task.computing_units, task.function) for task in first)
+            counts = Counter(_kind_of(task) for task in first)
             counts = Counter({kind: round(count * share) for kind, count in counts.items()})
             for out in self._out.values():
-                counts[out.units, out.order.tasks[0].function] += len(out.outstanding)
+                counts[_kind_of(out.order.tasks[0])] += len(out.outstanding)
             return [
-                Demand(units=units, tasks=count, run_s=self._durations.find(function))
-                for (units, function), count in counts.items()
+                Demand(
+                    units=units,
+                    tasks=count,
+                    run_s=self._durations.find(function),
+                    memory_bytes=memory_bytes,
+                    gpus=gpus,
+                )
+                for (units, memory_bytes, gpus, function), count in counts.items()
                 if count
             ]
 
@@ -212,14 +223,42 @@ class DaskEngine:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call(lambda: self._sink([WorkersChanged(workers=now, reason=reason)]))
 
+    def give_up(self, reason: str) -> None:
+        """Let all tasks fail that wait: no worker will come for them."""
+        with self._lock:
+            tasks = self._line.clear()
+            out = list(self._out.values())
+            for each in out:
+                tasks += each.outstanding.values()
+                each.outstanding.clear()
+            self._refused += [failed_task(task, FailureKind.WORKER_LOST, reason) for task in tasks]
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call(lambda: self._abandon(out))
+
+    def _abandon(self, out: Sequence[OrderOut]) -> None:
+        for each in out:
+            if each.sending is not None:
+                each.sending.cancel()
+        self._send_all(())
+
     def close(self) -> None:
         """End all processes of the run at all stations; blocks until they are gone."""
         with self._lock:
             if not self._is_open:
                 return
             self._is_open = False
+        self._end(is_over=True)
+
+    def leave(self) -> None:
+        """End what is in this process; stations go on with the run for a while."""
+        with self._lock:
+            is_open, self._is_open = self._is_open, False
+        if is_open:
+            self._end(is_over=False)
+
+    def _end(self, *, is_over: bool) -> None:
         try:
-            self._loop.run(self._close()).result(CLOSE_TIMEOUT_S)
+            self._loop.run(self._close(is_over=is_over)).result(CLOSE_TIMEOUT_S)
         except Exception:
             log.exception("a run was not closed at its Dask workers")
         self._share.leave()
@@ -233,9 +272,9 @@ class DaskEngine:
         self._is_open = True
         self._telling = asyncio.create_task(self._keep_telling())
 
-    async def _close(self) -> None:
+    async def _close(self, *, is_over: bool) -> None:
         self._telling.cancel()
-        await self._connection.close()
+        await self._connection.close(is_over=is_over)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
@@ -245,8 +284,11 @@ class DaskEngine:
             await asyncio.sleep(TELL_EVERY_S)
             with self._lock:
                 data, self._forgotten = self._forgotten, []
+                is_idle = not self._out and not len(self._line)
             for datum in data:
                 self._scattered.drop(datum)
+            if is_idle:
+                self._scattered.clear()  # a worker that holds some cannot go
             await self._connection.tell(stations.forget_data, tuple(data))
             await self._look_at_workers()
             self._note_largest()
@@ -303,10 +345,11 @@ class DaskEngine:
         if events:
             self._sink(events)
         for each in out:
-            asyncio.create_task(self._send(each)).add_done_callback(_log_failure)
+            each.sending = asyncio.create_task(self._send(each))
+            each.sending.add_done_callback(_log_failure)
 
     def _make_order(self, head: TaskSpec) -> OrderOut:
-        workers = max(1, self._budget.computing_units // head.computing_units)
+        workers = max(1, self._budget.computing_units // max(1, head.computing_units))
         tasks, _ = self._line.take_batch(workers, 0.0)
         names = {task.function for task in tasks}
         unknown = [name for name in names if len(self._known.get(name, ())) < self._connection.stations]
@@ -323,8 +366,12 @@ class DaskEngine:
     async def _send(self, out: OrderOut) -> None:
         try:
             reply, blobs = await self._execute(out)
+        except asyncio.CancelledError:
+            if out.outstanding:
+                raise
+            reply, blobs = Report(order=out.order.number, station=""), {}
         except Exception as problem:  # noqa: BLE001 - Dask raises what it likes when a worker is lost
-            reply, blobs = self._lost(out, problem), {}
+            reply, blobs = await self._lost(out, problem), {}
         for datum, data in blobs.items():
             if self._folder.find(datum) is None:
                 await asyncio.to_thread(self._folder.write, datum, [data])
@@ -339,7 +386,7 @@ class DaskEngine:
         for tried in range(1, MOST_TRIES + 1):
             scattered = await self._scattered.give(self._connection.client, wants.data)
             data, blobs = await self._connection.execute(
-                order, scattered, units=out.units, memory_bytes=out.memory_bytes
+                order, scattered, units=out.units, memory_bytes=out.memory_bytes, gpus=out.gpus
             )
             reply = orders.decode_reply(data)
             if isinstance(reply, Report):
@@ -355,8 +402,12 @@ class DaskEngine:
             )
         raise UnavailableError("no station could execute the order")
 
-    def _lost(self, out: OrderOut, problem: Exception) -> Report:
-        message = f"its worker of Dask was lost: {type(problem).__name__}: {problem}"[:2000]
+    async def _lost(self, out: OrderOut, problem: Exception) -> Report:
+        message = f"its worker of Dask was lost: {type(problem).__name__}: {problem}"
+        worker = str(getattr(getattr(problem, "last_worker", None), "name", ""))
+        if worker and self._why_lost is not None:
+            message = await asyncio.to_thread(self._why_lost, worker) or message
+        message = message[:2000]
         answers: list[_Answer] = [
             failed_task(task, FailureKind.WORKER_LOST, message) for task in out.outstanding.values()
         ]
@@ -394,6 +445,10 @@ class DaskEngine:
         if isinstance(answer, TaskFinished):
             self._durations.add(task.function, took_s(task, answer))
             self._known.setdefault(task.function, set()).add(station)
+
+
+def _kind_of(task: TaskSpec) -> tuple[int, int, int, str]:
+    return (task.computing_units, task.memory_bytes, task.gpus, task.function)
 
 
 def _both(first: Wants, second: Wants) -> Wants:

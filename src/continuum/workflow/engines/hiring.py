@@ -39,8 +39,9 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
 class Hiring(Protocol):
     """Workers of one kind that come and go. All may be called from any thread."""
 
-    creation_s: float
-    """What the last worker took to appear."""
+    @property
+    def creation_s(self) -> float:
+        """What the last worker took to appear."""
 
     def hire(self, workers: int) -> None:
         """Start so many workers more; returns at once."""
@@ -63,8 +64,10 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerPool(Protocol):
     """The scheduler and the workers of one run."""
 
-    def start(self) -> "ClusterAddress":
-        """Make the scheduler, and as many workers as there always are; blocks. Raises `UnavailableError`."""
+    def start(self, first: WorkerProfile | None = None) -> "ClusterAddress":
+        """Make the scheduler, as many workers as there always are, and one of `first`, which something waits
+        for; blocks. Raises `UnavailableError`.
+        """
 
     @property
     def teams(self) -> Sequence[Team]:

@@ -9,7 +9,9 @@ from continuum.workflow.messages import TaskSpec
 
 
 class TaskLine:
-    """Where tasks wait. A task with a time limit or a need of memory never shares a batch."""
+    """Where tasks wait. A task with a time limit, a need of memory or a process of its own never shares a
+    batch.
+    """
 
     def __init__(self, durations: Durations, limits: BatchLimits = FRAMES) -> None:
         self._durations = durations
@@ -88,7 +90,7 @@ class TaskLine:
 
 
 def _may_share(task: TaskSpec) -> bool:
-    return not task.time_out_s and not task.memory_bytes
+    return not (task.time_out_s or task.memory_bytes or task.gpus or task.engine)
 
 
 def _size(task: TaskSpec) -> int:

@@ -21,6 +21,7 @@ from continuum.workflow.messages import (
 
 UNITS = "CU"  # resources of Dask's workers, as operators write them: --resources "CU=8 MEM=16e9"
 MEMORY = "MEM"
+GPUS = "GPU"
 MARK_NAME = "mark"
 MAX_LOG_BYTES = 1024 * 1024
 

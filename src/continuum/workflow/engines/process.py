@@ -30,7 +30,7 @@ from continuum.workflow.engines.launching import Launcher, say_status, worker_se
 from continuum.workflow.engines.pages import MAX_WORKERS, Page, create_pages
 from continuum.workflow.engines.seats import Ending, Seat
 from continuum.workflow.engines.staffing import Staff
-from continuum.workflow.folders import RunFolder, remove_tree
+from continuum.workflow.folders import EngineFolder, remove_tree
 from continuum.workflow.messages import (
     Event,
     FailureKind,
@@ -61,7 +61,7 @@ class ProcessEngine:
 
     def __init__(
         self,
-        folder: RunFolder,
+        folder: EngineFolder,
         budget: Budget,
         *,
         log_file: Path,

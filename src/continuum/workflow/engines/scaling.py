@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
 JOIN_TIMEOUT_S = 15.0
+MOST_FAILED_STARTS = 3  # in a row, with no worker at all
 
 _clock = time.monotonic
 
@@ -36,6 +37,9 @@ class Demanding(Protocol):
     def note_workers(self, before: int, now: int, reason: str) -> None:
         """Say that there are more workers, or fewer."""
 
+    def give_up(self, reason: str) -> None:
+        """No worker comes: let what waits fail."""
+
 
 class ClusterScaler:
     """Lets the workers of a cluster follow what engines want. `start` it, `add` engines, `close` it."""
@@ -50,6 +54,7 @@ class ClusterScaler:
         self._waiting_since = 0.0  # 0: nothing waits
         self._failed_starts = 0
         self._failed_at = 0.0
+        self._last_trouble = "nobody says why"
         self._thread = threading.Thread(target=self._follow, name="scaling", daemon=True)
 
     def start(self) -> None:
@@ -76,8 +81,10 @@ class ClusterScaler:
         engines = list(self._engines)
         census = self._cluster.count()
         self._remember_failures(census)
+        self._tell_troubles(engines, census)
         force = self._workforce(engines, census)
-        decision = decide_scaling(self._limits, force)
+        limits = self._limits if census.ceiling is None else self._limits.within(census.ceiling)
+        decision = decide_scaling(limits, force)
         before = census.workers + census.starting
         if decision.change and (changed := self._change(decision)):
             now = before + changed
@@ -96,11 +103,30 @@ class ClusterScaler:
             units_per_worker=self._units,
             creation_s=self._cluster.creation_s,
             ready=ready,
-            idle_for_s=[now - since for since in self._idle_since],
+            idle_for_s=self._idle_for_s(census, now),
             waited_s=now - self._waiting_since if self._waiting_since else 0.0,
             failed_starts=self._failed_starts,
             failed_ago_s=now - self._failed_at,
         )
+
+    def _idle_for_s(self, census: Census, now: float) -> Sequence[float]:
+        if census.idle_for_s is not None:
+            return census.idle_for_s
+        return [now - since for since in self._idle_since]
+
+    def _tell_troubles(self, engines: Sequence[Demanding], census: Census) -> None:
+        """Say what went wrong; when no worker comes again and again, let go of what waits for one."""
+        count = census.workers + census.starting
+        for trouble in census.troubles:
+            log.warning("%s", trouble)
+            for engine in engines:
+                engine.note_workers(count, count, trouble)
+        if census.troubles:
+            self._last_trouble = census.troubles[-1]
+        if self._failed_starts >= MOST_FAILED_STARTS and not count:
+            self._failed_starts = 0
+            for engine in engines:
+                engine.give_up(f"no worker comes: {self._last_trouble}")
 
     def _watch_idle(self, held_units: int, workers: int, now: float) -> None:
         idle = max(0, workers - -(-held_units // self._units))

@@ -38,6 +38,11 @@ class ScatteredData:
         size_bytes, _ = self._held.pop(datum, (0, None))
         self._held_bytes -= size_bytes
 
+    def clear(self) -> None:
+        """Let all go; what is needed again is given again."""
+        for datum in list(self._held):
+            self.drop(datum)
+
     def _make_room(self, size_bytes: int) -> None:
         while self._held and self._held_bytes + size_bytes > MAX_BYTES:
             self.drop(next(iter(self._held)))

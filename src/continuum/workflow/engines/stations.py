@@ -24,8 +24,11 @@ from continuum.workflow.engines import orders
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.orders import Order, Report, StationedRun, Wants
 from continuum.workflow.engines.pool import PoolEngine
+from continuum.workflow.engines.process import ProcessEngine
+from continuum.workflow.engines.routing import RoutedEngine
 from continuum.workflow.folders import EngineFolder, RunFolder
 from continuum.workflow.messages import Event, FailureKind, TaskFailed, TaskFinished, TaskStarted
+from continuum.workflow.offering import name_gpus
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,8 @@ class Station:
         units = int(resources.get(orders.UNITS, worker.state.nthreads))
         self.name = str(worker.name).rpartition("/")[2]
         self._worker = worker
-        self._budget = Budget(units, int(resources.get(orders.MEMORY, 0)))
+        devices = name_gpus(int(resources.get(orders.GPUS, 0)))
+        self._budget = Budget(units, int(resources.get(orders.MEMORY, 0)), devices)
         self._runs: dict[str, RunHere] = {}
         self._opening = asyncio.Lock()
         self._looking = asyncio.create_task(self._look_after_runs())
@@ -186,13 +190,16 @@ class RunHere:
         self._folder = EngineFolder(places, self._own.places)
         self.log_file = Path(self._stationed.log_file) if self.sees_run else self._own.own_work / "log"
         directory = Path(self._stationed.directory) if self._stationed.directory else None
-        self._engine = PoolEngine(
+        directory = directory if directory is not None and directory.is_dir() else None
+        self._usual = PoolEngine(
             self._folder,
             budget,
             log_file=self.log_file,
-            directory=directory if directory is not None and directory.is_dir() else None,
+            directory=directory,
             station=f"{self._station.name}/",
         )
+        programs = ProcessEngine(self._folder, budget, log_file=self.log_file, directory=directory)
+        self._engine = RoutedEngine(self._usual, programs)
         try:
             self._engine.start(run, self._on_events)
         except BaseException:
@@ -327,7 +334,7 @@ class RunHere:
         waiting = here.outstanding - {task_id} - here.withdrawn
         if waiting:
             here.withdrawn |= waiting
-            self._engine.withdraw(list(waiting))
+            self._usual.withdraw(list(waiting))
 
 
 class OrderHere:
