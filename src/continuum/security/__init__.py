@@ -4,7 +4,15 @@ Belongs here: everything that makes or checks a proof. Never here: what an ident
 objects or tasks; that is decided where it is done.
 """
 
-from continuum.security.authorities import LOOPBACK_NAMES, Authority, Purpose, name_of, role_of
+from continuum.security.authorities import (
+    LEAF_LIFETIME,
+    LOOPBACK_NAMES,
+    Authority,
+    Purpose,
+    is_issued_by,
+    name_of,
+    role_of,
+)
 from continuum.security.identities import (
     IdentityFiles,
     create_identity,
@@ -24,6 +32,7 @@ from continuum.security.tls import MODERN_SUITES, client_context, server_context
 from continuum.security.writing import write_private
 
 __all__ = [
+    "LEAF_LIFETIME",
     "LOOPBACK_NAMES",
     "MODERN_SUITES",
     "Authority",
@@ -37,6 +46,7 @@ __all__ = [
     "client_context",
     "create_identity",
     "identity_files",
+    "is_issued_by",
     "name_of",
     "pre_authentication_encoding",
     "role_of",

@@ -76,11 +76,17 @@ class Authority:
         return cls.open(folder) if (folder / "ca.key").exists() else cls.create(folder)
 
     def issue(
-        self, name: str, role: str, purpose: Purpose, *, hosts: tuple[str, ...] = LOOPBACK_NAMES
+        self,
+        name: str,
+        role: str,
+        purpose: Purpose,
+        *,
+        hosts: tuple[str, ...] = LOOPBACK_NAMES,
+        lifetime: dt.timedelta = LEAF_LIFETIME,
     ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         """Return a fresh leaf for `name` in `role`, valid for `hosts` (names or addresses), and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(name, self.certificate.subject, key.public_key(), LEAF_LIFETIME)
+        builder = _builder(name, self.certificate.subject, key.public_key(), lifetime)
         builder = builder.add_extension(_alternative_names(name, role, purpose, hosts), critical=False)
         for extension, critical in _leaf_extensions(purpose):
             builder = builder.add_extension(extension, critical=critical)
@@ -104,8 +110,9 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 
 def is_due_for_renewal(certificate: x509.Certificate, now: dt.datetime) -> bool:
-    """Whether less than 30 days of its life remain at `now`."""
-    return certificate.not_valid_after_utc - now < RENEW_BEFORE_END
+    """Whether less than 30 days of its life remain at `now`, or a third of a life that is shorter than 90."""
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return certificate.not_valid_after_utc - now < min(RENEW_BEFORE_END, life / 3)
 
 
 def role_of(certificate: x509.Certificate) -> str:

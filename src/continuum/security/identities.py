@@ -14,6 +14,7 @@ from cryptography import x509
 
 from continuum.model.errors import InvalidInputError
 from continuum.security.authorities import (
+    LEAF_LIFETIME,
     LOOPBACK_NAMES,
     Authority,
     Purpose,
@@ -71,12 +72,17 @@ def identity_files(home: Path, name: str) -> IdentityFiles:
 
 
 def create_identity(
-    home: Path, name: str, role: str, *, hosts: tuple[str, ...] = LOOPBACK_NAMES
+    home: Path,
+    name: str,
+    role: str,
+    *,
+    hosts: tuple[str, ...] = LOOPBACK_NAMES,
+    lifetime: dt.timedelta = LEAF_LIFETIME,
 ) -> IdentityFiles:
     """Make sure that identity `name` in `role` exists under `home` and will hold for 30 days more.
 
     Makes the authority too if there is none. What is there and good is kept. The certificate holds for
-    `hosts` (names or addresses) when the identity is a server.
+    `hosts` (names or addresses) when the identity is a server. Leaves that are made live for `lifetime`.
     """
     files = identity_files(home, name)
     authority = Authority.ensure(home / "ca")
@@ -87,7 +93,7 @@ def create_identity(
         wanted_hosts = hosts if purpose is Purpose.TLS else ()
         if key_file.exists() and _is_good(certificate_file, authority, role, wanted_hosts):
             continue
-        certificate, key = authority.issue(name, role, purpose, hosts=hosts)
+        certificate, key = authority.issue(name, role, purpose, hosts=hosts, lifetime=lifetime)
         write_private(key_file, private_pem(key))
         write_private(certificate_file, public_pem(certificate))
     return files

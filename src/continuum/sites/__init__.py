@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     )
     from continuum.sites.images.building import BuildOptions, BuiltImage, build_image, default_cache
     from continuum.sites.images.layouts import check_archive
+    from continuum.sites.joining.invitations import (
+        IdentityPems,
+        Invitation,
+        parse_invitation,
+        read_invitation,
+        write_invitation,
+    )
+    from continuum.sites.joining.inviting import make_invitation, revoke
+    from continuum.sites.joining.joined import JoinedSite, list_joined
     from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
@@ -58,6 +67,9 @@ _HOMES = {
     "HubSettings": "hubs",
     "find_database_urls": "hubs",
     "resolve_url": "hubs",
+    "IdentityPems": "joining.invitations",
+    "Invitation": "joining.invitations",
+    "JoinedSite": "joining.joined",
     "KnownSite": "registry",
     "Plan": "supervision.plans",
     "PlannedFile": "supervision.plans",
@@ -88,11 +100,17 @@ _HOMES = {
     "format_document": "documents",
     "inherit_environment": "embedded.preparing",
     "is_port_free": "ports",
+    "list_joined": "joining.joined",
     "list_sites": "registry",
+    "make_invitation": "joining.inviting",
+    "parse_invitation": "joining.invitations",
     "plan_directory_store": "embedded.directories",
     "plan_store": "embedded.seaweedfs",
     "read_document": "documents",
     "read_hub_settings": "hubs",
+    "read_invitation": "joining.invitations",
+    "revoke": "joining.inviting",
+    "write_invitation": "joining.invitations",
     "remove_directory": "embedded.added",
     "run_daemon": "supervision.starting",
     "run_in_foreground": "embedded.starting",
@@ -112,6 +130,9 @@ __all__ = [
     "Credentials",
     "Home",
     "HubSettings",
+    "IdentityPems",
+    "Invitation",
+    "JoinedSite",
     "KnownSite",
     "Plan",
     "PlannedFile",
@@ -143,19 +164,25 @@ __all__ = [
     "format_document",
     "inherit_environment",
     "is_port_free",
+    "list_joined",
     "list_sites",
+    "make_invitation",
+    "parse_invitation",
     "plan_directory_store",
     "plan_store",
     "read_document",
     "read_hub_settings",
+    "read_invitation",
     "remove_directory",
     "resolve_url",
+    "revoke",
     "run_daemon",
     "run_in_foreground",
     "start",
     "start_daemon",
     "stop",
     "supervise",
+    "write_invitation",
 ]
 
 

@@ -34,7 +34,8 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     (`backbone`, `store.edge.s3`). `stores` says of each site what its store is (`seaweedfs`, `directory`,
     `directory:/path`); one that is not there has SeaweedFS. `database` says where the URL of the PostgreSQL
     database is (empty: SQLite in the home), which `hubs` hubs share. `costs`, `offers` and `links` are
-    what was declared.
+    what was declared. `listen` are the addresses (or names) at which other machines reach it; none: loopback
+    only.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Continuum(msgspec.Struct, frozen=True, kw_only=True):
     costs: dict[str, SiteCosts] = {}
     offers: dict[str, SiteOffers] = {}
     links: tuple[Link, ...] = ()
+    listen: tuple[str, ...] = ()
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

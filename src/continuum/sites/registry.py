@@ -18,11 +18,18 @@ ANNOUNCE_EVERY_S = 2.0
 SILENT_AFTER_S = 6.0
 ANNOUNCE = "registry.announce"
 LIST = "registry.list"
+FORGET = "registry.forget"
 MAX_SITES = 10_000
 
 
 class Noted(msgspec.Struct, frozen=True):
     """An announcement was noted."""
+
+
+class ForgetSite(msgspec.Struct, frozen=True):
+    """A site takes part no more. Answer: `Noted`."""
+
+    name: str
 
 
 class ListSites(msgspec.Struct, frozen=True):
@@ -63,6 +70,10 @@ class Registry:
             self._forget_the_most_silent()
         self._heard[report.name] = (report, self._clock())
 
+    def forget(self, name: str) -> None:
+        """Know a site no more, until it is announced again."""
+        self._heard.pop(name, None)
+
     def sites(self) -> Sites:
         """Return all sites and links."""
         now = self._clock()
@@ -86,10 +97,15 @@ class Registry:
             self.note(report)
             return Noted()
 
+        async def forget(request: ForgetSite) -> Noted:
+            self.forget(request.name)
+            return Noted()
+
         async def list_sites(_: ListSites) -> Sites:
             return self.sites()
 
         await backbone.serve(ANNOUNCE, SiteReport, announce)
+        await backbone.serve(FORGET, ForgetSite, forget)
         await backbone.serve(LIST, ListSites, list_sites, queue="hub")
 
     def _forget_the_most_silent(self) -> None:
@@ -99,6 +115,11 @@ class Registry:
 async def list_sites(backbone: Backbone, *, timeout_s: float | None = None) -> Sites:
     """Return all sites that the registry knows. Raises `BackboneUnavailableError`."""
     return await backbone.request(LIST, ListSites(), Sites, timeout_s=timeout_s)
+
+
+async def forget_site(backbone: Backbone, name: str) -> None:
+    """Have the registry know a site no more. Raises `BackboneUnavailableError`."""
+    await backbone.request(FORGET, ForgetSite(name), Noted)
 
 
 def _known(report: SiteReport, heard_at: float, now: float) -> KnownSite:

@@ -8,6 +8,7 @@ import pytest
 
 from continuum.model.errors import InvalidInputError
 from continuum.sites.agents import AgentSettings
+from continuum.sites.joining.invitations import IdentityPems
 from continuum.sites.kubernetes.kustomizing import example_site, plan_files
 from continuum.sites.kubernetes.manifests import plan_site
 from continuum.sites.kubernetes.objects import ORDER
@@ -16,7 +17,6 @@ from continuum.sites.kubernetes.secrets import plan_secrets, redact
 from continuum.sites.kubernetes.settings import (
     ExternalStore,
     HostAlias,
-    IdentityPems,
     LocalStorage,
     Manifest,
     Overlay,

@@ -103,6 +103,7 @@ def permissions_of(identity: str) -> Permissions:
             return Permissions(
                 publish=(
                     "registry.list",
+                    "registry.forget",
                     "runs.>",
                     "locator.get_bucket",
                     "locator.list_buckets",
@@ -119,6 +120,12 @@ def permissions_of(identity: str) -> Permissions:
             )
         case _:
             return Permissions(publish_never=(">",))  # nothing allowed would mean everything to nats-server
+
+
+def list_identities(sites: Iterable[str]) -> tuple[str, ...]:
+    """Return who may connect to a continuum with these sites."""
+    per_site = (f"{role}.{site}" for site in sites for role in ("gateway", "agent"))
+    return ("hub", "driver", "admin", *per_site)
 
 
 def format_backbone_configuration(

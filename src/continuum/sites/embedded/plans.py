@@ -59,7 +59,9 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     `run_folder` is where sockets live (`HOME/run`, or a short folder if the home's path is too long for
     sockets). `environment` is what every process inherits. `added` are the
     processes of folders that were added as stores. `database` is where the URL of a PostgreSQL database is;
-    so many `hubs` share it. `links` has one for each pair of sites; empty: what loopback does.
+    so many `hubs` share it. `links` has one for each pair of sites; empty: what loopback does. `listen` are
+    the addresses at which other machines reach it (none: loopback only), `joined` the sites elsewhere that
+    were invited.
     """
 
     name: str
@@ -79,6 +81,8 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     hubs: int = 1
     links: tuple[Link, ...] = ()
+    listen: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 def plan(settings: EmbeddedSettings) -> Plan:
@@ -143,6 +147,7 @@ def describe(settings: EmbeddedSettings) -> Continuum:
         costs={site.name: site.costs for site in settings.sites if site.costs != NO_COSTS},
         offers={site.name: site.offers for site in settings.sites if site.offers != NO_OFFERS},
         links=settings.links,
+        listen=settings.listen,
     )
 
 
@@ -154,17 +159,25 @@ def _identities(settings: EmbeddedSettings) -> tuple[tuple[str, str], ...]:
 
 
 def _backbone_file(settings: EmbeddedSettings) -> PlannedFile:
+    return plan_backbone_file(settings.home, settings.run_folder, describe(settings), settings.joined)
+
+
+def plan_backbone_file(
+    home: Path, run_folder: Path, continuum: Continuum, joined: Sequence[str]
+) -> PlannedFile:
+    """Return the backbone's configuration: who may connect are the continuum's own sites and those that
+    joined it.
+
+    nats-server listens at one address or at all: with `listen` it is all, and certificates say who gets in.
+    """
     text = nats.format_backbone_configuration(
-        port=settings.ports["backbone"],
-        server=_identity(settings, "backbone"),
-        identities=[
-            name
-            for name, role in _identities(settings)
-            if role in {"hub", "driver", "admin", "gateway", "agent"}
-        ],
-        pid_file=settings.run_folder / "nats-server.pid",
+        host="0.0.0.0" if continuum.listen else "127.0.0.1",  # noqa: S104 -- asked for; mutual TLS guards it
+        port=continuum.ports["backbone"],
+        server=identity_files(home, "backbone"),
+        identities=nats.list_identities((*(site.name for site in continuum.sites), *joined)),
+        pid_file=run_folder / "nats-server.pid",
     )
-    return PlannedFile(path=settings.home / "run" / "nats.conf", data=text.encode())
+    return PlannedFile(path=home / "run" / "nats.conf", data=text.encode())
 
 
 def _backbone(settings: EmbeddedSettings) -> PlannedProcess:

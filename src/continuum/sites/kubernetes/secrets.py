@@ -6,8 +6,9 @@ import msgspec
 
 from continuum.sites.documents import format_document
 from continuum.sites.homes import Credentials
+from continuum.sites.joining.invitations import IdentityPems
 from continuum.sites.kubernetes.objects import label, make_object
-from continuum.sites.kubernetes.settings import IdentityPems, Manifest, SiteSecrets, SiteSettings
+from continuum.sites.kubernetes.settings import Manifest, SiteSecrets, SiteSettings
 
 REDACTED = "REDACTED"
 

@@ -14,6 +14,7 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.model.pools import WorkerProfile
 from continuum.model.sites import NO_COSTS, SiteCosts, parse_site_name
+from continuum.sites.joining.invitations import IdentityPems
 from continuum.store import StoreKeys
 
 Manifest = dict[str, Any]
@@ -143,18 +144,6 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     def gateway_url(self) -> str:
         """Where pods of both namespaces find the gateway."""
         return f"https://gateway.{self.home}.svc:{GATEWAY_PORT}"
-
-
-class IdentityPems(msgspec.Struct, frozen=True, kw_only=True):
-    """The certificates and keys of an identity as text. Nothing of it is in a repr."""
-
-    certificate: str
-    key: str
-    signing_certificate: str
-    signing_key: str
-
-    def __repr__(self) -> str:
-        return "IdentityPems()"
 
 
 class SiteSecrets(msgspec.Struct, frozen=True, kw_only=True):

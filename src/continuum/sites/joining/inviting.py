@@ -1,0 +1,178 @@
+"""Inviting a site elsewhere, and taking an invitation back.
+
+An invitation makes the site's identities and its user of the store, and has the backbone let them in. Invited
+again, a site gets the same identities as long as they hold 30 days more (else new ones), and the same keys.
+Taken back, an invitation is worth nothing at once: the backbone ends the site's connections, gateways accept
+the keys of its user no more. Certificates are not revoked: who holds one is let in nowhere, but other servers
+of the continuum (stores over TLS) still see a certificate of its authority; they ask for keys besides.
+"""
+
+import datetime as dt
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from continuum.backbone import Backbone
+from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError
+from continuum.model.objects import Role
+from continuum.model.sites import SiteKind, parse_site_name
+from continuum.security import (
+    LEAF_LIFETIME,
+    LOOPBACK_NAMES,
+    create_identity,
+    identity_files,
+    write_private,
+)
+from continuum.sites.documents import format_document, read_document
+from continuum.sites.embedded.admitting import admit
+from continuum.sites.homes import Continuum, Credentials, Home
+from continuum.sites.joining.invitations import Invitation, find_end, read_pems
+from continuum.sites.joining.joined import JoinedSite, joined_folder, list_joined, note_joined
+from continuum.sites.registry import forget_site
+from continuum.store import AddKey, CreateUser, DeleteUser, ListUsers, LocatorClient, StoreKeys
+
+ROLES = ("agent", "gateway", "store")
+KINDS = (SiteKind.KUBERNETES, SiteKind.SLURM, SiteKind.EDGE)
+MAX_LIFETIME = dt.timedelta(days=365)
+MIN_LIFETIME = dt.timedelta(hours=1)
+_ADMIN = "admin"
+
+
+async def make_invitation(
+    home: Home,
+    site: str,
+    *,
+    kind: SiteKind = SiteKind.KUBERNETES,
+    gateway_hosts: tuple[str, ...] = (),
+    store_hosts: tuple[str, ...] = (),
+    has_master_keys: bool = True,
+    lifetime: dt.timedelta = LEAF_LIFETIME,
+) -> Invitation:
+    """Invite a site to the continuum of `home`, which is up and listens for other machines.
+
+    The certificates of its gateway and store hold for loopback and for the hosts that are given. Raises
+    `InvalidInputError`, `ConflictError`, `BackboneUnavailableError`; then it may have to be taken back.
+    """
+    continuum = home.continuum()
+    _check(continuum, site, kind, lifetime)
+    async with _connected(home) as backbone:
+        keys = await _ensure_user(LocatorClient(backbone), home, site)
+    hosts = {"gateway": gateway_hosts, "store": store_hosts}
+    pems = {}
+    for role in ROLES:
+        names = (*LOOPBACK_NAMES, *hosts.get(role, ()))
+        files = create_identity(home.path, f"{role}.{site}", role, hosts=names, lifetime=lifetime)
+        pems[role] = read_pems(files)
+    invitation = Invitation(
+        continuum=continuum.name,
+        site=site,
+        kind=kind,
+        ca=home.ca_file.read_text(),
+        backbone_url=f"tls://{_host(continuum.listen[0])}:{continuum.ports['backbone']}",
+        hub_url=f"https://{_host(continuum.listen[0])}:{continuum.ports['hub']}",
+        agent=pems["agent"],
+        gateway=pems["gateway"],
+        store=pems["store"],
+        store_keys=_ensure_store_keys(joined_folder(home, site) / "store-keys.json"),
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
+        policy=continuum.policy,
+        ends_at=find_end(*pems.values()),
+        master_keys=home.master_keys_file.read_text() if has_master_keys else "",
+    )
+    note_joined(home, _describe(invitation))
+    admit(home, [each.name for each in list_joined(home)])
+    return invitation
+
+
+async def revoke(home: Home, site: str) -> None:
+    """Take back what `make_invitation` gave: when this returns, the site is let in nowhere.
+
+    May be repeated. Raises `NotFoundError` if it was not invited, `BackboneUnavailableError`.
+    """
+    joined = [each.name for each in list_joined(home)]
+    if site not in joined:
+        raise NotFoundError(f"no site {site} was invited", hint=f"invited: {', '.join(joined) or 'none'}")
+    async with _connected(home) as backbone:
+        admit(home, [name for name in joined if name != site])
+        with suppress(NotFoundError):  # it was taken back before, half
+            await LocatorClient(backbone).ask(DeleteUser(name=_user(site)))
+        await forget_site(backbone, site)
+    for role in ROLES:
+        shutil.rmtree(identity_files(home.path, f"{role}.{site}").key_file.parent, ignore_errors=True)
+    shutil.rmtree(joined_folder(home, site))
+
+
+def _check(continuum: Continuum, site: str, kind: SiteKind, lifetime: dt.timedelta) -> None:
+    parse_site_name(site)
+    if site in {each.name for each in continuum.sites}:
+        raise ConflictError(f"{site} is a site of this machine", hint="choose another name")
+    if kind not in KINDS:
+        raise InvalidInputError(
+            f"{kind.value} is no kind of site to invite", hint=f"one of {', '.join(KINDS)}"
+        )
+    if not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
+        raise InvalidInputError("certificates live for an hour at least and 365 days at most")
+    if not continuum.listen:
+        raise InvalidInputError(
+            "this continuum listens on loopback only: no other machine reaches it",
+            hint="`continuum down`, then `continuum up --listen ADDRESS` with an address of this machine",
+        )
+
+
+@asynccontextmanager
+async def _connected(home: Home) -> AsyncIterator[Backbone]:
+    backbone = await Backbone.connect(home.backbone_settings(_ADMIN))
+    try:
+        yield backbone
+    finally:
+        await backbone.close()
+
+
+async def _ensure_user(locator: LocatorClient, home: Home, site: str) -> Credentials:
+    """Return the keys of the store's user of a site's agent, made if there are none."""
+    file = joined_folder(home, site) / "credentials.json"
+    users = {user.name for user in (await locator.ask(ListUsers())).users}
+    if _user(site) in users and file.exists():
+        return read_document(file, Credentials)
+    if _user(site) in users:
+        made = await locator.ask(AddKey(name=_user(site)))
+    else:
+        made = await locator.ask(CreateUser(name=_user(site), role=Role.ADMIN.value))
+    keys = Credentials(access_key=made.access_key, secret_key=made.secret_key)
+    write_private(file, format_document(keys))
+    return keys
+
+
+def _ensure_store_keys(path: Path) -> StoreKeys:
+    if path.exists():
+        return read_document(path, StoreKeys)
+    made = StoreKeys(
+        site_access_key=secrets.token_hex(10).upper(),
+        site_secret_key=secrets.token_urlsafe(30),
+        peer_access_key=secrets.token_hex(10).upper(),
+        peer_secret_key=secrets.token_urlsafe(30),
+    )
+    write_private(path, format_document(made))
+    return made
+
+
+def _describe(invitation: Invitation) -> JoinedSite:
+    return JoinedSite(
+        name=invitation.site,
+        kind=invitation.kind,
+        invited_at=time.time(),
+        ends_at=invitation.ends_at,
+        has_master_keys=bool(invitation.master_keys),
+    )
+
+
+def _user(site: str) -> str:
+    return f"agent.{site}"
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
