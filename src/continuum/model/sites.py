@@ -69,7 +69,10 @@ NO_COSTS = SiteCosts()
 
 
 class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person declares that a site has; the rest (units 0, `gpus` None) is what is found there."""
+    """What a person declares that a site has; the rest (units 0, `gpus` None) is what is found there.
+
+    `pods` is a file with the settings of pods in which tasks run (engine `kubernetes`).
+    """
 
     computing_units: int = 0
     gpus: int | None = None
@@ -78,6 +81,7 @@ class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     software: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    pods: str = ""
 
 
 NO_OFFERS = SiteOffers()

@@ -121,6 +121,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Stand for a site of a continuum.")
     parser.add_argument("--settings", type=Path, required=True, help="the agent's settings (JSON)")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("httpx2", "distributed"):  # each request, each worker that comes and goes
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         asyncio.run(run(read_agent_settings(parser.parse_args().settings)))
     except ContinuumError as problem:

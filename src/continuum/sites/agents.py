@@ -30,7 +30,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     written there (the hub writes it). `data_folder` holds what tasks need while they run. `gpus` None: those
     that are found. `nodes` are the host names of the site's machines, `labels` further properties
     (`storage_type`, …) beside and before those that are found. `pods` are those of engine `kubernetes`; what
-    the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`).
+    the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`). They may be in a
+    file of their own, `pods_file`.
     """
 
     site: str
@@ -50,6 +51,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     pods: PodSettings | None = None
+    pods_file: Path | None = None
 
     @property
     def pool_offer(self) -> PoolOffer | None:
@@ -60,8 +62,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def read_agent_settings(path: Path) -> AgentSettings:
-    """Read a settings file. Raises `InvalidInputError` that names the field."""
-    return read_document(path, AgentSettings)
+    """Read a settings file, and that of its pods. Raises `InvalidInputError` that names the field."""
+    settings = read_document(path, AgentSettings)
+    if settings.pods_file is None:
+        return settings
+    return msgspec.structs.replace(settings, pods=read_document(settings.pods_file, PodSettings))
 
 
 def gpus_of(settings: AgentSettings) -> int:

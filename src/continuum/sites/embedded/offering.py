@@ -1,12 +1,13 @@
 """What a person declares that a site has for tasks: cores, GPUs, software, machines, further properties.
 
 `edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `units` (computing units), `gpus`,
-`engine` (what executes tasks), `workers` (between what those of a site's own Dask follow the queue),
-`software` and `nodes` are properties, as constraints ask for them. What is not named stays as it was; an
-empty value takes it away.
+`engine` (what executes tasks), `workers` (between what those of a site's own Dask follow the queue), `pods`
+(the file that says where engine `kubernetes` makes them), `software` and `nodes` are properties, as
+constraints ask for them. What is not named stays as it was; an empty value takes it away.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -34,18 +35,19 @@ def choose_offers(
 def _changed(offers: SiteOffers, text: str) -> SiteOffers:
     labels = dict(offers.labels)
     changes: dict[str, object] = {}
+    fields: dict[str, Callable[[str], object]] = {
+        "gpus": _number,
+        "units": _units,
+        "engine": _engine,
+        "workers": str,
+        "pods": _file,
+    }
     for part in text.split(","):
         name, equals, value = (each.strip() for each in part.partition("="))
         if not equals or not name.isidentifier():
             raise InvalidInputError(f"{part!r} says nothing of it", hint=_HINT)
-        if name == "gpus":
-            changes["gpus"] = _number(value)
-        elif name == "units":
-            changes["computing_units"] = _number(value) or 0
-        elif name == "engine":
-            changes["engine"] = _engine(value)
-        elif name == "workers":
-            changes["workers"] = value
+        if name in fields:
+            changes["computing_units" if name == "units" else name] = fields[name](value)
         elif name in {"software", "nodes"}:
             changes[name] = tuple(filter(None, value.split("+")))
         elif value:
@@ -53,12 +55,14 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
         else:
             labels.pop(name, None)
     changed = msgspec.structs.replace(offers, labels=labels, **changes)
+    if (changed.engine == "kubernetes") != bool(changed.pods):
+        raise InvalidInputError("engine kubernetes needs to know its cluster", hint="pods=/path/pods.json")
     parse_workers(changed.workers, changed.engine, changed.computing_units)
     return changed
 
 
 def _engine(value: str) -> str:
-    if value in {"", "pool", "dask"} or value.startswith(("tcp://", "tls://")):
+    if value in {"", "pool", "dask", "kubernetes"} or value.startswith(("tcp://", "tls://")):
         return value
     if value == "compss":
         raise InvalidInputError(
@@ -66,8 +70,16 @@ def _engine(value: str) -> str:
             hint="continuum run --engine compss app.py, on a machine that has runcompss",
         )
     raise InvalidInputError(
-        f"there is no engine {value!r}", hint="pool, dask, or a Dask scheduler as tls://HOST:PORT"
+        f"there is no engine {value!r}", hint="pool, dask, kubernetes, or a Dask scheduler as tls://HOST:PORT"
     )
+
+
+def _file(value: str) -> str:
+    return str(Path(value).absolute()) if value else ""
+
+
+def _units(value: str) -> int:
+    return _number(value) or 0
 
 
 def _number(value: str) -> int | None:

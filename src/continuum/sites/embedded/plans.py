@@ -362,6 +362,7 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         software=site.offers.software,
         nodes=site.offers.nodes,
         labels=site.offers.labels,
+        pods_file=Path(site.offers.pods) if site.offers.pods else None,
     )
 
 

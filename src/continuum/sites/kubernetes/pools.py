@@ -460,7 +460,7 @@ class PodPools:
         cluster, namespace = await self.cluster(), self._settings.namespace
         await cluster.delete("ConfigMap", names.owner, namespace)
         selector = f"{workers.RUN_LABEL}={names.slug},{workers.SITE_LABEL}={self._site}"
-        await cluster.delete("Deployment", names.pool, namespace)
+        selector += f",{workers.COMPONENT_LABEL}={workers.WORKER}"
         for pod in await cluster.list("Pod", namespace, selector):
             await cluster.delete("Pod", pod["metadata"]["name"], namespace, grace_s=1)
 

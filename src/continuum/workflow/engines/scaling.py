@@ -88,7 +88,7 @@ class ClusterScaler:
         before = census.workers + census.starting
         if decision.change and (changed := self._change(decision)):
             now = before + changed
-            log.info("workers of Dask: %d -> %d: %s", before, now, decision.reason)
+            log.info("workers: %d -> %d: %s", before, now, decision.reason)
             for engine in engines:
                 engine.note_workers(before, now, decision.reason)
 
