@@ -99,7 +99,7 @@ def store_settings(settings: SiteSettings) -> DirectorySettings:
     """Return what the directory store is told."""
     return DirectorySettings(
         name=f"store.{settings.name}",
-        folder=_STATE / "objects",
+        folder=_STATE,
         keys_file=_FOLDER / "store-keys.json",
         listen_host=EVERYWHERE,
         listen_port=STORE_PORT,

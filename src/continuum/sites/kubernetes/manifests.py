@@ -86,7 +86,7 @@ def _settings_map(settings: SiteSettings, documents: dict[str, str]) -> Manifest
 def _agent(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
     """The agent; without pods of their own, tasks run in its pod, within memory of theirs."""
     resources = settings.agent
-    mounts = [*common_mounts(token=settings.has_pods), state_mount(settings, "agent")]
+    mounts = [*common_mounts(token=settings.has_pods), state_mount("agent")]
     volumes = _volumes(settings, "agent")
     if settings.has_pods:
         volumes.append(token_volume())
@@ -110,7 +110,7 @@ def _agent(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
 
 
 def _gateway(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
-    mounts = [*common_mounts(), state_mount(settings, "gateway")]
+    mounts = [*common_mounts(), state_mount("gateway")]
     container = make_container(
         settings,
         "gateway",
@@ -125,7 +125,7 @@ def _gateway(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
 
 
 def _store(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
-    mounts = [*common_mounts(), state_mount(settings, "store")]
+    mounts = [*common_mounts(), state_mount("store")]
     container = make_container(
         settings,
         "store",

@@ -1,7 +1,8 @@
 """Where the state of a site's pods lies: claims, volumes of one machine, or the pods themselves. Pure.
 
 A volume of kind `local` rather than `hostPath`: `fsGroup` works on it, and "restricted" forbids the other.
-All three pods have a folder of their own (`subPath`) in the one that was named.
+Each pod has a folder of its own in its volume (`subPath`): a folder of a machine is shared by all, and the
+root of a file system has folders that are not ours.
 """
 
 from typing import Any
@@ -34,10 +35,9 @@ def state_volume(settings: SiteSettings, component: str) -> dict[str, Any]:
     return {"name": "state", "persistentVolumeClaim": {"claimName": claim_name(component)}}
 
 
-def state_mount(settings: SiteSettings, component: str) -> dict[str, Any]:
+def state_mount(component: str) -> dict[str, Any]:
     """Return where that volume is mounted."""
-    mount: dict[str, Any] = {"name": "state", "mountPath": STATE_PATH}
-    return mount | {"subPath": component} if _is_local(settings) else mount
+    return {"name": "state", "mountPath": STATE_PATH, "subPath": component}
 
 
 def claim_name(component: str) -> str:
