@@ -29,7 +29,7 @@ from continuum.security.signing import (
     sign,
 )
 from continuum.security.tls import MODERN_SUITES, client_context, server_context
-from continuum.security.writing import write_private
+from continuum.security.writing import is_private, write_private
 
 __all__ = [
     "LEAF_LIFETIME",
@@ -47,6 +47,7 @@ __all__ = [
     "create_identity",
     "identity_files",
     "is_issued_by",
+    "is_private",
     "name_of",
     "pre_authentication_encoding",
     "role_of",

@@ -13,7 +13,7 @@ from continuum.backbone import BackboneSettings
 from continuum.model.errors import InvalidInputError
 from continuum.model.objects import Role
 from continuum.model.sites import Link
-from continuum.security import IdentityFiles
+from continuum.security import IdentityFiles, is_private
 from continuum.sites.documents import read_document
 
 
@@ -80,7 +80,7 @@ def resolve_url(reference: str) -> str:
 
 def _read_url(path: Path) -> str:
     try:
-        if path.stat().st_mode & 0o077:
+        if not is_private(path.stat()):
             raise InvalidInputError(f"others may read {path}", hint=f"chmod 600 {path}")
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as problem:

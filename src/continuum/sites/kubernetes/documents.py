@@ -1,6 +1,13 @@
-"""The settings files of agent, gateway and store as they are mounted in their pods: without secrets. Pure."""
+"""The settings files of agent, gateway and store as they are mounted in their pods: without secrets. Pure.
+
+What has its default is left out: a setting that is new in this version neither replaces pods nor stops an
+image of the version before.
+"""
 
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from continuum.backbone import BackboneSettings
 from continuum.model.objects import Store
@@ -10,12 +17,11 @@ from continuum.model.scaling import parse_workers
 from continuum.model.sites import SiteKind
 from continuum.security import IdentityFiles
 from continuum.sites.agents import USUAL_WORKERS, AgentSettings
-from continuum.sites.documents import format_document
 from continuum.sites.kubernetes.pods import IDENTITY_PATH
 from continuum.sites.kubernetes.settings import GATEWAY_PORT, STORE_PORT, SiteSettings
 from continuum.sites.kubernetes.volumes import MIB, STATE_PATH
 from continuum.sites.kubernetes.workers import PodSettings
-from continuum.store import BlockSettings, DirectorySettings, GatewaySettings, format_directory_settings
+from continuum.store import BlockSettings, DirectorySettings, GatewaySettings
 
 POOL, KUBERNETES = "pool", "kubernetes"  # engines
 REGION, BUCKET = "us-east-1", "continuum"
@@ -28,12 +34,35 @@ _STATE = Path(STATE_PATH)
 def plan_documents(settings: SiteSettings) -> dict[str, str]:
     """Return the files of the ConfigMap by name."""
     files = {
-        "agent.json": format_document(agent_settings(settings)),
-        "gateway.json": format_document(gateway_settings(settings)),
+        "agent.json": format_sparsely(agent_settings(settings)),
+        "gateway.json": format_sparsely(gateway_settings(settings)),
     }
     if settings.external_store is None:
-        files["store.json"] = format_directory_settings(store_settings(settings))
-    return {name: data.decode() for name, data in files.items()}
+        files["store.json"] = format_sparsely(store_settings(settings))
+    return files
+
+
+def format_sparsely(document: msgspec.Struct) -> str:
+    """Return the JSON of a struct without what has its default."""
+    return msgspec.json.format(msgspec.json.encode(_thin(document), enc_hook=str)).decode() + "\n"
+
+
+def _thin(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {
+            field.encode_name: _thin(getattr(value, field.name))
+            for field in msgspec.structs.fields(value)
+            if field.required or getattr(value, field.name) != _default(field)
+        }
+    if isinstance(value, tuple | list):
+        return [_thin(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _thin(each) for key, each in value.items()}
+    return value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def agent_settings(settings: SiteSettings) -> AgentSettings:

@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from continuum.model.errors import InvalidInputError, UnavailableError
+from continuum.security import is_private
 from continuum.store.encryption.segments import KEY_BYTES, CorruptError, derive
 
 ENVIRONMENT_VARIABLE = "CONTINUUM_STORE_MASTER_KEYS"
@@ -34,7 +34,6 @@ MAX_FILE_BYTES = 256 * 1024
 CHECK_BYTES = 32
 _NONCE_BYTES = 12
 _ID_CHARACTERS = 16
-_SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
 class MissingMasterKeyError(UnavailableError):
@@ -148,14 +147,14 @@ def read_master_keys(path: Path) -> list[bytes]:
     """Return the keys in a file, the current one first. Raises `InvalidInputError` with what is wrong."""
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as problem:
         raise InvalidInputError(
             f"cannot read the master keys {path}: {problem.strerror}",
             hint="without them what they encrypt cannot be read: restore the file from your backup",
         ) from problem
-    if mode & _SHARED:
+    if not is_private(status):
         raise InvalidInputError(
             f"others than its owner may use the master keys {path}", hint=f"chmod 600 {path}"
         )
