@@ -151,6 +151,14 @@ class SiteLost(_Record, frozen=True, kw_only=True, tag="site_lost"):
     reason: str
 
 
+class SiteAway(_Record, frozen=True, kw_only=True, tag="site_away"):
+    """A site is silent, or about to leave (`patience_s` 0); what it has counts, and it gets nothing new."""
+
+    site: str
+    reason: str
+    patience_s: float = 0.0
+
+
 class SiteJoined(_Record, frozen=True, kw_only=True, tag="site_joined"):
     """A site takes part, from the beginning or again."""
 
@@ -191,6 +199,7 @@ Record = (
     | Moved
     | Named
     | SiteLost
+    | SiteAway
     | SiteJoined
     | WorkersChanged
     | Synchronised
@@ -294,15 +303,19 @@ def _other_sentence(record: Record) -> str:
             text = f"{record.datum} ({format_bytes(record.bytes)}) was published from {record.site}"
         case Named():
             text = f"{record.datum} is {'written as' if record.is_output else 'read from'} {record.name}"
-        case SiteLost() | SiteJoined() | WorkersChanged():
+        case SiteLost() | SiteAway() | SiteJoined() | WorkersChanged():
             text = f"site {record.site} {_of_site(record)}"
         case Synchronised():
             text = f"the program waited for {', '.join(record.data) or 'everything'}"
     return text
 
 
-def _of_site(record: SiteLost | SiteJoined | WorkersChanged) -> str:
+def _of_site(record: SiteLost | SiteAway | SiteJoined | WorkersChanged) -> str:
     match record:
+        case SiteAway() if record.patience_s:
+            return f"is silent: {record.reason}; waited for up to {format_seconds(record.patience_s)}"
+        case SiteAway():
+            return f"leaves: {record.reason}"
         case SiteLost():
             return f"was lost: {record.reason}"
         case SiteJoined():

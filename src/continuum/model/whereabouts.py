@@ -68,6 +68,10 @@ class Whereabouts(Recovery):
                     self._move(task, _SUBMITTED)
                     self.commands.submit.append(task)
 
+    def save(self, datum: Datum) -> None:
+        """A datum's site is going to leave: have it put into the global store, if it is not on its way."""
+        self._publish(datum)
+
     def _supplied(self, datum: Datum) -> None:
         if isinstance(datum.origin, bytes):
             datum.origin = None  # it need not be in the driver's memory as well

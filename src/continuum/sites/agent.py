@@ -80,6 +80,9 @@ async def run(settings: AgentSettings) -> None:
         print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
         try:
             await stop.wait()
+            if settings.drain_s and backbone.is_connected:
+                log.info("finishing what runs, at most %.0f s", settings.drain_s)
+                await service.drain(settings.drain_s)
         finally:
             announcing.cancel()
             await asyncio.wait({announcing})

@@ -29,7 +29,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `gateway_url` is the site's own gateway, `credentials_file` the keys with which tasks' data are read and
     written there (the hub writes it). `data_folder` holds what tasks need while they run. `gpus` None: those
     that are found. `nodes` are the host names of the site's machines, `labels` further properties
-    (`storage_type`, …) beside and before those that are found. `pods` are those of engine `kubernetes`; what
+    (`storage_type`, …) beside and before those that are found. When it is told to stop, the agent waits up to
+    `drain_s` until the runs need nothing from it any more. `pods` are those of engine `kubernetes`; what
     the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`). They may be in a
     file of their own, `pods_file`.
     """
@@ -50,6 +51,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gpus: int | None = None
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    drain_s: float = 0.0
     pods: PodSettings | None = None
     pods_file: Path | None = None
 

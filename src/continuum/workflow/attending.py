@@ -13,7 +13,7 @@ import msgspec
 from continuum.workflow import posting
 from continuum.workflow.holding import HeldTask, Ledger
 from continuum.workflow.hosting import HostedRun
-from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, TaskSpec
+from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, SiteLeaving, TaskSpec
 
 BACKBONE_AWAY_LIMIT_S = 180.0
 FAREWELL_TIMEOUT_S = 1.0
@@ -79,6 +79,10 @@ class ServedRun:
                     self._submit(functions, tasks)
                     self._obey_other(command)
         self._submit(functions, tasks)
+
+    def say_leaving(self, reason: str) -> None:
+        """Tell the driver that the site is going to stop: it parts from it when nothing is left here."""
+        self._outbox.put([posting.encode_item(SiteLeaving(reason=reason))])
 
     async def say_farewell(self, reason: str) -> None:
         """Tell the driver that the site goes."""

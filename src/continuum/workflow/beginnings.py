@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.patience import PATIENCE_S
 from continuum.model.placement import FASTEST
 from continuum.model.pools import PoolRequest
 from continuum.workflow import journals
@@ -23,6 +24,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     many GPUs they share, `engine` what executes the tasks, `workers` the limits of its own Dask.
     `checkpoint`: see `checkpointing.parse_policy`. `retries`: how often a task that failed is tried again.
     `hold_s`: for how long sites go on with the run, and hold its results, if its driver dies.
+    `patience_s`: for how long, at most, a silent site is waited for before what it has is done again.
     `keeps_crate`: write an RO-Crate at the end. `pool`: what is asked of workers that sites make for the run.
     """
 
@@ -42,6 +44,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     keeps_crate: bool = False
     retries: int = 2
     hold_s: float = HOLD_S
+    patience_s: float = PATIENCE_S
     pool: PoolRequest | None = None
 
 

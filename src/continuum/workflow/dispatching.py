@@ -7,6 +7,7 @@ that only sites can run which are lost waits `RETURN_WITHIN_S` for them to come 
 """
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -27,6 +28,7 @@ from continuum.model.placement import (
 )
 from continuum.model.sites import NO_COSTS, SiteCosts
 from continuum.model.tasks import Datum, DatumState, Task, TaskState
+from continuum.workflow.absences import Absences, away_record
 from continuum.workflow.alternatives import Variant, choose_variant
 from continuum.workflow.messages import (
     DatumBrought,
@@ -126,6 +128,7 @@ class Dispatcher:
         self._loads: dict[str, SiteLoad] = {}
         self._ready: deque[Task] = deque()
         self._lost_at: dict[str, float] = {}
+        self.absences = Absences(graph, self.history)
         self._stranded: list[Task] = []
         self._give_up_at = 0.0
         self._picked: dict[int, Variant] = {}
@@ -158,12 +161,40 @@ class Dispatcher:
     def lose(self, queue: SiteQueue, at: float) -> None:
         """A site is gone: what waited for it is placed again."""
         self._lost_at[queue.name] = at
+        self.absences.end(queue.name)
         self._pusher.forget(queue.name)
         self._ready.extend(queue.lose())
+        self._take_stranded()  # what waited for it, too: its time begins to run
+
+    def fall_silent(self, queue: SiteQueue, reason: str, at: float) -> None:
+        """A site does not answer for now: it keeps what it has; what waited for it is placed elsewhere."""
+        self._ready.extend(queue.be_away())
+        wait_s = self.absences.fall_silent(queue, reason, at, is_alone=self._is_alone(queue))
+        self._graph.commands.records.append(away_record(queue.name, reason, wait_s, at))
+
+    def leave(self, queue: SiteQueue, reason: str, at: float) -> None:
+        """A site is about to stop: it finishes what it has and gets nothing new."""
+        self._ready.extend(queue.be_away())
+        self.absences.leave(queue, reason)
+        self._graph.commands.records.append(away_record(queue.name, reason, 0.0, at))
+
+    def _is_alone(self, queue: SiteQueue) -> bool:
+        """Whether something that a site has can be done nowhere else."""
+        tasks = islice(self.absences.tasks_at(queue.name), _MOST_COMPARED)
+        return any(not self._choose_site(task).site for task in tasks)
+
+    def come_back(self, queue: SiteQueue) -> None:
+        """A site that was away answers again, with all that it had."""
+        queue.load.is_away = False
+        self.absences.end(queue.name)
+        self._take_stranded()
 
     def rejoin(self, queue: SiteQueue) -> None:
         """A site is back: what only waited for it may be placed."""
         queue.rejoin()
+        self._take_stranded()
+
+    def _take_stranded(self) -> None:
         self._ready.extend(self._stranded)
         self._stranded.clear()
 
@@ -171,11 +202,17 @@ class Dispatcher:
         """Whether tasks wait for lost sites, and one of these is not expected back any more."""
         return bool(self._stranded) and at >= self._give_up_at
 
+    def is_due(self, at: float) -> bool:
+        """Whether to look again though nothing has happened."""
+        return self.absences.is_waiting or self.has_waited_enough(at)
+
     def dispatch(self, at: float) -> None:
         """Place what is ready, and hand over what the sites have room for (at the next `flush`)."""
         if self.has_waited_enough(at):
-            self._ready.extend(self._stranded)
-            self._stranded.clear()
+            self._take_stranded()
+        if self.absences.is_waiting:
+            for site, reason in self.absences.find_over(at):
+                self.sites[site].executor.give_up(reason)
         if self._ready:
             self._place(at)
         for queue in self.sites.values():
@@ -230,21 +267,20 @@ class Dispatcher:
             self._ready = deque(sorted(self._ready, key=_urgency))
 
     def _strand(self, task: Task, at: float) -> bool:
-        """Let a task wait if a site that was lost a short while ago could run it."""
+        """Let a task wait if a site that is away, or was lost a short while ago, could run it."""
         expected = {
-            name: msgspec.structs.replace(self._loads[name], is_lost=False)
-            for name, lost_at in self._lost_at.items()
-            if self._loads[name].is_lost and at - lost_at < RETURN_WITHIN_S
+            name: msgspec.structs.replace(load, is_lost=False, is_away=False)
+            for name, load in self._loads.items()
+            if load.is_away or (load.is_lost and at - self._lost_at[name] < RETURN_WITHIN_S)
         }
         decision = choose_site(task, expected, self.history, links=self.links, strategy=self._strategy)
         if not decision.site:
             return False
+        ends = [self._lost_at[name] + RETURN_WITHIN_S for name in expected if self._loads[name].is_lost]
         if not self._stranded:
-            log.warning("waiting up to %.0f s for %s to come back", RETURN_WITHIN_S, " or ".join(expected))
-            self._give_up_at = at + RETURN_WITHIN_S
-        self._give_up_at = min(
-            self._give_up_at, *(self._lost_at[name] + RETURN_WITHIN_S for name in expected)
-        )
+            log.warning("waiting for %s to come back", " or ".join(expected))
+            self._give_up_at = math.inf
+        self._give_up_at = min(self._give_up_at, *ends, math.inf)
         self._stranded.append(task)
         return True
 

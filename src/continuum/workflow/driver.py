@@ -19,6 +19,7 @@ from typing import Any
 from continuum.model import stories
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.graph import Commands, Graph
+from continuum.model.patience import PATIENCE_S
 from continuum.model.placement import History, Links, Strategy
 from continuum.model.tasks import Datum, DatumState
 from continuum.workflow.checkpointing import Checkpoints
@@ -57,6 +58,7 @@ class Driver:
         sites: Mapping[str, SiteSettings] | None = None,
         locate: Locate | None = None,
         checkpoints: Checkpoints | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.spec = spec
         self.checkpoints = checkpoints
@@ -64,6 +66,7 @@ class Driver:
         self.graph = Graph()
         self.dispatcher = Dispatcher(self.graph, strategy or Strategy(), links or Links(), history)
         self.dispatcher.are_held = spec.hold_s > 0
+        self.dispatcher.absences.limit_s = min(patience_s, spec.hold_s)  # sites end the run after that
         self.sites = self.dispatcher.sites
         self.home = home or executors[0].site
         self._executors = list(executors)
@@ -163,6 +166,7 @@ class Driver:
         if inline is not None:
             return inline
         sites = [self.sites[name] for name in source.sites if not self.sites[name].load.is_lost]
+        sites.sort(key=lambda site: site.load.is_away)
         site = sites[0] if sites else self.sites[self.home]
         try:
             return site.executor.read(source.id, source.published)
@@ -249,7 +253,7 @@ class Driver:
             self.journal.flush()
             if self.checkpoints is not None:
                 self.checkpoints.act(self.sites, time.time())
-            if self.dispatcher.has_waited_enough(at := time.time()):
+            if self.dispatcher.is_due(at := time.time()):
                 self._act(at)
             return True
         at = time.time()

@@ -150,6 +150,9 @@ class LocalExecutor:
         """Return the bytes of a datum; blocks."""
         return self._running().read(datum, published)
 
+    def give_up(self, reason: str) -> None:
+        """This machine is never away."""
+
     def load(self) -> EngineLoad:
         """Return how busy it is."""
         return self._running().load()

@@ -18,7 +18,10 @@ from continuum.workflow.messages import (
     DatumPublished,
     Event,
     OutputsCompleted,
+    SiteAway,
+    SiteBack,
     SiteGone,
+    SiteLeaving,
     SiteReturned,
     TaskFailed,
     TaskFinished,
@@ -80,6 +83,12 @@ class Hearing:
                 self._completed(event, at)
             case SiteGone():
                 self._site_gone(queue, event.reason, at)
+            case SiteAway():
+                self._dispatcher.fall_silent(queue, event.reason, at)
+            case SiteLeaving():
+                self._dispatcher.leave(queue, event.reason, at)
+            case SiteBack():
+                self._site_back(queue, at)
             case WorkersChanged():
                 self._journal.add([_workers_of(queue.name, event, at)])
 
@@ -173,6 +182,11 @@ class Hearing:
         if self._checkpoints is not None:
             self._checkpoints.site_lost(queue.name)
         self._graph.site_lost(queue.name, reason, at)
+
+    def _site_back(self, queue: SiteQueue, at: float) -> None:
+        log.warning("site %s answers again; nothing of what it has is lost", queue.name)
+        self._dispatcher.come_back(queue)
+        self._journal.add([stories.SiteJoined(at=at, site=queue.name, computing_units=queue.units)])
 
     def _site_returned(self, queue: SiteQueue, at: float) -> None:
         log.warning("site %s takes part again", queue.name)

@@ -254,6 +254,24 @@ class SiteGone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class SiteAway(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The site does not answer (said by the executor itself), but may go on with what it has: nothing is lost
+    yet. Followed by `SiteBack`, or by `SiteGone`."""
+
+    reason: str
+
+
+class SiteBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A site that was away answers again (said by the executor itself), and has what it had."""
+
+
+class SiteLeaving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The site is going to stop (said by its agent): it finishes what runs and takes nothing new. The driver
+    parts from it when it needs nothing from there any more."""
+
+    reason: str
+
+
 class SiteReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A site that was gone has opened the run again (said by the executor itself): it knows nothing of it."""
 
@@ -277,6 +295,9 @@ Event = (
     | SiteGone
     | SiteReturned
     | WorkersChanged
+    | SiteAway
+    | SiteBack
+    | SiteLeaving
 )
 EventSink = Callable[[str, Sequence[Event]], None]
 """Called with the site's name and its events, in order, from any thread."""
@@ -334,6 +355,9 @@ class Executor(Protocol):
 
         Raises `UnavailableError`.
         """
+
+    def give_up(self, reason: str) -> None:
+        """Do not wait any longer for a site that is away or leaving: it is gone, unless it is back by now."""
 
     def close(self) -> None:
         """End the workers of this run and remove its data from the site."""

@@ -66,6 +66,8 @@ class Pusher:
             if queue.load.is_lost:
                 self.forget(name)
                 continue
+            if queue.load.is_away:
+                continue
             self._push_to(queue)
 
     def forget(self, site: str) -> None:

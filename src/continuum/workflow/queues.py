@@ -122,7 +122,8 @@ class SiteQueue:
 
     def is_idle(self) -> bool:
         """Whether the site could have more, and nothing waits for it."""
-        return not self.waiting.size and not self.load.is_lost and self.has_room()
+        is_there = not self.load.is_lost and not self.load.is_away
+        return is_there and not self.waiting.size and self.has_room()
 
     def enqueue(self, task: Task) -> None:
         """Queue a placed task; what is urgent goes first."""
@@ -165,7 +166,7 @@ class SiteQueue:
 
     def lose(self) -> list[Task]:
         """The site is gone: forget all that it had; return the tasks that only waited for it."""
-        self.load.is_lost = True
+        self.load.is_lost, self.load.is_away = True, False
         self.load.backlog.clear()
         self.links.forget(self.name)
         self.in_flight = 0
@@ -173,6 +174,14 @@ class SiteQueue:
         self.functions.clear()
         self.moving.clear()
         return [task for task in self.waiting.take_all() if task.state is TaskState.READY]
+
+    def be_away(self) -> list[Task]:
+        """The site gets nothing new for now; return the tasks that only waited for it."""
+        self.load.is_away = True
+        waiting = self.waiting.take_all()
+        for task in waiting:
+            self.lighten(task)
+        return [task for task in waiting if task.state is TaskState.READY]
 
     def rejoin(self) -> None:
         """The site takes part again, and knows nothing of the run."""

@@ -4,10 +4,12 @@ All that a driver does there happens in one thread with one event loop and one c
 (`DriverConnection`), shared by the executors of its sites. What it asks of an agent is signed; what agents
 tell it is signed by them and verified, because it unpickles what they send.
 
-A site that does not answer for `AGENT_SILENCE_LIMIT_S` while the backbone does, or whose agent was started
-again, is gone (`SiteGone`): what ran and lay there is lost. As soon as its agent answers, the run is opened
-there anew and the driver is told (`SiteReturned`), at most `MAX_REOPENINGS` times. A restart of the
-backbone's server or of the hub is not noticed by the run.
+A site that does not answer for `AGENT_SILENCE_LIMIT_S` while the backbone does is away (`SiteAway`): what is
+said to it waits, and so does what it says, until it answers again (`SiteBack`) or is given up. A site that is
+given up, that does not hold runs, or whose agent was started again, is gone (`SiteGone`): what ran and lay
+there is lost. As soon as its agent answers, the run is opened there anew and the driver is told
+(`SiteReturned`), at most `MAX_REOPENINGS` times. A restart of the backbone's server or of the hub is not
+noticed by the run.
 """
 
 import asyncio
@@ -41,7 +43,10 @@ from continuum.workflow.messages import (
     FunctionCode,
     ObjectName,
     RunSpec,
+    SiteAway,
+    SiteBack,
     SiteGone,
+    SiteLeaving,
     SiteReturned,
     Staged,
     TaskSpec,
@@ -79,6 +84,8 @@ class RemoteExecutor:
         self._silence = posting.Silence(AGENT_SILENCE_LIMIT_S, BACKBONE_AWAY_LIMIT_S)
         self._published: dict[str, asyncio.Future[DatumPublished]] = {}
         self._is_gone = False
+        self._is_away = False  # silent for now; it may go on with what it has
+        self._is_leaving = False
         self._is_started = False
         self._reopening: asyncio.Task[None] | None = None
         self._reopenings = 0
@@ -156,6 +163,10 @@ class RemoteExecutor:
         """Return the bytes of a datum; blocks. What is not published yet is, for this."""
         return self._connection.wait(self._read(datum, published), READ_TIMEOUT_S)
 
+    def give_up(self, reason: str) -> None:
+        """Do not wait for the site any longer, if it is away or leaving."""
+        self._call(lambda: self._give_up(reason))
+
     def close(self) -> None:
         """Have the site end the run; blocks until it has, or does not answer."""
         if not self._is_started:
@@ -175,7 +186,7 @@ class RemoteExecutor:
 
     def take(self, events: posting.Events) -> None:
         """Take a batch of events from the site, once."""
-        self._silence.hear()
+        self._hear()
         if not self._inbox.is_new(events.number) or self._is_gone:
             return
         for event in events.items:
@@ -186,6 +197,8 @@ class RemoteExecutor:
             elif isinstance(event, SiteGone):
                 self._lose(event.reason)
                 return
+            elif isinstance(event, SiteLeaving):
+                self._is_leaving = True
         self._emit(events.items)
 
     async def _open(self, run: RunSpec) -> None:
@@ -250,7 +263,7 @@ class RemoteExecutor:
             await asyncio.sleep(BEAT_EVERY_S)
             try:
                 await self._ask(posting.Beat(run_id=self._run.run_id), posting.Noted, patience_s=BEAT_EVERY_S)
-                self._silence.hear()
+                self._hear()
             except NotFoundError:
                 self._lose("its agent was started again and knows nothing of the run")
             except UnavailableError:
@@ -263,12 +276,31 @@ class RemoteExecutor:
             )
             before = now
             if reason:
-                self._lose(reason)
+                self._fall_silent(reason)
+
+    def _fall_silent(self, reason: str) -> None:
+        """Tell that the site is away, if it keeps the run meanwhile; else it is gone."""
+        if not self._run.hold_s or self._is_leaving:
+            self._lose(reason)
+        elif not self._is_away and not self._is_gone:
+            self._is_away = True
+            self._sink(self._site, [SiteAway(reason=reason)])
+
+    def _hear(self) -> None:
+        self._silence.hear()
+        if self._is_away and not self._is_gone:
+            self._is_away = False
+            self._sink(self._site, [SiteBack()])
+
+    def _give_up(self, reason: str) -> None:
+        if self._is_away or self._is_leaving:
+            self._lose(reason)
 
     def _lose(self, reason: str) -> None:
         if self._is_gone:
             return
         self._is_gone = True
+        self._is_away = self._is_leaving = False
         for waiting in self._published.values():
             if not waiting.done():
                 waiting.set_exception(UnavailableError(f"site {self._site} is gone: {reason}"))

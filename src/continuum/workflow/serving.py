@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 DRIVER_ROLE = "driver"
 DRIVER_SILENCE_LIMIT_S = 20.0
 LOOK_EVERY_S = 1.0
+DRAIN_LOOK_EVERY_S = 0.1
 MAX_RUNS = 64
 MAX_LOGS = 200
 MAX_PENDING_CODE_BYTES = 4 * posting.MAX_CODE_BYTES
@@ -124,6 +125,7 @@ class TaskService:
         self._codes: dict[str, bytearray] = {}
         self._subscriptions: list[Any] = []
         self._looking: asyncio.Task[None] | None = None
+        self._is_draining = False
 
     async def start(self) -> None:
         """Begin to answer drivers. Raises `UnavailableError` if the site's engine cannot be used."""
@@ -139,6 +141,24 @@ class TaskService:
         for kind, handler in handlers.items():
             await self._serve(kind, handler)
         self._looking = asyncio.create_task(self._look_after_runs())
+
+    async def drain(self, limit_s: float) -> bool:
+        """Begin no run any more, and wait until the drivers of those that are here need nothing from here.
+
+        What runs is finished, and what lies here is put into the store. False: it took more than `limit_s`.
+        """
+        self._is_draining = True
+        for run in self._runs.values():
+            run.say_leaving("its agent is about to stop")
+        deadline = asyncio.get_running_loop().time() + limit_s
+        while self._runs or self._ending:
+            if asyncio.get_running_loop().time() > deadline:
+                log.warning(
+                    "%d runs are cut short: they were not done after %.0f s", len(self._runs), limit_s
+                )
+                return False
+            await asyncio.sleep(DRAIN_LOOK_EVERY_S)
+        return True
 
     async def stop(self) -> None:
         """Tell the drivers, end all runs, answer nobody any more."""
@@ -201,6 +221,8 @@ class TaskService:
             await self._pass_on(served, opening, signer)
         running = self._opening.get(run_id)
         if running is None and run_id not in self._runs:
+            if self._is_draining:
+                raise UnavailableError(f"site {self._site} is about to stop")
             if len(self._runs) >= MAX_RUNS:
                 raise UnavailableError(f"site {self._site} has {MAX_RUNS} runs already")
             code = self._code_for(opening, signer)

@@ -222,6 +222,7 @@ class Session:
             history=history,
             sites=settings_of(known),
             locate=self._locate if self._connection is not None else None,
+            patience_s=self.options.patience_s,
             checkpoints=self.keeping.open(self._incarnation, self._look_again, self._complete),
         )
         self._driver.graph.max_tries = 1 + self.options.retries

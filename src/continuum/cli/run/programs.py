@@ -22,6 +22,7 @@ from continuum.cli.run.interrupting import (
 )
 from continuum.cli.run.progress import Progress, print_end
 from continuum.model.errors import InvalidInputError, NotFoundError
+from continuum.model.patience import PATIENCE_S
 from continuum.model.scaling import parse_workers
 from continuum.sites import Home
 from continuum.workflow import COMPSS, HOLD_S, Beginning, RunOptions, Session, parse_engine
@@ -197,6 +198,17 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             "its driver dies.",
         ),
     ] = HOLD_S,
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience",
+            metavar="SECONDS",
+            min=0,
+            max=86400,
+            help="For how long, at most, a site that does not answer is waited for before what it has is "
+            "done again elsewhere. It is less where that takes less.",
+        ),
+    ] = PATIENCE_S,
     graph: Annotated[bool, typer.Option("--graph/--no-graph", help="Draw the graph of tasks.")] = True,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Write the run as an RO-Crate into its folder at the end.")
@@ -247,6 +259,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         gpus=gpus,
         retries=retries,
         hold_s=hold,
+        patience_s=patience,
     )
     if engine == COMPSS:
         hand(

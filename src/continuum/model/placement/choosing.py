@@ -57,6 +57,7 @@ class SiteLoad(msgspec.Struct, kw_only=True):
     largest_units: int = 0  # of one worker, which one task can have; 0: all
     is_home: bool = False
     is_lost: bool = False
+    is_away: bool = False  # silent for now, or about to leave: it keeps what it has and gets nothing new
     backlog: dict[str, int] = msgspec.field(default_factory=dict)
 
 
@@ -161,19 +162,23 @@ _OFFER = (
 def _excluded(task: Task, sites: Mapping[str, SiteLoad], strategy: Strategy) -> dict[str, str]:
     needs, pinned = task.needs, strategy.pinned
     if needs is NO_NEEDS and not pinned:
-        return {site.name: "lost" for site in sites.values() if site.is_lost}
+        return {site.name: why for site in sites.values() if (why := _why_absent(site))}
     return {site.name: why for site in sites.values() if (why := _why_not(needs, site, pinned))}
 
 
 def fits(needs: Needs, site: SiteLoad) -> bool:
     """Tell whether a site fulfils the hard constraints of a task."""
-    return not site.is_lost if needs is NO_NEEDS else not _why_not(needs, site, "")
+    return not _why_absent(site) if needs is NO_NEEDS else not _why_not(needs, site, "")
+
+
+def _why_absent(site: SiteLoad) -> str:
+    return "lost" if site.is_lost else "away" if site.is_away else ""
 
 
 def _why_not(needs: Needs, site: SiteLoad, wanted: str) -> str:
     problem = ""
-    if site.is_lost:
-        problem = "lost"
+    if site.is_lost or site.is_away:
+        problem = _why_absent(site)
     elif needs.site and needs.site != site.name:
         problem = f"must run at {needs.site}"
     elif wanted and wanted != site.name:

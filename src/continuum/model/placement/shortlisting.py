@@ -55,7 +55,7 @@ class Shortlist:
         kind = (task.function, task.needs)
         kept = self._kept.get(kind)
         left = self._uses.get(kind, 0)
-        if kept is None or not left or any(sites[name].is_lost for name in kept):
+        if kept is None or not left or any(sites[name].is_lost or sites[name].is_away for name in kept):
             kept = self._kept[kind] = self._find(task, sites, history)
             left = USES
         self._uses[kind] = left - 1

@@ -141,6 +141,9 @@ class Machine:
     def complete(self, task_id: int, attempt: int, staged: Sequence[Staged]) -> None:
         """Nothing is staged here."""
 
+    def give_up(self, reason: str) -> None:
+        """Virtual sites are never away."""
+
     def unstage(self, staged: Sequence[Staged], *, is_complete: bool) -> None:
         """Nothing is staged here."""
 
