@@ -6,6 +6,8 @@ import typer
 from rich.table import Table
 
 from continuum.cli.asking import ask
+from continuum.cli.clusters.joining import join
+from continuum.cli.clusters.leaving import leave, upgrade
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import NotFoundError
 from continuum.sites import KnownSite, Sites, list_sites
@@ -15,7 +17,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 @app.callback()
 def site() -> None:
-    """List and show sites."""
+    """List and show sites, and make sites of clusters."""
+
+
+app.command()(join)
+app.command()(upgrade)
+app.command()(leave)
 
 
 @app.command("list")

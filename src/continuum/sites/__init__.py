@@ -42,6 +42,35 @@ if TYPE_CHECKING:
     )
     from continuum.sites.joining.inviting import make_invitation, revoke
     from continuum.sites.joining.joined import JoinedSite, list_joined
+    from continuum.sites.kubernetes.applying import (
+        Removed,
+    )
+    from continuum.sites.kubernetes.diagnosing import (
+        Diagnosis,
+        describe_pods,
+    )
+    from continuum.sites.kubernetes.joining import (
+        Joined,
+        join_cluster,
+        leave_cluster,
+        plan_joining,
+        upgrade_cluster,
+    )
+    from continuum.sites.kubernetes.observing import (
+        Observed,
+    )
+    from continuum.sites.kubernetes.requesting import (
+        JoinRequest,
+        parse_host_alias,
+        parse_storage,
+    )
+    from continuum.sites.kubernetes.settings import (
+        ExternalStore,
+        Overlay,
+    )
+    from continuum.sites.kubernetes.texts import (
+        format_manifests,
+    )
     from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
@@ -100,6 +129,21 @@ _HOMES = {
     "format_document": "documents",
     "inherit_environment": "embedded.preparing",
     "is_port_free": "ports",
+    "Diagnosis": "kubernetes.diagnosing",
+    "ExternalStore": "kubernetes.settings",
+    "JoinRequest": "kubernetes.requesting",
+    "Joined": "kubernetes.joining",
+    "Observed": "kubernetes.observing",
+    "Overlay": "kubernetes.settings",
+    "Removed": "kubernetes.applying",
+    "describe_pods": "kubernetes.diagnosing",
+    "format_manifests": "kubernetes.texts",
+    "join_cluster": "kubernetes.joining",
+    "leave_cluster": "kubernetes.joining",
+    "parse_host_alias": "kubernetes.requesting",
+    "parse_storage": "kubernetes.requesting",
+    "plan_joining": "kubernetes.joining",
+    "upgrade_cluster": "kubernetes.joining",
     "list_joined": "joining.joined",
     "list_sites": "registry",
     "make_invitation": "joining.inviting",
@@ -128,12 +172,18 @@ __all__ = [
     "Continuum",
     "ContinuumStatus",
     "Credentials",
+    "Diagnosis",
+    "ExternalStore",
     "Home",
     "HubSettings",
     "IdentityPems",
     "Invitation",
+    "JoinRequest",
+    "Joined",
     "JoinedSite",
     "KnownSite",
+    "Observed",
+    "Overlay",
     "Plan",
     "PlannedFile",
     "PlannedProcess",
@@ -143,6 +193,7 @@ __all__ = [
     "ReadyLine",
     "ReadyPort",
     "Registry",
+    "Removed",
     "SiteAddress",
     "Sites",
     "StartFailedError",
@@ -154,6 +205,7 @@ __all__ = [
     "choose_free_ports",
     "choose_run_folder",
     "default_cache",
+    "describe_pods",
     "ensure_home",
     "ensure_store_secrets",
     "find_binary",
@@ -162,13 +214,19 @@ __all__ = [
     "find_status",
     "format_backbone_configuration",
     "format_document",
+    "format_manifests",
     "inherit_environment",
     "is_port_free",
+    "join_cluster",
+    "leave_cluster",
     "list_joined",
     "list_sites",
     "make_invitation",
+    "parse_host_alias",
     "parse_invitation",
+    "parse_storage",
     "plan_directory_store",
+    "plan_joining",
     "plan_store",
     "read_document",
     "read_hub_settings",
@@ -182,6 +240,7 @@ __all__ = [
     "start_daemon",
     "stop",
     "supervise",
+    "upgrade_cluster",
     "write_invitation",
 ]
 

@@ -6,6 +6,7 @@ learns which context, which right or which object it is about. Every request has
 was not answered may have been carried out, and applying and removing may be repeated.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
@@ -224,7 +225,8 @@ class Cluster:
 
     async def list_refused(self, rights: Sequence[Right]) -> tuple[Right, ...]:
         """Return those of `rights` that the server would refuse to who asks."""
-        return tuple([right for right in rights if not await self._may(right)])
+        allowed = await asyncio.gather(*map(self._may, rights))
+        return tuple(right for right, may in zip(rights, allowed, strict=True) if not may)
 
     async def read_logs(
         self, namespace: str, pod: str, container: str = "", *, lines: int = 100, previous: bool = False

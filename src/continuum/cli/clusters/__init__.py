@@ -1,0 +1,1 @@
+"""`continuum site join|leave|upgrade`: clusters that become sites."""

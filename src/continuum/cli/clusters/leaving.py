@@ -1,0 +1,58 @@
+"""`continuum site leave` and `site upgrade`."""
+
+from typing import Annotated
+
+import typer
+
+from continuum.cli.clusters.joining import (
+    ContextOption,
+    KubeconfigOption,
+    WaitOption,
+    finish,
+    print_joined,
+)
+from continuum.cli.clusters.screens import JoinScreen
+from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
+from continuum.sites import leave_cluster, upgrade_cluster
+
+NameArgument = Annotated[str, typer.Argument(help="The site's name.")]
+
+
+def leave(  # noqa: PLR0917 -- typer takes options from parameters
+    name: NameArgument,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Leave claims and volumes, and the namespace they are in.")
+    ] = False,
+    context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a site out of its cluster: everything that joining made, and nothing else."""
+    with JoinScreen(is_quiet=as_json) as screen:
+        removed = finish(
+            leave_cluster(
+                open_home(home), name, screen, context=context, kubeconfig=kubeconfig, keeps_data=keep_data
+            ),
+            name,
+        )
+    if as_json:
+        print_json(removed)
+        return
+    namespaces = ", ".join(removed.namespaces) or "no namespace"
+    open_console().print(
+        f"{name} is no site any more: removed {namespaces}, {removed.objects} further objects"
+    )
+
+
+def upgrade(
+    name: NameArgument,
+    image: Annotated[str, typer.Option(help="The new image. Default: as before.", show_default=False)] = "",
+    wait: WaitOption = 300.0,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a site to another image, and to what this version of continuum plans; runs go on."""
+    with JoinScreen(is_quiet=as_json) as screen:
+        joined = finish(upgrade_cluster(open_home(home), name, screen, image=image, within_s=wait), name)
+    print_json(joined) if as_json else print_joined(joined)
