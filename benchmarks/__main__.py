@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = (
     *("startup", "locator", "engine", "peers", "graphs", "wire", "gateway", "neighbours"),
-    *("encryption", "transfer", "herd", "directories", "placement", "elastic"),
+    *("encryption", "transfer", "herd", "directories", "placement", "elastic", "kubernetes"),
 )
 LIMIT_S = 900
 

@@ -137,6 +137,11 @@ class Home:
             key_file=files.key_file,
         )
 
+    def site_names(self) -> list[str]:
+        """Return the names of all sites of the continuum: those set up here, then those invited."""
+        joined = sorted(file.parent.name for file in (self.path / "joined").glob("*/site.json"))
+        return [*(site.name for site in self.continuum().sites), *joined]
+
     def runs(self) -> Path:
         """Return the folder with one folder per run (its journal)."""
         return self.path / "runs"

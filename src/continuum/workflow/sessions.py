@@ -162,10 +162,8 @@ class Session:
     def _check_placement(self) -> None:
         """Refuse a placement that no site can have before anything is kept of the run."""
         with contextlib.suppress(NotFoundError):  # no continuum: that is told when connecting
-            known = [] if self.options.is_local else [site.name for site in self.home.continuum().sites]
-            parse_strategy(
-                self.options.placement, [LOCAL] if self.options.is_local else known, self.options.objective
-            )
+            known = [LOCAL] if self.options.is_local else self.home.site_names()
+            parse_strategy(self.options.placement, known, self.options.objective)
 
     def _connect(self) -> None:
         try:
@@ -237,6 +235,7 @@ class Session:
         if self._connection is None:
             return None
         expected = {site.name for site in self.home.continuum().sites}
+        expected |= {self.options.placement} & set(self.home.site_names())
         return self._connection.wait(sites_of(self._connection, expected), 2 * PATIENCE_S)
 
     def _executors(self, known: Sites | None) -> list[Executor]:

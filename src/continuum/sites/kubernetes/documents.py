@@ -27,6 +27,7 @@ POOL, KUBERNETES = "pool", "kubernetes"  # engines
 REGION, BUCKET = "us-east-1", "continuum"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- of the pod; NetworkPolicies say who may come
 MIN_FREE_BYTES = 64 * MIB
+FAREWELL_S = 10  # of the time that an agent's pod has to end, for what comes after its tasks
 _FOLDER = Path(IDENTITY_PATH)
 _STATE = Path(STATE_PATH)
 
@@ -83,6 +84,7 @@ def agent_settings(settings: SiteSettings) -> AgentSettings:
         software=settings.software,
         costs=settings.costs,
         labels=settings.labels,
+        drain_s=max(0, settings.drain_s - FAREWELL_S),
     )
 
 

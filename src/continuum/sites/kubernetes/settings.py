@@ -92,7 +92,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     site offers). `external_store` None: a directory store in the cluster, of `store_bytes`.
     `disruption_api` is `policy/v1` or `policy/v1beta1`, as the server has; empty: no PodDisruptionBudget.
     `identities_mark` changes with the identities, so that pods are replaced that have read old ones.
-    `drain_s` is how long an agent's pod may take to end.
+    `drain_s` is how long an agent's pod may take to end: it finishes what runs there first.
     """
 
     name: str
@@ -123,7 +123,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: Resources = Resources(cpu_millis=50, memory_bytes=64 * MIB, limit_bytes=256 * MIB)
     disruption_api: str = ""
     identities_mark: str = ""
-    drain_s: int = 60
+    drain_s: int = 300
 
     @property
     def home(self) -> str:
