@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from continuum.backbone import Backbone
@@ -18,6 +19,7 @@ from continuum.model.errors import ContinuumError
 from continuum.model.scaling import parse_workers
 from continuum.sites.agents import USUAL_WORKERS, AgentSettings, describe_site, gpus_of, read_agent_settings
 from continuum.sites.documents import read_document
+from continuum.sites.health import health_listener
 from continuum.sites.homes import Credentials
 from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
 from continuum.store import ObjectClient
@@ -79,15 +81,20 @@ async def run(settings: AgentSettings) -> None:
         announcing = asyncio.create_task(Agent(settings, backbone, service).announce_for_ever())
         print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
         try:
-            await stop.wait()
-            if settings.drain_s and backbone.is_connected:
-                log.info("finishing what runs, at most %.0f s", settings.drain_s)
-                await service.drain(settings.drain_s)
+            async with _listen_for_probes(settings):
+                await stop.wait()
+                if settings.drain_s and backbone.is_connected:
+                    log.info("finishing what runs, at most %.0f s", settings.drain_s)
+                    await service.drain(settings.drain_s)
         finally:
             announcing.cancel()
             await asyncio.wait({announcing})
             await service.stop()
             await backbone.close()
+
+
+def _listen_for_probes(settings: AgentSettings) -> AbstractAsyncContextManager[int | None]:
+    return nullcontext() if settings.health_port is None else health_listener(settings.health_port)
 
 
 def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectClient) -> TaskService:

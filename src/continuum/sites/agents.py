@@ -32,7 +32,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     (`storage_type`, …) beside and before those that are found. When it is told to stop, the agent waits up to
     `drain_s` until the runs need nothing from it any more. `pods` are those of engine `kubernetes`; what
     the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`). They may be in a
-    file of their own, `pods_file`.
+    file of their own, `pods_file`. At `health_port` (None: nowhere) the agent says that it lives.
     """
 
     site: str
@@ -54,6 +54,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drain_s: float = 0.0
     pods: PodSettings | None = None
     pods_file: Path | None = None
+    health_port: int | None = None
 
     @property
     def pool_offer(self) -> PoolOffer | None:

@@ -18,7 +18,7 @@ from continuum.model.sites import SiteKind
 from continuum.security import IdentityFiles
 from continuum.sites.agents import USUAL_WORKERS, AgentSettings
 from continuum.sites.kubernetes.pods import IDENTITY_PATH
-from continuum.sites.kubernetes.settings import GATEWAY_PORT, STORE_PORT, SiteSettings
+from continuum.sites.kubernetes.settings import GATEWAY_PORT, HEALTH_PORT, STORE_PORT, SiteSettings
 from continuum.sites.kubernetes.volumes import MIB, STATE_PATH
 from continuum.sites.kubernetes.workers import PodSettings
 from continuum.store import BlockSettings, DirectorySettings, GatewaySettings
@@ -85,6 +85,7 @@ def agent_settings(settings: SiteSettings) -> AgentSettings:
         costs=settings.costs,
         labels=settings.labels,
         drain_s=max(0, settings.drain_s - FAREWELL_S),
+        health_port=HEALTH_PORT,
     )
 
 

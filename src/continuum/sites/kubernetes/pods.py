@@ -95,20 +95,22 @@ def format_resources(resources: Resources) -> Manifest:
     }
 
 
-def health_probes() -> Manifest:
+def agent_probes() -> Manifest:
     """Return the probes of what has a health listener.
 
     Liveness looks at the event loop and not at the hub: who is cut off must not be restarted.
     """
-    ready = {"httpGet": {"path": "/ready", "port": HEALTH_PORT}, "timeoutSeconds": PROBE_TIMEOUT_S}
-    live = {"httpGet": {"path": "/live", "port": HEALTH_PORT}, "timeoutSeconds": PROBE_TIMEOUT_S}
-    return _probes(ready, live)
+    return _probes(_get("/ready", HEALTH_PORT, "HTTP"), _get("/live", HEALTH_PORT, "HTTP"))
 
 
-def port_probes(port: int) -> Manifest:
-    """Return the probes of what is ready when it takes connections."""
-    connect = {"tcpSocket": {"port": port}, "timeoutSeconds": PROBE_TIMEOUT_S}
-    return _probes(connect, connect)
+def page_probes(page: str, port: int) -> Manifest:
+    """Return the probes of a server of ours: it is well as long as it serves that page."""
+    return _probes(_get(page, port, "HTTPS"), _get(page, port, "HTTPS"))
+
+
+def _get(page: str, port: int, scheme: str) -> Manifest:
+    get = {"path": page, "port": port, "scheme": scheme}
+    return {"httpGet": get, "timeoutSeconds": PROBE_TIMEOUT_S}
 
 
 def _probes(ready: Manifest, live: Manifest) -> Manifest:
