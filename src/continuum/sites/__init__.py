@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from continuum.sites.kubernetes.joining import (
         Joined,
         join_cluster,
-        leave_cluster,
         plan_joining,
         upgrade_cluster,
     )
+    from continuum.sites.kubernetes.leaving import LeaveRequest, leave_cluster
     from continuum.sites.kubernetes.observing import (
         Observed,
     )
@@ -139,7 +139,8 @@ _HOMES = {
     "describe_pods": "kubernetes.diagnosing",
     "format_manifests": "kubernetes.texts",
     "join_cluster": "kubernetes.joining",
-    "leave_cluster": "kubernetes.joining",
+    "leave_cluster": "kubernetes.leaving",
+    "LeaveRequest": "kubernetes.leaving",
     "parse_host_alias": "kubernetes.requesting",
     "parse_storage": "kubernetes.requesting",
     "plan_joining": "kubernetes.joining",
@@ -182,6 +183,7 @@ __all__ = [
     "Joined",
     "JoinedSite",
     "KnownSite",
+    "LeaveRequest",
     "Observed",
     "Overlay",
     "Plan",

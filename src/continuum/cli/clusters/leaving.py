@@ -13,36 +13,49 @@ from continuum.cli.clusters.joining import (
 )
 from continuum.cli.clusters.screens import JoinScreen
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.sites import leave_cluster, upgrade_cluster
+from continuum.sites import LeaveRequest, leave_cluster, upgrade_cluster
 
 NameArgument = Annotated[str, typer.Argument(help="The site's name.")]
 
 
 def leave(  # noqa: PLR0917 -- typer takes options from parameters
     name: NameArgument,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for tasks that run there.")] = False,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", help="Leave claims and volumes, and the namespace they are in.")
     ] = False,
+    abandon_data: Annotated[
+        bool, typer.Option("--abandon-data", help="Lose the objects whose only copy is there.")
+    ] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="How long to wait for tasks (s).")] = 300.0,
     context: ContextOption = "",
     kubeconfig: KubeconfigOption = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a site out of its cluster: everything that joining made, and nothing else."""
+    """Take a site out of its cluster: everything that joining made, and nothing else.
+
+    Refuses while the only copy of an object is there. Waits for tasks that run there.
+    """
+    request = LeaveRequest(
+        name=name,
+        context=context,
+        kubeconfig=kubeconfig,
+        wait_s=wait,
+        is_at_once=now,
+        keeps_data=keep_data,
+        abandons_data=abandon_data,
+    )
     with JoinScreen(is_quiet=as_json) as screen:
-        removed = finish(
-            leave_cluster(
-                open_home(home), name, screen, context=context, kubeconfig=kubeconfig, keeps_data=keep_data
-            ),
-            name,
-        )
+        removed = finish(leave_cluster(open_home(home), request, screen.tell), name)
     if as_json:
         print_json(removed)
         return
     namespaces = ", ".join(removed.namespaces) or "no namespace"
-    open_console().print(
-        f"{name} is no site any more: removed {namespaces}, {removed.objects} further objects"
-    )
+    others = f"{removed.objects} other objects"
+    open_console().print(f"{name} is no site any more: removed {namespaces}, {others}")
+    for kept in removed.kept:
+        open_console().print(f"  kept: namespace {kept} with its claims")
 
 
 def upgrade(

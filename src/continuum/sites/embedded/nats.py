@@ -37,6 +37,8 @@ _STORE_ADMINISTRATION = (
     "locator.add_store",
     "locator.remove_store",
     "locator.describe_stores",
+    "locator.list_sole_copies",
+    "locator.forget_site",
     "locator.attach_bucket",
     "locator.detach_bucket",
     "locator.start_job",

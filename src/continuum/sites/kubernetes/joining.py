@@ -1,4 +1,4 @@
-"""A cluster becomes a site, is upgraded, and is a site no more: what the commands do, in order.
+"""A cluster becomes a site, and is brought to another version: what the commands do, in order.
 
 Whoever has the home of the hub needs nothing else: the invitation is made (or made again, which gives the
 same) on the way. Elsewhere a file brings it, and the site is there when its pods say so, as nobody there may
@@ -20,27 +20,22 @@ from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundEr
 from continuum.sites.documents import parse_document
 from continuum.sites.homes import Home
 from continuum.sites.joining.invitations import Invitation, read_invitation
-from continuum.sites.joining.inviting import make_invitation, revoke
-from continuum.sites.joining.joined import list_joined
+from continuum.sites.joining.inviting import make_invitation
 from continuum.sites.kubernetes.applying import (
     Applied,
     Heard,
-    Removed,
     apply_all,
-    remove_site,
     roll,
-    select_site,
     wait_until_ready,
 )
 from continuum.sites.kubernetes.checking import find_facts, list_problems
 from continuum.sites.kubernetes.clusters import Change, Cluster
 from continuum.sites.kubernetes.diagnosing import Diagnosis
-from continuum.sites.kubernetes.joined import JoinedCluster, find_cluster, forget_cluster, note_cluster
+from continuum.sites.kubernetes.joined import JoinedCluster, find_cluster, note_cluster
 from continuum.sites.kubernetes.manifests import plan_site
 from continuum.sites.kubernetes.objects import arrange
 from continuum.sites.kubernetes.observing import Observed
 from continuum.sites.kubernetes.requesting import (
-    DEFAULT_IMAGE,
     JoinRequest,
     hide_secrets,
     list_notes,
@@ -50,9 +45,7 @@ from continuum.sites.kubernetes.requesting import (
 )
 from continuum.sites.kubernetes.secrets import plan_secrets, redact
 from continuum.sites.kubernetes.settings import (
-    HOLDS_LABEL,
     Manifest,
-    Overlay,
     SiteSettings,
     certificate_hosts,
 )
@@ -189,34 +182,6 @@ async def upgrade_cluster(
         return _describe(cluster, settings, applied, facts.version, time.monotonic() - began)
 
 
-async def leave_cluster(
-    home: Home,
-    site: str,
-    screen: Screen,
-    *,
-    context: str = "",
-    kubeconfig: str = "",
-    keeps_data: bool = False,
-) -> Removed:
-    """Take a site out of its cluster and its identities back. May be repeated, also half-way."""
-    joined = find_cluster(home, site)
-    if joined is None and not context:
-        raise NotFoundError(
-            f"site {site} was not joined from {home.path}",
-            hint="--context NAME says in which cluster it is; `continuum site list` which sites there are",
-        )
-    chosen = context or (joined.context if joined is not None else "")
-    config = kubeconfig or (joined.kubeconfig if joined is not None else "")
-    async with Cluster.open(chosen, config) as cluster:
-        settings = joined.settings if joined is not None else await _find_settings(cluster, site)
-        removed = await remove_site(cluster, settings, screen.tell, keeps_data=keeps_data)
-    if site in {each.name for each in list_joined(home)}:
-        await revoke(home, site)
-        screen.tell(f"the identities of {site} are let in nowhere any more")
-    forget_cluster(home, site)
-    return removed
-
-
 def get_cluster(home: Home, site: str) -> JoinedCluster:
     """Return how a site was brought into a cluster. Raises `NotFoundError`."""
     joined = find_cluster(home, site)
@@ -297,22 +262,6 @@ async def _read_store_keys(cluster: Cluster, settings: SiteSettings) -> StoreKey
     """Return the keys of an external store from where joining put them: nothing here keeps them."""
     secret = await cluster.get("Secret", "gateway", settings.home)
     return parse_document(base64.b64decode(secret["data"]["store-keys.json"]), StoreKeys)
-
-
-async def _find_settings(cluster: Cluster, site: str) -> SiteSettings:
-    """Return settings good enough to remove a site of which only the cluster knows."""
-    labelled = await cluster.list("Namespace", "", select_site(site))
-    holds = {each["metadata"]["labels"].get(HOLDS_LABEL): each["metadata"]["name"] for each in labelled}
-    return SiteSettings(
-        name=site,
-        overlay=Overlay.EDGE,
-        image=DEFAULT_IMAGE,
-        backbone_url="",
-        computing_units=1,
-        memory_bytes=0,
-        namespace=holds.get("site", ""),
-        runs_namespace=holds.get("runs", ""),
-    )
 
 
 def _raise_all(problems: Sequence[ContinuumError], cluster: Cluster) -> None:

@@ -3,7 +3,7 @@
 from continuum.store.locator import messages as m
 from continuum.store.locator.database import Connection
 from continuum.store.locator.families import Family, Handlers
-from continuum.store.locator.index import attached, indexed, jobs, stores, verified, writebacks
+from continuum.store.locator.index import attached, indexed, jobs, leaving, stores, verified, writebacks
 from continuum.store.locator.messages.jobs import SCAN
 from continuum.store.locator.validating import (
     MAX_CLAIM,
@@ -25,6 +25,8 @@ class StoreKeeper(Family):
             m.AddStore: self._add_store,
             m.RemoveStore: self._remove_store,
             m.DescribeStores: self._describe_stores,
+            m.ListSoleCopies: self._list_sole_copies,
+            m.ForgetSite: self._forget_site,
             m.AttachBucket: self._attach_bucket,
             m.DetachBucket: self._detach_bucket,
             m.DescribeAttachments: self._describe_attachments,
@@ -54,6 +56,14 @@ class StoreKeeper(Family):
 
     async def _describe_stores(self, request: m.DescribeStores) -> m.StoreDescriptions:
         return await self._reader.scan(stores.describe_stores, self._sealer, measured=request.measured)
+
+    async def _list_sole_copies(self, request: m.ListSoleCopies) -> m.SoleCopies:
+        check_name(request.site, "a site")
+        return await self._reader.scan(leaving.list_sole_copies, request)
+
+    async def _forget_site(self, request: m.ForgetSite) -> m.SiteForgotten:
+        check_name(request.site, "a site")
+        return await self._writer.write(leaving.forget_site, request)
 
     # ---- attached buckets ----
 

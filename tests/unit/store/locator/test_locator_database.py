@@ -31,6 +31,9 @@ WHOLE_TABLES = {
     "placements.LIST_PLACES",
     "sessions.LAST_START",  # backwards from the end
     "stores.DELETE_STORE",  # looks for sessions of the store: few
+    # A site leaves once in its life; sites and stores are few.
+    *(f"leaving.{name}" for name in ("LIST_SOLE", "COUNT_SOLE", "COUNT_COPIES", "DELETE_COPIES")),
+    *(f"leaving.{name}" for name in ("DELETE_ENDED", "DELETE_SESSIONS", "DELETE_STORES", "IS_USED")),
 }
 
 
