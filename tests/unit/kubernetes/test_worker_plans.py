@@ -27,7 +27,7 @@ GPU = WorkerProfile(
     node_selector={"disk": "ssd"},
     tolerations=(Toleration(key="gpu", effect="NoSchedule"), Toleration(key="team", value="us")),
 )
-OWNER = Owner(name="run-r1", uid="1-2-3")
+OWNER = Owner(name="run-r1-ab", uid="1-2-3")
 KEY = b"-----BEGIN KEY-----"
 
 
@@ -36,7 +36,7 @@ def pool(**changes):
     request = PoolRequest(
         environment={"MODE": "fast"}, volumes=(Volume(kind="claim", name="data", path="/data"),)
     )
-    parts = {"site": "lab", "names": name_pool("r1"), "settings": settings, "request": request}
+    parts = {"site": "lab", "names": name_pool("r1", "ab"), "settings": settings, "request": request}
     return Pool(**(parts | {"profiles": (GPU,)} | changes))
 
 
@@ -57,6 +57,7 @@ def test_all_belong_to_one_owner_in_one_namespace_and_bear_site_and_run():
         assert each["metadata"]["namespace"] == "lab-runs"
         assert each["metadata"]["labels"]["continuum/site"] == "lab"
         assert each["metadata"]["labels"]["continuum/run"] == "r1"
+        assert each["metadata"]["labels"]["continuum/pool"] == "pool-r1-ab"
 
 
 def test_the_key_is_in_the_secret_alone():
@@ -79,11 +80,11 @@ def test_a_worker_gets_what_its_profile_and_the_run_say():
     ]
     assert {"name": "MODE", "value": "fast"} in container["env"]
     assert {"name": "volume-0", "mountPath": "/data", "readOnly": False} in container["volumeMounts"]
-    assert pod["metadata"]["name"] == pod["spec"]["hostname"] == "pool-r1-3"
+    assert pod["metadata"]["name"] == pod["spec"]["hostname"] == "pool-r1-ab-3"
     assert pod["metadata"]["labels"]["continuum/profile"] == "gpu"
     said = msgspec.json.decode(container["command"][-1])
-    assert (said["name"], said["units"], said["gpus"], said["is_alone"]) == ("pool-r1-3", 4, 1, True)
-    assert said["scheduler"] == "tls://scheduler.pool-r1.lab-runs.svc:8786"
+    assert (said["name"], said["units"], said["gpus"], said["is_alone"]) == ("pool-r1-ab-3", 4, 1, True)
+    assert said["scheduler"] == "tls://scheduler.pool-r1-ab.lab-runs.svc:8786"
 
 
 def test_workers_find_the_scheduler_by_the_name_of_a_headless_service():
@@ -106,7 +107,7 @@ def test_an_agent_outside_gets_a_port_of_the_nodes():
     [("r1", "r1"), ("Run_1", None), ("-r", None), ("x" * 100, None), ("r" * 40, "r" * 40)],
 )
 def test_names_are_such_that_a_cluster_takes(run_id, slug):
-    names = name_pool(run_id)
+    names = name_pool(run_id, "abcd")
     assert slug in {None, names.slug}
     assert len(names.worker(10_000)) <= 63
     assert names.slug == names.slug.lower()
@@ -114,7 +115,7 @@ def test_names_are_such_that_a_cluster_takes(run_id, slug):
 
 
 def test_runs_whose_names_differ_in_case_alone_have_different_pools():
-    assert len({name_pool(each).slug for each in ("run-a", "Run-a", "run_a", "run-A")}) == 4
+    assert len({name_pool(each, "ab").slug for each in ("run-a", "Run-a", "run_a", "run-A")}) == 4
 
 
 @pytest.mark.parametrize("image", ["continuum:1", "mine/continuum:1"])

@@ -12,10 +12,11 @@ is at once what is in the cluster under this site's name without a key here.
 import asyncio
 import contextlib
 import logging
+import secrets
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ _clock = time.monotonic
 class KeptPool(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a pool beside its key, to find it again."""
 
-    run_id: str
+    names: PoolNames
     owner: Owner
 
 
@@ -165,7 +166,8 @@ class PodPool:
         begun_at = _clock()
         cluster = await self._pools.cluster()
         key = self._folder / workers.KEY_FILE
-        self._owner = owner = await self._find_owner(cluster) or await self._make_owner(cluster)
+        owner = await self._find_owner(cluster) or await self._make_owner(cluster)
+        self._owner = owner
         is_new = not key.exists()
         if is_new:
             await asyncio.to_thread(make_key, key)
@@ -192,19 +194,17 @@ class PodPool:
             return None
         namespace = self._pool.settings.namespace
         there = await cluster.find("ConfigMap", kept.owner.name, namespace)
-        return kept.owner if there and there["metadata"].get("uid") == kept.owner.uid else None
+        if not there or there["metadata"].get("uid") != kept.owner.uid:
+            return None
+        self._pool = msgspec.structs.replace(self._pool, names=kept.names)
+        return kept.owner
 
     async def _make_owner(self, cluster: Cluster) -> Owner:
         shutil.rmtree(self._folder, ignore_errors=True)
-        plan = workers.plan_owner(self._pool)
-        try:
-            made = await cluster.create(plan)
-        except ConflictError:  # of an agent whose key is lost: nobody can use what it owns
-            await self._pools.remove(self._pool.names)
-            made = await cluster.create(plan)
+        made = await cluster.create(workers.plan_owner(self._pool))
         owner = Owner(name=made["metadata"]["name"], uid=made["metadata"]["uid"])
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = KeptPool(run_id=self._pool.names.run_id, owner=owner)
+        kept = KeptPool(names=self._pool.names, owner=owner)
         (self._folder / OWNER_FILE).write_bytes(msgspec.json.encode(kept))
         return owner
 
@@ -274,7 +274,8 @@ class PodPool:
         except ContinuumError as problem:
             is_quota = isinstance(problem, AccessDeniedError) and "quota" in problem.message
             log.warning("worker %s is not made: %s", name, problem.message)
-            reason = f"no more workers of profile {profile.name} can be made: {problem.message}"
+            said = problem.message.rpartition(" is forbidden: ")[2]
+            reason = f"no more workers of profile {profile.name} can be made: {said}"
             with self._lock:
                 self._roster.refused(name, reason, _clock(), is_quota=is_quota)
         else:
@@ -415,7 +416,7 @@ class PodPools:
                 f"site {self._site} has no workers of profile {request.profile}",
                 hint=f"profiles there: {there}",
             )
-        names = name_pool(run.run_id)
+        names = name_pool(run.run_id, secrets.token_hex(2))
         pool = Pool(site=self._site, names=names, settings=self._settings, request=request, profiles=profiles)
         made = PodPool(self, pool, limits_of(request, self._limits), self._folder / names.slug)
         with self._lock:
@@ -459,7 +460,7 @@ class PodPools:
         """Remove all of a pool: its owner, which takes the rest along, and the pods at once."""
         cluster, namespace = await self.cluster(), self._settings.namespace
         await cluster.delete("ConfigMap", names.owner, namespace)
-        selector = f"{workers.RUN_LABEL}={names.slug},{workers.SITE_LABEL}={self._site}"
+        selector = f"{workers.POOL_LABEL}={names.pool},{workers.SITE_LABEL}={self._site}"
         selector += f",{workers.COMPONENT_LABEL}={workers.WORKER}"
         for pod in await cluster.list("Pod", namespace, selector):
             await cluster.delete("Pod", pod["metadata"]["name"], namespace, grace_s=1)
@@ -467,18 +468,23 @@ class PodPools:
     # ---- what nobody owns ----
 
     async def _open(self) -> None:
-        kept = {folder.name for folder in self._folder.iterdir()} if self._folder.is_dir() else set()
-        for slug in await self._find_slugs() - kept:
-            log.warning("removing the pool of a run that nobody here knows: %s", slug)
-            await self.remove(PoolNames(run_id=slug, slug=slug))
+        ours = {kept.names.pool for _, kept in self._find_all_kept()}
+        for owner in await self._find_owners(ours):
+            log.warning("removing the pool of a run that nobody here knows: %s", owner)
+            await (await self.cluster()).delete("ConfigMap", owner, self._settings.namespace)
 
-    async def _find_slugs(self) -> set[str]:
+    def _find_all_kept(self) -> list[tuple[Path, KeptPool]]:
+        folders = list(self._folder.iterdir()) if self._folder.is_dir() else []
+        return [(folder, kept) for folder in folders if (kept := find_kept(folder)) is not None]
+
+    async def _find_owners(self, ours: Collection[str]) -> set[str]:
+        """Return the owners of pods of this site that belong to no pool of `ours`."""
         cluster = await self.cluster()
-        selector = f"{workers.SITE_LABEL}={self._site},{workers.RUN_LABEL},{workers.COMPONENT_LABEL}"
+        selector = f"{workers.SITE_LABEL}={self._site},{workers.POOL_LABEL}"
         pods = await cluster.list("Pod", self._settings.namespace, selector)
-        ours = {workers.SCHEDULER, workers.WORKER}
         labels = [each["metadata"]["labels"] for each in pods if "deletionTimestamp" not in each["metadata"]]
-        return {each[workers.RUN_LABEL] for each in labels if each[workers.COMPONENT_LABEL] in ours}
+        pools = {each[workers.POOL_LABEL] for each in labels} - set(ours)
+        return {f"run-{pool.removeprefix('pool-')}" for pool in pools}
 
     async def _sweep_for_ever(self) -> None:
         """Remove pools that an agent before this one left and nobody has asked for since."""
@@ -486,11 +492,11 @@ class PodPools:
         while True:
             with self._lock:
                 known = set(self._known)
-            for folder in list(self._folder.iterdir()) if self._folder.is_dir() else []:
+            for folder, kept in self._find_all_kept():
                 if folder.name not in known:
                     log.warning("removing the pool of a run that nobody has asked for: %s", folder.name)
                     with contextlib.suppress(ContinuumError):
-                        await self.remove(PoolNames(run_id=folder.name, slug=folder.name))
+                        await self.remove(kept.names)
                         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             await asyncio.sleep(SWEEP_EVERY_S)
 

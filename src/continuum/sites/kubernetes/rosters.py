@@ -117,7 +117,7 @@ class Roster:
             self._refused_at[member.profile] = (now, count)
         else:
             self._of(member.profile).not_started += 1
-        self._tell(member.profile, reason)
+        self._tell(member.profile, reason, key="quota" if is_quota else "")
 
     def retire(self, names: Iterable[str]) -> None:
         """These go; that they do is no loss."""
@@ -245,10 +245,10 @@ class Roster:
     def _of(self, profile: str) -> Changes:
         return self._changes.setdefault(profile, Changes())
 
-    def _tell(self, profile: str, trouble: str) -> None:
-        """Say something to the user, unless it was said."""
-        if (profile, trouble) not in self._told:
-            self._told.add((profile, trouble))
+    def _tell(self, profile: str, trouble: str, key: str = "") -> None:
+        """Say something to the user, unless it (or something else of that key) was said."""
+        if (profile, key or trouble) not in self._told:
+            self._told.add((profile, key or trouble))
             self._of(profile).troubles.append(trouble)
 
     def _remember(self, name: str, ending: str) -> None:

@@ -16,7 +16,8 @@ import msgspec
 from continuum.model.errors import InvalidInputError
 from continuum.model.pools import PoolRequest, Volume, WorkerProfile
 
-SITE_LABEL, RUN_LABEL, PROFILE_LABEL = "continuum/site", "continuum/run", "continuum/profile"
+SITE_LABEL, RUN_LABEL, POOL_LABEL = "continuum/site", "continuum/run", "continuum/pool"
+PROFILE_LABEL = "continuum/profile"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 SCHEDULER, WORKER = "scheduler", "worker"
 SCHEDULER_PORT, WORKER_PORT, HEALTH_PORT = 8786, 8787, 8081
@@ -55,20 +56,23 @@ class PodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PoolNames(msgspec.Struct, frozen=True, kw_only=True):
-    """What the objects of a run's pool are called."""
+    """What the objects of a run's pool are called; `token` differs each time that a run has a new pool, so
+    that none of its objects meets one that is still being deleted.
+    """
 
     run_id: str
     slug: str
+    token: str
 
     @property
     def owner(self) -> str:
         """The ConfigMap that owns all."""
-        return f"run-{self.slug}"
+        return f"run-{self.slug}-{self.token}"
 
     @property
     def pool(self) -> str:
         """The Secret, the Service, the Deployment, and the beginning of the names of workers."""
-        return f"pool-{self.slug}"
+        return f"pool-{self.slug}-{self.token}"
 
     def worker(self, number: int) -> str:
         """The pod of a worker, and its name at the scheduler."""
@@ -92,18 +96,18 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     profiles: tuple[WorkerProfile, ...]
 
 
-def name_pool(run_id: str) -> PoolNames:
+def name_pool(run_id: str, token: str) -> PoolNames:
     """Return names that the cluster takes, and that differ where runs differ."""
     slug = run_id.lower().replace("_", "-").strip("-")
     if slug != run_id or len(slug) > MOST_NAME:
         digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
         slug = f"{slug[: MOST_NAME - 9].strip('-') or 'run'}-{digest}"
-    return PoolNames(run_id=run_id, slug=slug)
+    return PoolNames(run_id=run_id, slug=slug, token=token)
 
 
 def selector_of(pool: Pool) -> str:
     """Return the selector of all objects of a pool."""
-    return f"{RUN_LABEL}={pool.names.slug},{SITE_LABEL}={pool.site}"
+    return f"{POOL_LABEL}={pool.names.pool},{SITE_LABEL}={pool.site}"
 
 
 def plan_owner(pool: Pool) -> Manifest:
@@ -180,7 +184,7 @@ def _plan_name(pool: Pool, owner: Owner) -> Manifest:
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
-            "selector": {RUN_LABEL: pool.names.slug, SITE_LABEL: pool.site},
+            "selector": {POOL_LABEL: pool.names.pool, SITE_LABEL: pool.site},
             "ports": [{"name": "dask", "port": SCHEDULER_PORT}],
         }
     }
@@ -191,7 +195,8 @@ def _plan_node_port(pool: Pool, owner: Owner) -> Manifest:
     return service | {
         "spec": {
             "type": "NodePort",
-            "selector": {RUN_LABEL: pool.names.slug, COMPONENT_LABEL: SCHEDULER},
+            "publishNotReadyAddresses": True,
+            "selector": {POOL_LABEL: pool.names.pool, COMPONENT_LABEL: SCHEDULER},
             "ports": [{"name": "dask", "port": SCHEDULER_PORT}],
         }
     }
@@ -204,7 +209,7 @@ def _plan_scheduler(pool: Pool, owner: Owner) -> Manifest:
     container = _container(pool, SCHEDULER, settings.image, said, resources=resources)
     container |= {
         "startupProbe": {"tcpSocket": {"port": HEALTH_PORT}, "periodSeconds": 1, "failureThreshold": 120},
-        "readinessProbe": {"tcpSocket": {"port": HEALTH_PORT}, "periodSeconds": 30},
+        "readinessProbe": {"tcpSocket": {"port": HEALTH_PORT}, "periodSeconds": 2},
     }
     labels = _labels(pool, SCHEDULER)
     deployment = _owned(pool, owner, "apps/v1", "Deployment", pool.names.pool, component=SCHEDULER)
@@ -212,7 +217,7 @@ def _plan_scheduler(pool: Pool, owner: Owner) -> Manifest:
         "spec": {
             "replicas": 1,
             "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": {RUN_LABEL: pool.names.slug, COMPONENT_LABEL: SCHEDULER}},
+            "selector": {"matchLabels": {POOL_LABEL: pool.names.pool, COMPONENT_LABEL: SCHEDULER}},
             "template": {
                 "metadata": {"labels": labels},
                 "spec": _pod(pool, container) | {"hostname": SCHEDULER, "subdomain": pool.names.pool},
@@ -318,6 +323,7 @@ def _labels(pool: Pool, component: str) -> dict[str, str]:
         "app.kubernetes.io/managed-by": "continuum",
         SITE_LABEL: pool.site,
         RUN_LABEL: pool.names.slug,
+        POOL_LABEL: pool.names.pool,
     }
     return labels | ({COMPONENT_LABEL: component} if component else {})
 

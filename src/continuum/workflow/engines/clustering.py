@@ -111,7 +111,8 @@ async def serve(settings: ProcessSettings) -> None:
     is_over = asyncio.Event()
     asked: asyncio.Queue[str] = asyncio.Queue()
     if settings.is_alone:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, is_over.set)
+        stop = is_over.set if settings.kind == "scheduler" else _end_at_once
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     else:
         _watch_owner(asyncio.get_running_loop(), asked, is_over)
     server = await (_scheduler if settings.kind == "scheduler" else _worker)(settings, security)
@@ -208,6 +209,11 @@ async def _retire(scheduler: Any, count: int) -> list[str]:
         names.append(str(youngest.name))
         await scheduler.remove_worker(address=youngest.address, stimulus_id="retire", expected=True)
     return names
+
+
+def _end_at_once() -> None:
+    """Be lost: of a worker that says goodbye, Dask executes again by itself what it had."""
+    os._exit(128 + signal.SIGTERM)
 
 
 def _watch_owner(

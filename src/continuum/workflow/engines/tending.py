@@ -38,16 +38,18 @@ class SchedulerLink:
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
             left_s = deadline - asyncio.get_running_loop().time()
+            client = Client(
+                address.url,
+                asynchronous=True,
+                security=address.security(),
+                timeout=max(1.0, min(CONNECT_TIMEOUT_S, left_s)),
+                set_as_default=False,
+                name="continuum-owner",
+            )
             try:
-                self._client = await Client(
-                    address.url,
-                    asynchronous=True,
-                    security=address.security(),
-                    timeout=max(1.0, min(CONNECT_TIMEOUT_S, left_s)),
-                    set_as_default=False,
-                    name="continuum-owner",
-                )
+                self._client = await client
             except (OSError, TimeoutError) as problem:
+                await _close(client)
                 if left_s <= 0:
                     reason = str(problem) or "it does not answer"
                     raise UnavailableError(f"the scheduler at {address.url}: {reason}") from problem
@@ -67,8 +69,7 @@ class SchedulerLink:
         """End the connection."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(Exception):  # it is over, one way or the other
-                await client.close(ASK_TIMEOUT_S)
+            await _close(client)
 
     async def _ask(self, function: Any, *arguments: Any) -> Any:
         if self._client is None:
@@ -78,6 +79,11 @@ class SchedulerLink:
             return await asyncio.wait_for(asking, ASK_TIMEOUT_S)
         except (OSError, TimeoutError, RuntimeError, ValueError) as problem:
             raise UnavailableError(f"the scheduler does not answer: {problem}") from problem
+
+
+async def _close(client: Any) -> None:
+    with contextlib.suppress(Exception):  # it is over, one way or the other
+        await client.close(ASK_TIMEOUT_S)
 
 
 def look_at_workers(dask_scheduler: Any = None) -> list[tuple[str, bool]]:
