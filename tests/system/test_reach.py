@@ -102,7 +102,7 @@ async def test_who_is_invited_gets_in_at_once_and_who_is_not_any_more_is_cut_off
         assert agent.is_connected
         assert "invited" in open_continuum.continuum("site", "list").stdout
         open_continuum.continuum("site", "uninvite", "lab")
-        await asyncio.to_thread(wait_until, lambda: not agent.is_connected, 20)
+        await asyncio.to_thread(wait_until, lambda: not agent.is_connected, 20, "lab is still connected")
         with pytest.raises(BackboneUnavailableError):
             await Backbone.connect(settings)
     finally:

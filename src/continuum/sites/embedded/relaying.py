@@ -70,24 +70,32 @@ class End(asyncio.Protocol):
 
 
 class Caller(End):
-    """The end that called: it is read from when the server behind is connected."""
+    """The end that called; what it says before the server behind is connected waits."""
 
     def __init__(self, target: int, callers: set["Caller"]) -> None:
         super().__init__()
         self._target = target
         self._callers = callers
         self._connecting: asyncio.Task[None] | None = None
+        self._early = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connect to the server behind."""
         super().connection_made(transport)
         if len(self._callers) >= MAX_CONNECTIONS:
-            transport.close()
+            cast("asyncio.Transport", transport).abort()
             return
         self._callers.add(self)
+        self._connecting = asyncio.ensure_future(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on, or keep until that can be done."""
+        if self.other is not None:
+            super().data_received(data)
+            return
+        self._early += data
         if self.transport is not None:
             self.transport.pause_reading()
-        self._connecting = asyncio.ensure_future(self._connect())
 
     def connection_lost(self, problem: Exception | None) -> None:
         """End both."""
@@ -107,6 +115,8 @@ class Caller(End):
             caller.close()
             return
         self.other, server.other = server, self
+        if self._early and server.transport is not None:
+            server.transport.write(bytes(self._early))
         caller.resume_reading()
 
 
