@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Diagnosis,
         describe_pods,
     )
+    from continuum.sites.kubernetes.joined import find_cluster
     from continuum.sites.kubernetes.joining import (
         Joined,
         join_cluster,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         upgrade_cluster,
     )
     from continuum.sites.kubernetes.leaving import LeaveRequest, leave_cluster
+    from continuum.sites.kubernetes.looking import ClusterView, look_at_cluster
     from continuum.sites.kubernetes.observing import (
         Observed,
     )
@@ -64,10 +66,10 @@ if TYPE_CHECKING:
         parse_host_alias,
         parse_storage,
     )
+    from continuum.sites.kubernetes.requiring import require_client
     from continuum.sites.kubernetes.settings import (
         ExternalStore,
         Overlay,
-        service_names,
     )
     from continuum.sites.kubernetes.texts import (
         format_manifests,
@@ -141,6 +143,10 @@ _HOMES = {
     "format_manifests": "kubernetes.texts",
     "join_cluster": "kubernetes.joining",
     "leave_cluster": "kubernetes.leaving",
+    "ClusterView": "kubernetes.looking",
+    "look_at_cluster": "kubernetes.looking",
+    "find_cluster": "kubernetes.joined",
+    "require_client": "kubernetes.requiring",
     "LeaveRequest": "kubernetes.leaving",
     "parse_host_alias": "kubernetes.requesting",
     "parse_storage": "kubernetes.requesting",
@@ -160,7 +166,6 @@ _HOMES = {
     "remove_directory": "embedded.added",
     "run_daemon": "supervision.starting",
     "run_in_foreground": "embedded.starting",
-    "service_names": "kubernetes.settings",
     "start": "embedded.starting",
     "start_daemon": "supervision.starting",
     "stop": "supervision.controlling",
@@ -172,6 +177,7 @@ __all__ = [
     "AgentSettings",
     "BuildOptions",
     "BuiltImage",
+    "ClusterView",
     "Continuum",
     "ContinuumStatus",
     "Credentials",
@@ -213,6 +219,7 @@ __all__ = [
     "ensure_home",
     "ensure_store_secrets",
     "find_binary",
+    "find_cluster",
     "find_database_urls",
     "find_port_holder",
     "find_status",
@@ -225,6 +232,7 @@ __all__ = [
     "leave_cluster",
     "list_joined",
     "list_sites",
+    "look_at_cluster",
     "make_invitation",
     "parse_host_alias",
     "parse_invitation",
@@ -236,11 +244,11 @@ __all__ = [
     "read_hub_settings",
     "read_invitation",
     "remove_directory",
+    "require_client",
     "resolve_url",
     "revoke",
     "run_daemon",
     "run_in_foreground",
-    "service_names",
     "start",
     "start_daemon",
     "stop",

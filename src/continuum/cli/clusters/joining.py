@@ -1,4 +1,9 @@
-"""`continuum site join`: a cluster becomes a site."""
+"""`continuum site join`: a cluster becomes a site.
+
+What speaks to clusters is reached through `sites` when it is called: other commands need not load it.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import os
@@ -8,20 +13,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from continuum import sites
 from continuum.cli.clusters.screens import JoinScreen
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import InvalidInputError
-from continuum.sites import (
-    ExternalStore,
-    Joined,
-    JoinRequest,
-    Overlay,
-    format_manifests,
-    join_cluster,
-    parse_host_alias,
-    parse_storage,
-    plan_joining,
-)
+from continuum.sites import Overlay
 from continuum.store import StoreConfiguration, StoreKeys, parse_size, resolve_store
 
 INTERRUPTED = 130
@@ -147,8 +143,9 @@ def join(  # noqa: PLR0917 -- typer takes options from parameters
         raise InvalidInputError(
             "only Kubernetes clusters join by command", hint="say --kubernetes; for others: site invite"
         )
+    sites.require_client()
     store, keys = _choose_store(name, store_endpoint, store_bucket, store_region, store_credentials, store_ca)
-    request = JoinRequest(
+    request = sites.JoinRequest(
         name=name,
         context=context,
         kubeconfig=kubeconfig,
@@ -157,7 +154,7 @@ def join(  # noqa: PLR0917 -- typer takes options from parameters
         image=image,
         pull_policy=pull_policy,
         pull_secrets=tuple(pull_secret or ()),
-        storage=parse_storage(state, node),
+        storage=sites.parse_storage(state, node),
         state_bytes=parse_size(state_size),
         store_bytes=parse_size(store_size),
         store=store,
@@ -165,16 +162,16 @@ def join(  # noqa: PLR0917 -- typer takes options from parameters
         computing_units=units,
         memory_bytes=parse_size(memory),
         workers=_limits(min_workers, max_workers),
-        host_aliases=tuple(map(parse_host_alias, host_alias or ())),
+        host_aliases=tuple(map(sites.parse_host_alias, host_alias or ())),
         has_master_keys=not without_master_keys,
     )
     chosen = open_home(home)
     if dry_run:
-        plan = plan_joining(chosen, request, invitation_file=invitation, shows_secrets=secrets)
-        typer.echo(format_manifests(asyncio.run(plan)), nl=False)
+        plan = sites.plan_joining(chosen, request, invitation_file=invitation, shows_secrets=secrets)
+        typer.echo(sites.format_manifests(asyncio.run(plan)), nl=False)
         return
     with JoinScreen(is_quiet=as_json) as screen:
-        coming = join_cluster(chosen, request, screen, invitation_file=invitation, within_s=wait)
+        coming = sites.join_cluster(chosen, request, screen, invitation_file=invitation, within_s=wait)
         joined = finish(coming, name)
     print_json(joined) if as_json else print_joined(joined)
 
@@ -191,7 +188,7 @@ def finish(doing: Coroutine[Any, Any, Answer], site: str) -> Answer:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def print_joined(joined: Joined) -> None:
+def print_joined(joined: sites.Joined) -> None:
     """Say what there is now."""
     console = open_console()
     count = joined.created + joined.changed
@@ -213,7 +210,7 @@ def _limits(least: int, most: int) -> str:
 
 def _choose_store(  # noqa: PLR0917 -- as many as the options
     site: str, endpoint: str, bucket: str, region: str, credentials: str, ca_file: str
-) -> tuple[ExternalStore | None, StoreKeys | None]:
+) -> tuple[sites.ExternalStore | None, StoreKeys | None]:
     if not endpoint:
         return None, None
     if not credentials:
@@ -225,7 +222,7 @@ def _choose_store(  # noqa: PLR0917 -- as many as the options
         endpoint=endpoint, site=site, credentials=credentials, region=region, bucket=bucket, ca_file=ca_file
     )
     store = resolve_store(f"store-{site}", wanted, os.environ)
-    external = ExternalStore(
+    external = sites.ExternalStore(
         endpoint=store.endpoint, bucket=store.bucket, region=store.region, ca_pem=store.ca_pem
     )
     keys = StoreKeys(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from continuum import sites
 from continuum.cli.clusters.joining import (
     ContextOption,
     KubeconfigOption,
@@ -13,7 +14,6 @@ from continuum.cli.clusters.joining import (
 )
 from continuum.cli.clusters.screens import JoinScreen
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
-from continuum.sites import LeaveRequest, leave_cluster, upgrade_cluster
 
 NameArgument = Annotated[str, typer.Argument(help="The site's name.")]
 
@@ -37,7 +37,8 @@ def leave(  # noqa: PLR0917 -- typer takes options from parameters
 
     Refuses while the only copy of an object is there. Waits for tasks that run there.
     """
-    request = LeaveRequest(
+    sites.require_client()
+    request = sites.LeaveRequest(
         name=name,
         context=context,
         kubeconfig=kubeconfig,
@@ -47,7 +48,7 @@ def leave(  # noqa: PLR0917 -- typer takes options from parameters
         abandons_data=abandon_data,
     )
     with JoinScreen(is_quiet=as_json) as screen:
-        removed = finish(leave_cluster(open_home(home), request, screen.tell), name)
+        removed = finish(sites.leave_cluster(open_home(home), request, screen.tell), name)
     if as_json:
         print_json(removed)
         return
@@ -66,6 +67,9 @@ def upgrade(
     as_json: JsonOption = False,
 ) -> None:
     """Bring a site to another image, and to what this version of continuum plans; runs go on."""
+    sites.require_client()
     with JoinScreen(is_quiet=as_json) as screen:
-        joined = finish(upgrade_cluster(open_home(home), name, screen, image=image, within_s=wait), name)
+        joined = finish(
+            sites.upgrade_cluster(open_home(home), name, screen, image=image, within_s=wait), name
+        )
     print_json(joined) if as_json else print_joined(joined)

@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.status import Status
 
-from continuum.sites import Diagnosis, Observed, describe_pods
+from continuum.sites import Diagnosis, Observed, describe_pods  # pure: loads no client
 
 
 class JoinScreen:

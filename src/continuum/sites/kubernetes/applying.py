@@ -27,6 +27,7 @@ from continuum.sites.kubernetes.settings import (
     MADE_BY,
     SITE_LABEL,
     Manifest,
+    PodStorage,
     SiteSettings,
 )
 
@@ -99,6 +100,23 @@ async def apply_all(cluster: Cluster, manifests: Sequence[Manifest], tell: Tell)
         if change is not Change.UNCHANGED:
             tell(f"{name_of(manifest)} {change.value}")
     return tuple(applied)
+
+
+async def leave_store_alone(
+    cluster: Cluster, settings: SiteSettings, manifests: Sequence[Manifest], tell: Tell
+) -> tuple[Manifest, ...]:
+    """Return the objects without a store that would lose what is in it: its state lies in its pod, which a
+    change would replace.
+    """
+    if not isinstance(settings.storage, PodStorage) or settings.external_store is not None:
+        return tuple(manifests)
+    store = next(each for each in manifests if each["kind"] == "StatefulSet")
+    if await cluster.find("StatefulSet", store["metadata"]["name"], settings.home) is None:
+        return tuple(manifests)
+    if await cluster.apply(store, dry_run=True) is Change.UNCHANGED:
+        return tuple(manifests)
+    tell("the store stays as it is: its objects lie in its pod and would be lost with it")
+    return tuple(each for each in manifests if each is not store)
 
 
 async def wait_until_ready(

@@ -44,6 +44,8 @@ def find_reason(observed: Observed) -> Diagnosis | None:
 
 def list_reasons(observed: Observed) -> Iterator[Diagnosis]:
     """Yield all reasons, the first to be solved first."""
+    living = tuple(pod for pod in observed.pods if not pod["metadata"].get("deletionTimestamp"))
+    observed = msgspec.structs.replace(observed, pods=living)
     for finder in _FINDERS:
         yield from finder(observed)
 

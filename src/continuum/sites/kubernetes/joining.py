@@ -25,6 +25,7 @@ from continuum.sites.kubernetes.applying import (
     Applied,
     Heard,
     apply_all,
+    leave_store_alone,
     roll,
     wait_until_ready,
 )
@@ -115,6 +116,7 @@ async def join_cluster(
         )
         note_cluster(home, note)
         manifests = arrange((*plan_site(settings), *plan_secrets(settings, secrets)))
+        manifests = await leave_store_alone(cluster, settings, manifests, screen.tell)
         applied = await apply_all(cluster, manifests, screen.tell)
         async with source.listening(settings.name) as is_heard:
             ready_s = await wait_until_ready(
@@ -168,6 +170,7 @@ async def upgrade_cluster(
         settings = msgspec.structs.replace(settings, identities_mark=mark_secrets(secrets))
         note_cluster(home, msgspec.structs.replace(joined, settings=settings))
         manifests = arrange((*plan_site(settings), *plan_secrets(settings, secrets)))
+        manifests = await leave_store_alone(cluster, settings, manifests, screen.tell)
         began = time.monotonic()
         async with source.listening(site) as is_heard:
             applied = await roll(
