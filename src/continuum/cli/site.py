@@ -1,5 +1,7 @@
-"""`continuum site`: the sites, as their agents report them."""
+"""`continuum site`: the sites, as their agents report them; invitations."""
 
+import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,21 +11,26 @@ from continuum.cli.asking import ask
 from continuum.cli.clusters.joining import join
 from continuum.cli.clusters.leaving import leave, upgrade
 from continuum.cli.clusters.showing import look, print_cluster
+from continuum.cli.inviting import invite, uninvite
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import NotFoundError
-from continuum.sites import KnownSite, Sites, list_sites
+from continuum.sites import JoinedSite, KnownSite, Sites, list_joined, list_sites
+
+WARN_DAYS, DAY_S = 30, 86_400
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 
 @app.callback()
 def site() -> None:
-    """List and show sites, and make sites of clusters."""
+    """List and show sites, invite further ones, and make sites of clusters."""
 
 
 app.command()(join)
 app.command()(upgrade)
 app.command()(leave)
+app.command()(invite)
+app.command()(uninvite)
 
 
 @app.command("list")
@@ -49,7 +56,22 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         table.add_column(heading, justify="right" if is_number else "left")
     for each in known.sites:
         table.add_row(*_row(each))
+    joined = list_joined(open_home(home))
+    heard = {each.name for each in known.sites}
+    for site_ in joined:
+        if site_.name not in heard:
+            table.add_row(site_.name, "invited", site_.kind.value)
     open_console().print(table)
+    _warn_of_ends(joined)
+
+
+def _warn_of_ends(joined: Sequence[JoinedSite]) -> None:
+    """Say of which sites elsewhere the certificates end soon."""
+    for each in joined:
+        left_s = each.ends_at - time.time()
+        if left_s < WARN_DAYS * DAY_S:
+            when = f"end in {left_s / DAY_S:.0f} days" if left_s > 0 else "have ended"
+            typer.echo(f"the certificates of {each.name} {when}: invite and join it again", err=True)
 
 
 @app.command()

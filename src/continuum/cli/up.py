@@ -92,6 +92,14 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
             show_default="as before, else loopback's",
         ),
     ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let other machines reach it at these addresses or names; none: no more.",
+            show_default="as before, else none",
+        ),
+    ] = "",
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the terminal; Ctrl-C stops everything.")
     ] = False,
@@ -111,6 +119,8 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
 
     * `continuum up --database file:/etc/continuum/database.url --hubs 2`
 
+    * `continuum up --listen 192.0.2.7` (so that sites elsewhere can join)
+
     * `continuum up --store edge=directory:/data/edge`
 
     * `continuum up --offer cloud:gpus=2,storage_type=ssd --offer edge:software=casa+wsclean`
@@ -120,7 +130,7 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
     chosen = open_home(home)
     status = find_status(chosen)
     if status.state in {"up", "degraded"}:
-        given = (sites, gateway_ports, policy, profile, database, hubs, store, costs, offer, link)
+        given = (sites, gateway_ports, policy, profile, database, hubs, store, costs, offer, link, listen)
         if hub_port is not None or any(given):
             raise ConflictError(
                 f"the continuum in {chosen.path} is already up; options count when it starts",
@@ -140,6 +150,7 @@ def up(  # noqa: PLR0917 -- typer takes options from parameters
         costs=tuple(costs or ()),
         offers=tuple(offer or ()),
         links=tuple(link or ()),
+        listen=tuple(_words(listen)),
     )
     display = Display(chosen, is_quiet=as_json)
     with display:

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from continuum.sites.kubernetes.settings import (
         ExternalStore,
         Overlay,
+        service_names,
     )
     from continuum.sites.kubernetes.texts import (
         format_manifests,
@@ -166,6 +167,7 @@ _HOMES = {
     "remove_directory": "embedded.added",
     "run_daemon": "supervision.starting",
     "run_in_foreground": "embedded.starting",
+    "service_names": "kubernetes.settings",
     "start": "embedded.starting",
     "start_daemon": "supervision.starting",
     "stop": "supervision.controlling",
@@ -249,6 +251,7 @@ __all__ = [
     "revoke",
     "run_daemon",
     "run_in_foreground",
+    "service_names",
     "start",
     "start_daemon",
     "stop",

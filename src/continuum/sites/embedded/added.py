@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,9 +23,10 @@ from continuum.model.errors import (
     UnavailableError,
 )
 from continuum.model.objects import Store
-from continuum.security import create_identity, write_private
+from continuum.security import LOOPBACK_NAMES, create_identity, write_private
 from continuum.sites.documents import format_document, read_document
 from continuum.sites.embedded.directories import plan_directory_process
+from continuum.sites.embedded.listening import find_bind_host, find_peer_host
 from continuum.sites.embedded.preparing import inherit_environment
 from continuum.sites.embedded.seaweedfs import REGION, ensure_store_secrets
 from continuum.sites.homes import Home
@@ -84,11 +85,13 @@ def plan_directories(
     )
 
 
-def prepare_directories(home: Home, environment: Mapping[str, str]) -> tuple[PlannedProcess, ...]:
-    """Plan the processes of all folders that were added, with identities that hold."""
+def prepare_directories(
+    home: Home, environment: Mapping[str, str], listen: Sequence[str] = ()
+) -> tuple[PlannedProcess, ...]:
+    """Plan the processes of all folders that were added, with identities that hold for `listen` too."""
     added = list_directories(home)
     for each in added:
-        create_identity(home.path, each.process, "store")
+        _write(home, each, listen)
     return plan_directories(home, added, environment)
 
 
@@ -113,7 +116,7 @@ def add_directory(
         bucket=bucket,
         capacity_bytes=capacity_bytes,
     )
-    store = _write(home, added)
+    store = _write(home, added, home.continuum().listen)
     try:
         _start(home, added)
     except ContinuumError:
@@ -135,11 +138,11 @@ def _check_folder(home: Home, name: str, path: Path) -> None:
         )
 
 
-def _write(home: Home, added: AddedDirectory) -> Store:
+def _write(home: Home, added: AddedDirectory, listen: Sequence[str]) -> Store:
     folder = _folder(home, added.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     secrets = ensure_store_secrets(folder / _SECRETS)
-    identity = create_identity(home.path, added.process, "store")
+    identity = create_identity(home.path, added.process, "store", hosts=(*LOOPBACK_NAMES, *listen))
     settings = DirectorySettings(
         name=added.name,
         folder=added.folder,
@@ -148,6 +151,7 @@ def _write(home: Home, added: AddedDirectory) -> Store:
                 access_key=secrets.peer_access_key, secret_key=secrets.peer_secret_key, may_manage=False
             ),
         ),
+        listen_host=find_bind_host(listen),
         listen_port=added.port,
         tls_certificate_file=identity.certificate_file,
         tls_key_file=identity.key_file,
@@ -158,7 +162,7 @@ def _write(home: Home, added: AddedDirectory) -> Store:
     return Store(
         name=added.name,
         site=added.site,
-        endpoint=f"https://127.0.0.1:{added.port}",
+        endpoint=f"https://{find_peer_host(listen)}:{added.port}",
         region=REGION,
         bucket=added.bucket,
         access_key=secrets.peer_access_key,

@@ -4,12 +4,14 @@ As with SeaweedFS the site's own gateway talks to it over a unix socket, gateway
 keys that may read and write objects but not manage buckets.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from continuum.model.objects import Store
 from continuum.security import IdentityFiles
+from continuum.sites.embedded.listening import find_bind_host, find_peer_host
 from continuum.sites.embedded.seaweedfs import REGION, PlannedStore, StoreSecrets, socket_path
 from continuum.sites.supervision.plans import PlannedFile, PlannedProcess, ReadyLine
 from continuum.store import DirectoryKeys, DirectorySettings, format_directory_settings
@@ -33,8 +35,9 @@ def plan_directory_store(
     identity: IdentityFiles,
     ca_pem: str,
     inherited: dict[str, str],
+    listen: Sequence[str] = (),
 ) -> PlannedStore:
-    """Plan the store `name` over the files in `root`."""
+    """Plan the store `name` over the files in `root`. `listen`: where other machines reach it."""
     socket = socket_path(socket_folder, name)
     own = Store(
         name=name,
@@ -55,6 +58,7 @@ def plan_directory_store(
             ),
         ),
         socket=socket,
+        listen_host=find_bind_host(listen),
         listen_port=port,
         tls_certificate_file=identity.certificate_file,
         tls_key_file=identity.key_file,
@@ -67,7 +71,7 @@ def plan_directory_store(
         ),
         file=PlannedFile(path=settings_file, data=format_directory_settings(settings)),
         own=own,
-        peer=describe_peer(own, port=port, secrets=secrets, ca_pem=ca_pem),
+        peer=describe_peer(own, port=port, secrets=secrets, ca_pem=ca_pem, listen=listen),
     )
 
 
@@ -85,11 +89,13 @@ def plan_directory_process(
     )
 
 
-def describe_peer(own: Store, *, port: int, secrets: StoreSecrets, ca_pem: str) -> Store:
+def describe_peer(
+    own: Store, *, port: int, secrets: StoreSecrets, ca_pem: str, listen: Sequence[str] = ()
+) -> Store:
     """Return the store as other sites reach it."""
     return msgspec.structs.replace(
         own,
-        endpoint=f"https://127.0.0.1:{port}",
+        endpoint=f"https://{find_peer_host(listen)}:{port}",
         access_key=secrets.peer_access_key,
         secret_key=secrets.peer_secret_key,
         ca_pem=ca_pem,

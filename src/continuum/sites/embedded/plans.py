@@ -18,8 +18,9 @@ from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
 from continuum.sites.embedded import nats, seaweedfs
 from continuum.sites.embedded.directories import plan_directory_store
+from continuum.sites.embedded.listening import find_bind_host
 from continuum.sites.embedded.seaweedfs import PlannedStore, StoreSecrets
-from continuum.sites.embedded.stores import SEAWEEDFS, find_root, is_directory
+from continuum.sites.embedded.stores import SEAWEEDFS, find_root, is_directory, port_names
 from continuum.sites.homes import Continuum, Home, SiteAddress
 from continuum.sites.hubs import HubSettings, UserFile
 from continuum.sites.supervision.plans import (
@@ -115,11 +116,13 @@ def plan(settings: EmbeddedSettings) -> Plan:
         processes=(
             _backbone(settings),
             *(_store(settings, site).process for site in sites),
+            *_relay(settings),
             *(_hub(settings, number) for number in _hub_numbers(settings)),
             *(_gateway(settings, site) for site in sites),
             *(_agent(settings, site) for site in sites),
         ),
         added=settings.added,
+        hosts=settings.listen,
     )
 
 
@@ -166,12 +169,9 @@ def plan_backbone_file(
     home: Path, run_folder: Path, continuum: Continuum, joined: Sequence[str]
 ) -> PlannedFile:
     """Return the backbone's configuration: who may connect are the continuum's own sites and those that
-    joined it.
-
-    nats-server listens at one address or at all: with `listen` it is all, and certificates say who gets in.
-    """
+    joined it."""
     text = nats.format_backbone_configuration(
-        host="0.0.0.0" if continuum.listen else "127.0.0.1",  # noqa: S104 -- asked for; mutual TLS guards it
+        host=find_bind_host(continuum.listen),
         port=continuum.ports["backbone"],
         server=identity_files(home, "backbone"),
         identities=nats.list_identities((*(site.name for site in continuum.sites), *joined)),
@@ -211,6 +211,7 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
             identity=_identity(settings, name),
             ca_pem=settings.ca_pem,
             inherited=settings.environment,
+            listen=settings.listen,
         )
     return seaweedfs.plan_store(
         name=name,
@@ -219,11 +220,36 @@ def _store(settings: EmbeddedSettings, site: EmbeddedSite) -> PlannedStore:
         folder=folder,
         socket_folder=settings.run_folder,
         weed=settings.weed,
-        ports={port: settings.ports[f"{name}.{port}"] for port in seaweedfs.STORE_PORT_NAMES},
+        ports={
+            port: settings.ports[f"{name}.{port}"]
+            for port in port_names(site.store_kind, is_open=bool(settings.listen))
+        },
         secrets=site.store,
         identity=_identity(settings, name),
         ca_pem=settings.ca_pem,
         inherited=settings.environment,
+        listen=settings.listen,
+    )
+
+
+def _relay(settings: EmbeddedSettings) -> tuple[PlannedProcess, ...]:
+    """What takes calls of other machines for stores that stay on loopback."""
+    names = [f"store.{site.name}" for site in settings.sites if not is_directory(site.store_kind)]
+    if not settings.listen or not names:
+        return ()
+    outer = [settings.ports[f"{name}.{seaweedfs.OUTER}"] for name in names]
+    targets = [settings.ports[f"{name}.s3"] for name in names]
+    module = "continuum.sites.embedded.relaying"
+    pairs = (f"{port}:{target}" for port, target in zip(outer, targets, strict=True))
+    return (
+        PlannedProcess(
+            name="relay",
+            argv=(str(settings.python), "-m", module, *pairs),
+            environment=settings.environment,
+            folder=settings.home,
+            probe=ReadyLine(),
+            ports=tuple(outer),
+        ),
     )
 
 
@@ -287,6 +313,7 @@ def _hub_settings(settings: EmbeddedSettings, number: int) -> HubSettings:
         key_file=home / "hub" / "sealing.key",
         runs_database=home / "hub" / "runs.sqlite",
         database_url=settings.database,
+        listen_host=find_bind_host(settings.listen),
         listen_port=_hub_port(settings, number),
         users=(
             UserFile(name="admin", role=Role.ADMIN, file=home / "credentials.json"),
@@ -329,6 +356,7 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
     return GatewaySettings(
         site=site.name,
         gateway=f"gateway.{site.name}",
+        listen_host=find_bind_host(settings.listen if is_release else ()),
         listen_port=site.gateway_port,
         tls_certificate_file=identity.certificate_file if is_release else None,
         tls_key_file=identity.key_file if is_release else None,

@@ -6,7 +6,7 @@ site's folder, authority and identities. Everything else is written anew from th
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,12 +16,14 @@ from continuum.model.policies import Policy
 from continuum.model.sites import NO_COSTS, NO_OFFERS, SiteCosts, SiteKind, SiteOffers, parse_site_name
 from continuum.security import create_identity
 from continuum.sites.embedded.declaring import choose_costs, choose_links
+from continuum.sites.embedded.listening import choose_listen
 from continuum.sites.embedded.offering import choose_offers
 from continuum.sites.embedded.plans import EmbeddedSettings, EmbeddedSite, default_links
 from continuum.sites.embedded.seaweedfs import ensure_store_secrets
 from continuum.sites.embedded.stores import choose_stores, is_directory, port_names
 from continuum.sites.homes import Continuum, Home
 from continuum.sites.hubs import resolve_url
+from continuum.sites.joining.joined import list_joined
 from continuum.sites.ports import choose_free_ports, claim_port, find_port_holder, is_port_free
 from continuum.sites.supervision.folders import choose_run_folder, find_binary
 from continuum.store import ensure_master_keys
@@ -50,6 +52,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     costs: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    listen: tuple[str, ...] = ()
 
 
 def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
@@ -72,7 +75,9 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
     costs = choose_costs(options.costs, before.costs if before is not None else {}, names)
     offers = choose_offers(options.offers, before.offers if before is not None else {}, names)
     links = choose_links(options.links, before.links if before is not None else (), default_links(names))
-    ports = _choose_inner_ports(before, stores, hubs, {hub_port, *gateway_ports}, tell)
+    listen = choose_listen(options.listen, before.listen if before is not None else ())
+    inner = _list_inner_ports(stores, hubs, is_open=bool(listen))
+    ports = _choose_inner_ports(before, inner, {hub_port, *gateway_ports}, tell)
     run_folder = choose_run_folder(home.path)
     create_identity(home.path, "hub", "hub")
     ensure_master_keys(home.master_keys_file)
@@ -95,6 +100,8 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         database=database,
         hubs=hubs,
         links=links,
+        listen=listen,
+        joined=tuple(site.name for site in list_joined(home)),
     )
 
 
@@ -207,12 +214,22 @@ def port_taken(owner: str, port: int) -> UnavailableError:
     )
 
 
+def _list_inner_ports(stores: Mapping[str, str], hubs: int, *, is_open: bool) -> list[str]:
+    return [
+        "backbone",
+        *(
+            f"store.{name}.{port}"
+            for name, kind in stores.items()
+            for port in port_names(kind, is_open=is_open)
+        ),
+        *(f"hub.{number}" for number in range(2, hubs + 1)),
+    ]
+
+
 def _choose_inner_ports(
-    before: Continuum | None, stores: Mapping[str, str], hubs: int, taken: set[int], tell: Tell
+    before: Continuum | None, needed: Sequence[str], taken: set[int], tell: Tell
 ) -> dict[str, int]:
     earlier = dict(before.ports) if before is not None else {}
-    needed = ["backbone", *(f"store.{n}.{port}" for n, kind in stores.items() for port in port_names(kind))]
-    needed += [f"hub.{number}" for number in range(2, hubs + 1)]
     missing = []
     for key in needed:
         port = earlier.get(key)

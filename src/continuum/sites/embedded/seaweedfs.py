@@ -10,6 +10,7 @@ Not protected: the internal gRPC ports on loopback are open to other users of th
 
 import hashlib
 import secrets as chance
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,11 +18,13 @@ import msgspec
 from continuum.model.objects import Store
 from continuum.security import IdentityFiles, write_private
 from continuum.sites.documents import format_document, read_document
+from continuum.sites.embedded.listening import find_peer_host
 from continuum.sites.embedded.nats import SUITES
 from continuum.sites.supervision.folders import MAX_SOCKET_NAME_BYTES
 from continuum.sites.supervision.plans import PlannedFile, PlannedProcess, ReadyStore
 
 STORE_PORT_NAMES = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc")
+OUTER = "outer"  # the port at which a relay takes calls of other machines for the S3 port
 REGION = "us-east-1"
 BUCKET = "continuum"
 # Volumes are files that grow to 1 GiB; they take no space before data comes. 1,000 of them hold 1 TB.
@@ -125,8 +128,12 @@ def plan_store(
     identity: IdentityFiles,
     ca_pem: str,
     inherited: dict[str, str],
+    listen: Sequence[str] = (),
 ) -> PlannedStore:
-    """Plan the store `name` with its data below `folder`. `ports` has the names of `STORE_PORT_NAMES`."""
+    """Plan the store `name` with its data below `folder`. `ports` has the names of `STORE_PORT_NAMES`.
+
+    `listen`: where other machines reach it, through a relay on the port `outer`.
+    """
     identities_file = folder / "store-identities.json"
     s3_socket = socket_path(socket_folder, name)
     own = Store(
@@ -156,7 +163,7 @@ def plan_store(
         # Its own shutdown waits 15 s for streams that it keeps open itself and only then stops its volumes,
         # which write every change through at once. The gateways are gone by now: nobody is kept waiting.
         stop_s=1.0,
-        ports=(ports["s3"], *(port for key, port in ports.items() if key != "s3")),
+        ports=(ports["s3"], *(port for key, port in ports.items() if key not in {"s3", OUTER})),
         needs_space=True,  # a volume that met a full disk stays read-only until its server starts again
     )
     return PlannedStore(
@@ -165,7 +172,7 @@ def plan_store(
         own=own,
         peer=msgspec.structs.replace(
             own,
-            endpoint=f"https://127.0.0.1:{ports['s3']}",
+            endpoint=f"https://{find_peer_host(listen)}:{ports[OUTER if listen else 's3']}",
             access_key=secrets.peer_access_key,
             secret_key=secrets.peer_secret_key,
             ca_pem=ca_pem,

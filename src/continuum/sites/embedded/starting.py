@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 def _planner(home: Home, options: UpOptions) -> Callable[[Callable[[str], None]], Plan]:
     def make_plan(tell: Callable[[str], None]) -> Plan:
         settings = prepare(home, options, tell)
-        added = prepare_directories(home, settings.environment)
+        added = prepare_directories(home, settings.environment, settings.listen)
         return plan(msgspec.structs.replace(settings, added=added))
 
     return make_plan

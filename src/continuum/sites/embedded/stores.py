@@ -8,7 +8,7 @@ from pathlib import Path
 
 from continuum.model.errors import ConflictError, InvalidInputError
 from continuum.sites.embedded.directories import DIRECTORY_PORT_NAMES
-from continuum.sites.embedded.seaweedfs import STORE_PORT_NAMES
+from continuum.sites.embedded.seaweedfs import OUTER, STORE_PORT_NAMES
 
 SEAWEEDFS, DIRECTORY = "seaweedfs", "directory"
 _HINT = "seaweedfs, directory or directory:/path; for one site: edge=directory"
@@ -80,6 +80,8 @@ def find_root(choice: str, site_folder: Path) -> Path:
     return Path(path) if path else site_folder / "store"
 
 
-def port_names(choice: str) -> tuple[str, ...]:
-    """Return the names of the ports that a store needs."""
-    return DIRECTORY_PORT_NAMES if is_directory(choice) else STORE_PORT_NAMES
+def port_names(choice: str, *, is_open: bool = False) -> tuple[str, ...]:
+    """Return the names of the ports that a store needs; if it `is_open`, other machines reach it."""
+    if is_directory(choice):
+        return DIRECTORY_PORT_NAMES
+    return (*STORE_PORT_NAMES, OUTER) if is_open else STORE_PORT_NAMES

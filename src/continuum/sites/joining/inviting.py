@@ -27,7 +27,8 @@ from continuum.security import (
     write_private,
 )
 from continuum.sites.documents import format_document, read_document
-from continuum.sites.embedded.admitting import admit
+from continuum.sites.embedded.admitting import admit, wait_until
+from continuum.sites.embedded.listening import find_peer_host
 from continuum.sites.homes import Continuum, Credentials, Home
 from continuum.sites.joining.invitations import Invitation, find_end, read_pems
 from continuum.sites.joining.joined import JoinedSite, joined_folder, list_joined, note_joined
@@ -71,8 +72,8 @@ async def make_invitation(
         site=site,
         kind=kind,
         ca=home.ca_file.read_text(),
-        backbone_url=f"tls://{_host(continuum.listen[0])}:{continuum.ports['backbone']}",
-        hub_url=f"https://{_host(continuum.listen[0])}:{continuum.ports['hub']}",
+        backbone_url=f"tls://{find_peer_host(continuum.listen)}:{continuum.ports['backbone']}",
+        hub_url=f"https://{find_peer_host(continuum.listen)}:{continuum.ports['hub']}",
         agent=pems["agent"],
         gateway=pems["gateway"],
         store=pems["store"],
@@ -84,7 +85,8 @@ async def make_invitation(
         master_keys=home.master_keys_file.read_text() if has_master_keys else "",
     )
     note_joined(home, _describe(invitation))
-    admit(home, [each.name for each in list_joined(home)])
+    if admit(home, [each.name for each in list_joined(home)]):
+        await wait_until(home, _agent(site), is_admitted=True)
     return invitation
 
 
@@ -96,10 +98,11 @@ async def revoke(home: Home, site: str) -> None:
     joined = [each.name for each in list_joined(home)]
     if site not in joined:
         raise NotFoundError(f"no site {site} was invited", hint=f"invited: {', '.join(joined) or 'none'}")
+    if admit(home, [name for name in joined if name != site]) and _has_identity(home, site):
+        await wait_until(home, _agent(site), is_admitted=False)
     async with _connected(home) as backbone:
-        admit(home, [name for name in joined if name != site])
         with suppress(NotFoundError):  # it was taken back before, half
-            await LocatorClient(backbone).ask(DeleteUser(name=_user(site)))
+            await LocatorClient(backbone).ask(DeleteUser(name=_agent(site)))
         await forget_site(backbone, site)
     for role in ROLES:
         shutil.rmtree(identity_files(home.path, f"{role}.{site}").key_file.parent, ignore_errors=True)
@@ -136,12 +139,12 @@ async def _ensure_user(locator: LocatorClient, home: Home, site: str) -> Credent
     """Return the keys of the store's user of a site's agent, made if there are none."""
     file = joined_folder(home, site) / "credentials.json"
     users = {user.name for user in (await locator.ask(ListUsers())).users}
-    if _user(site) in users and file.exists():
+    if _agent(site) in users and file.exists():
         return read_document(file, Credentials)
-    if _user(site) in users:
-        made = await locator.ask(AddKey(name=_user(site)))
+    if _agent(site) in users:
+        made = await locator.ask(AddKey(name=_agent(site)))
     else:
-        made = await locator.ask(CreateUser(name=_user(site), role=Role.ADMIN.value))
+        made = await locator.ask(CreateUser(name=_agent(site), role=Role.ADMIN.value))
     keys = Credentials(access_key=made.access_key, secret_key=made.secret_key)
     write_private(file, format_document(keys))
     return keys
@@ -170,9 +173,10 @@ def _describe(invitation: Invitation) -> JoinedSite:
     )
 
 
-def _user(site: str) -> str:
+def _has_identity(home: Home, site: str) -> bool:
+    return identity_files(home.path, _agent(site)).key_file.exists()
+
+
+def _agent(site: str) -> str:
+    """Return the identity of a site's agent; the store's user for it has the same name."""
     return f"agent.{site}"
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

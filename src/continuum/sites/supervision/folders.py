@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 from continuum.model.errors import ConflictError, NotFoundError, UnavailableError
-from continuum.security import create_identity, write_openssl_settings, write_private
+from continuum.security import LOOPBACK_NAMES, create_identity, write_openssl_settings, write_private
 from continuum.sites.homes import Home
 from continuum.sites.supervision.plans import Plan
 
 MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 with the closing zero
 MAX_SOCKET_NAME_BYTES = 40
 MIB = 1024 * 1024
+SERVERS = frozenset({"backbone", "hub", "gateway", "store"})  # the roles of who is asked by others
 
 
 def ensure_home(home: Home, *, min_free_bytes: int) -> None:
@@ -51,7 +52,8 @@ def carry_out(plan: Plan) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_private(plan.run_folder)
     for name, role in plan.identities:
-        create_identity(plan.home, name, role)
+        further = plan.hosts if role in SERVERS else ()
+        create_identity(plan.home, name, role, hosts=(*LOOPBACK_NAMES, *further))
     for file in plan.files:
         write_private(file.path, file.data)
     write_openssl_settings(plan.home / "run" / "openssl.cnf")

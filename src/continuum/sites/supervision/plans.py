@@ -57,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All of it: folders, identities (name, role) and files to make below `home`, then processes to run.
 
     `added` are processes that all else can do without: they are started last, and nothing waits for them.
+    The certificates of servers hold for `hosts` besides loopback.
     Sockets live in `run_folder`. `hub_url` and `gateways` (by site) are for the status that people see.
     """
 
@@ -69,3 +70,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[PlannedProcess, ...] = ()
     hub_url: str = ""
     gateways: dict[str, str] = {}
+    hosts: tuple[str, ...] = ()
