@@ -14,6 +14,7 @@ from continuum.cli.clusters.showing import look, print_cluster
 from continuum.cli.inviting import invite, uninvite
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import NotFoundError
+from continuum.model.sites import Reach
 from continuum.sites import JoinedSite, KnownSite, Sites, list_joined, list_sites
 
 WARN_DAYS, DAY_S = 30, 86_400
@@ -124,6 +125,9 @@ def _print(found: KnownSite, known: Sites) -> None:
         "properties": ", ".join(f"{name}={value}" for name, value in sorted(report.capacity.labels.items())),
         "engines": ", ".join(report.engines),
         "gateway": report.gateway_url,
+        "store": "nobody elsewhere can connect to it"
+        if report.reach is Reach.SITE
+        else "reached from all sites",
         "version": report.version,
     }
     console.print(f"[bold]{report.name}[/]")

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from continuum.model.errors import InvalidInputError
+from continuum.model.sites import Reach
 
 MAX_KEY_BYTES = 1024
 NULL_VERSION = "null"  # S3's name for the version of a key that was written without versioning
@@ -69,6 +70,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     name the bucket: `path` (`host/bucket/key`) or `virtual` (`bucket.host/key`). `is_added`: by configuration
     (`continuum store add`), not by a gateway that speaks for it; the gateways of its `site` then look after
     it, and all gateways reach it at `endpoint`. `capacity_bytes` 0: not limited.
+    `reach` says who can connect to the endpoint: with `site` only gateways of its site try to, the others
+    have its objects brought to them.
     """
 
     name: str
@@ -82,6 +85,11 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     addressing: str = "path"
     capacity_bytes: int = 0
     is_added: bool = False
+    reach: Reach = Reach.ANY
+
+    def is_open_to(self, site: str) -> bool:
+        """Whether gateways of `site` can connect to it."""
+        return self.reach is Reach.ANY or self.site == site
 
     def __repr__(self) -> str:
         where = f"endpoint={self.endpoint!r}, bucket={self.bucket!r}"

@@ -20,6 +20,13 @@ class SiteKind(StrEnum):
     CLOUD = "cloud"
 
 
+class Reach(StrEnum):
+    """From where connections to a site's store can be made: from anywhere, or from the site alone."""
+
+    ANY = "any"
+    SITE = "site"
+
+
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What a site can compute with: computing units (cores) and memory, as offered to tasks.
 
@@ -82,6 +89,7 @@ class SiteOffers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nodes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     pods: str = ""
+    reach: Reach = Reach.ANY
 
 
 NO_OFFERS = SiteOffers()
@@ -114,6 +122,7 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `free_units`, `queued_tasks` and `workers` (processes of its pool, or workers of its own Dask) are the
     load at `reported_at` (seconds since the epoch, UTC); workers follow the queue between `worker_limits`.
+    `reach` is that of the site's store.
     """
 
     name: str
@@ -129,6 +138,7 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     costs: SiteCosts = NO_COSTS
     workers: int = 0
     worker_limits: str = ""
+    reach: Reach = Reach.ANY
 
 
 def parse_site_name(text: str) -> str:

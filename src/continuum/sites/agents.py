@@ -13,7 +13,7 @@ from continuum import __version__
 from continuum.backbone import BackboneSettings
 from continuum.model.profiles import PoolOffer, offer_of
 from continuum.model.scaling import parse_workers
-from continuum.model.sites import NO_COSTS, Capacity, SiteCosts, SiteKind, SiteReport
+from continuum.model.sites import NO_COSTS, Capacity, Reach, SiteCosts, SiteKind, SiteReport
 from continuum.security import IdentityFiles
 from continuum.sites.documents import read_document
 from continuum.sites.kubernetes.workers import PodSettings
@@ -32,7 +32,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     (`storage_type`, …) beside and before those that are found. When it is told to stop, the agent waits up to
     `drain_s` until the runs need nothing from it any more. `pods` are those of engine `kubernetes`; what
     the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`). They may be in a
-    file of their own, `pods_file`. At `health_port` (None: nowhere) the agent says that it lives.
+    file of their own, `pods_file`. At `health_port` (None: nowhere) the agent says that it lives. `reach`: of
+    the site's store, as placement is to know it.
     """
 
     site: str
@@ -55,6 +56,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pods: PodSettings | None = None
     pods_file: Path | None = None
     health_port: int | None = None
+    reach: Reach = Reach.ANY
 
     @property
     def pool_offer(self) -> PoolOffer | None:
@@ -115,4 +117,5 @@ def describe_site(
         started_at=started_at,
         version=__version__,
         costs=settings.costs,
+        reach=settings.reach,
     )

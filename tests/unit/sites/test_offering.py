@@ -3,7 +3,7 @@
 import pytest
 
 from continuum.model.errors import InvalidInputError
-from continuum.model.sites import SiteOffers
+from continuum.model.sites import Reach, SiteOffers
 from continuum.sites.embedded.offering import choose_offers
 
 SITES = ("edge", "cloud")
@@ -41,3 +41,11 @@ def test_the_compss_runtime_is_refused_as_a_sites_engine_with_what_to_do():
     with pytest.raises(InvalidInputError, match="whole programs") as refused:
         choose_offers(["edge:engine=compss"], {}, SITES)
     assert "--engine compss" in refused.value.hint
+
+
+def test_a_store_that_only_its_site_reaches_is_declared_and_taken_back():
+    closed = choose_offers(["edge:reach=site"], {}, SITES)
+    assert closed["edge"] == SiteOffers(reach=Reach.SITE)
+    assert choose_offers(["edge:reach="], closed, SITES)["edge"] == SiteOffers()
+    with pytest.raises(InvalidInputError, match="no reach"):
+        choose_offers(["edge:reach=nobody"], {}, SITES)

@@ -13,6 +13,7 @@ from continuum.cli.options import HomeOption, JsonOption, open_console, open_hom
 from continuum.model.errors import InvalidInputError, NotFoundError
 from continuum.model.objects import Store
 from continuum.model.policies.amounts import format_size
+from continuum.model.sites import Reach
 from continuum.sites import Home, add_directory, remove_directory
 from continuum.store import (
     AddStore,
@@ -39,10 +40,11 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("store", "site", "kind", "endpoint", "bucket", "capacity", box=None, pad_edge=False)
+    headings = ("store", "site", "kind", "reach", "endpoint", "bucket", "capacity")
+    table = Table(*headings, box=None, pad_edge=False)
     for each in found:
         capacity = format_size(each.capacity_bytes) if each.capacity_bytes else "-"
-        table.add_row(each.name, each.site, _kind(each), each.endpoint, each.bucket or "-", capacity)
+        table.add_row(each.name, each.site, *_kinds(each), each.endpoint, each.bucket or "-", capacity)
     open_console().print(table)
 
 
@@ -210,12 +212,18 @@ def _kind(each: StoreDescription) -> str:
     return "added" if each.is_added else "the site's own"
 
 
+def _kinds(each: StoreDescription) -> tuple[str, str]:
+    return _kind(each), each.reach.value
+
+
 def _lines(each: StoreDescription) -> dict[str, str]:
     reached = (
         f"by all gateways at {each.endpoint}"
         if each.is_added
         else f"by the gateways of {each.site} directly, by the others at {each.endpoint}"
     )
+    if each.reach is Reach.SITE:
+        reached = f"by the gateways of {each.site} alone: they bring its objects to the others"
     return {
         "kind": _kind(each),
         "reached": reached,

@@ -84,12 +84,18 @@ def permissions_of(identity: str) -> Permissions:
             )
         case "gateway":
             return Permissions(
-                publish=("locator.*", "locator.*.*"),  # of any hub, and of the one that has the session
+                publish=(
+                    *("locator.*", "locator.*.*"),  # of any hub, and of the one that has the session
+                    *("gateway.*.export", "gateway.*.export.*", "gateway.*.bring", "gateway.*.bring.*"),
+                ),
                 publish_never=(
                     *_ADMINISTRATION,
                     *(subject.replace(".", ".*.") for subject in _ADMINISTRATION),
                 ),
-                subscribe=("gateway.*.invalidate",),
+                subscribe=(
+                    "gateway.*.invalidate",
+                    *(f"gateway.{site}.{verb}" for verb in ("export", "export.*", "bring", "bring.*")),
+                ),
             )
         case "agent":
             return Permissions(

@@ -2,8 +2,9 @@
 
 `edge:gpus=2,software=casa+wsclean,storage_type=ssd`: names other than `units` (computing units), `gpus`,
 `engine` (what executes tasks), `workers` (between what those of a site's own Dask follow the queue), `pods`
-(the file that says where engine `kubernetes` makes them), `software` and `nodes` are properties, as
-constraints ask for them. What is not named stays as it was; an empty value takes it away.
+(the file that says where engine `kubernetes` makes them), `software`, `nodes` and `reach` (who can connect to
+the site's store: `any`, or only the `site`) are properties, as constraints ask for them. What is not named
+stays as it was; an empty value takes it away.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import msgspec
 
 from continuum.model.errors import InvalidInputError
 from continuum.model.scaling import parse_workers
-from continuum.model.sites import NO_OFFERS, SiteOffers
+from continuum.model.sites import NO_OFFERS, Reach, SiteOffers
 
 _HINT = "SITE:units=4,gpus=2,software=casa+wsclean,nodes=host1+host2,storage_type=ssd,…"
 MOST = 1024
@@ -41,6 +42,7 @@ def _changed(offers: SiteOffers, text: str) -> SiteOffers:
         "engine": _engine,
         "workers": str,
         "pods": _file,
+        "reach": _reach,
     }
     for part in text.split(","):
         name, equals, value = (each.strip() for each in part.partition("="))
@@ -80,6 +82,14 @@ def _file(value: str) -> str:
 
 def _units(value: str) -> int:
     return _number(value) or 0
+
+
+def _reach(value: str) -> Reach:
+    if value and value not in set(Reach):
+        raise InvalidInputError(
+            f"{value!r} is no reach", hint="any, or site: nobody elsewhere can connect to the site's store"
+        )
+    return Reach(value or Reach.ANY)
 
 
 def _number(value: str) -> int | None:

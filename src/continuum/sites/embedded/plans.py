@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from continuum.backbone import BackboneSettings
-from continuum.model.objects import Role
+from continuum.model.objects import Role, Store
 from continuum.model.policies import Policy
-from continuum.model.sites import NO_COSTS, NO_OFFERS, Link, SiteCosts, SiteKind, SiteOffers
+from continuum.model.sites import NO_COSTS, NO_OFFERS, Link, Reach, SiteCosts, SiteKind, SiteOffers
 from continuum.security import IdentityFiles, identity_files
 from continuum.sites.agents import AgentSettings
 from continuum.sites.documents import format_document
@@ -363,13 +363,20 @@ def _gateway_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> Gateway
         profile=settings.profile,
         backbone=_backbone_settings(settings, f"gateway.{site.name}"),
         own_store=store.own,
-        peer_store=store.peer,
+        peer_store=_as_peers_see(store.peer, site.offers.reach),
         policy=settings.policy,
         domain=S3_DOMAIN,
         master_keys_file=Home(settings.home).master_keys_file,
         state_folder=settings.home / "sites" / site.name / "gateway",
         blocks=BlockSettings(folder=settings.home / "sites" / site.name / "gateway" / "blocks"),
     )
+
+
+def _as_peers_see(store: Store, reach: Reach) -> Store:
+    """Return the description for other sites; of a store that is out of their reach it has no address."""
+    if reach is Reach.ANY:
+        return store
+    return msgspec.structs.replace(store, reach=reach, endpoint=f"https://{store.name}.invalid")
 
 
 def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSettings:
@@ -391,6 +398,7 @@ def _agent_settings(settings: EmbeddedSettings, site: EmbeddedSite) -> AgentSett
         nodes=site.offers.nodes,
         labels=site.offers.labels,
         pods_file=Path(site.offers.pods) if site.offers.pods else None,
+        reach=site.offers.reach,
     )
 
 

@@ -14,7 +14,7 @@ from continuum.model.objects import Store
 from continuum.model.policies import Policy
 from continuum.model.pools import WorkerProfile
 from continuum.model.scaling import parse_workers
-from continuum.model.sites import SiteKind
+from continuum.model.sites import Reach, SiteKind
 from continuum.security import IdentityFiles
 from continuum.sites.agents import USUAL_WORKERS, AgentSettings
 from continuum.sites.kubernetes.pods import IDENTITY_PATH
@@ -86,6 +86,7 @@ def agent_settings(settings: SiteSettings) -> AgentSettings:
         labels=settings.labels,
         drain_s=max(0, settings.drain_s - FAREWELL_S),
         health_port=HEALTH_PORT,
+        reach=Reach.SITE if settings.external_store is None else Reach.ANY,
     )
 
 
@@ -167,6 +168,7 @@ def _own_store(settings: SiteSettings) -> Store:
             bucket=BUCKET,
             access_key="",
             secret_key="",
+            reach=Reach.SITE,  # no port of the cluster is open to others
         )
     return Store(
         name=f"store.{settings.name}",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -11,6 +12,7 @@ import msgspec
 from continuum.backbone import Backbone
 from continuum.model.errors import ContinuumError, UnavailableError
 from continuum.model.objects import Setting
+from continuum.model.policies import Policy
 from continuum.model.policies.documents import BucketPolicy, format_policy
 from continuum.security import server_context
 from continuum.store.gateway.attending import Attendant
@@ -20,6 +22,7 @@ from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.disconnected import Standin
+from continuum.store.gateway.exporting import Bringer, Exporter
 from continuum.store.gateway.handling import Handler
 from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
@@ -53,14 +56,17 @@ class Gateway:
         self.port = settings.listen_port
         self._shared_port = shared_port
         self._vault: Vault = open_vault(settings, os.environ)
-        self._backbone: Backbone | None = None
+        self._backbone = Backbone(settings.backbone)
         self._locations: Locations | None = None
         self._standin: Standin | None = None
         self._peers: Peers | None = None
         self._copier: Copier | None = None
         self._blocks: BlockCache | None = None
         self._discarding: Discarding | None = None
+        self._exporter: Exporter | None = None
+        self._bringer: Bringer | None = None
         self._server: GatewayServer | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._collecting: asyncio.Task[None] | None = None
         self._attending: asyncio.Task[None] | None = None
         self._replicating: asyncio.Task[None] | None = None
@@ -87,6 +93,7 @@ class Gateway:
         self._copier = Copier(peers, locations, self._discarding, self.counts)
         keeper = Keeper(peers, locations, settings.policy)
         peers.rank = keeper.rank
+        bringer = await self._serve_others(peers, locations, self._discarding)
         blocks = choose_blocks(settings, os.environ)
         if blocks is not None:
             self._blocks = open_block_cache(
@@ -121,15 +128,37 @@ class Gateway:
         self._collecting = asyncio.create_task(collector.run())
         self._attending = asyncio.create_task(Attendant(context, every_s=limits.attend_every_s).run())
         replicator = Replicator(
-            peers, locations, self._discarding, keeper, self.counts, every_s=limits.collect_every_s
+            peers, locations, self._discarding, keeper, bringer, self.counts, every_s=limits.collect_every_s
         )
         self._replicating = asyncio.create_task(replicator.run())
+
+    async def _serve_others(self, peers: Peers, locations: Locations, discarding: Discarding) -> Bringer:
+        """Bring bytes out for other sites' gateways, and have them bring what this one cannot connect to."""
+        settings, backbone = self.settings, self._backbone
+        self._exporter = Exporter(peers, locations, backbone, self.counts)
+        self._bringer = Bringer(
+            peers,
+            locations,
+            discarding,
+            backbone,
+            self.counts,
+            own=settings.peer_store or settings.own_store,
+            keeps=settings.policy is Policy.COPY_ON_READ,
+        )
+        peers.bring = self._bringer.bring
+        self._serving = asyncio.create_task(self._serve_when_connected(self._exporter, self._bringer))
+        if backbone.is_connected:
+            await self._serving
+        return self._bringer
+
+    async def _serve_when_connected(self, exporter: Exporter, bringer: Bringer) -> None:
+        for serve in (exporter.serve, bringer.serve):
+            await self._patiently(serve, math.inf)
 
     async def _connect(self, deadline: float, wait_s: float) -> Locations:
         """Connect to the backbone and open a session; what is kept for a time without the hub is served
         without waiting for it for long."""
-        settings = self.settings
-        self._backbone = backbone = Backbone(settings.backbone)
+        settings, backbone = self.settings, self._backbone
         locations = Locations(
             backbone,
             site=settings.site,
@@ -218,12 +247,12 @@ class Gateway:
         """Finish what runs, in bounded time, and say goodbye."""
         if self._server is not None:
             await self._server.stop()
-        for task in (self._collecting, self._attending, self._replicating):
+        for task in (self._serving, self._collecting, self._attending, self._replicating):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         parts = (
-            *(self._copier, self._blocks, self._discarding),
+            *(self._exporter, self._bringer, self._copier, self._blocks, self._discarding),
             *(self._locations, self._peers, self._backbone),
         )
         for part in (self._standin, *parts):

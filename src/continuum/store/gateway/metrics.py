@@ -17,6 +17,8 @@ _HELP = {
     "continuum_gateway_copies_total": "Copies made on read, by outcome (kept, dropped).",
     "continuum_gateway_copied_bytes_total": "Bytes of copies that were kept.",
     "continuum_gateway_placed_total": "Copies that policies asked for, by outcome (made, failed).",
+    "continuum_gateway_exports_total": "Versions put into other sites' stores, when asked, by outcome.",
+    "continuum_gateway_brought_total": "Versions that other gateways were asked to bring here, by outcome.",
     "continuum_gateway_collected_total": "Physical objects and uploads removed as garbage.",
     "continuum_gateway_failovers_total": "Reads that went on with another replica.",
     "continuum_gateway_corrupt_segments_total": "Segments of encrypted objects that did not open.",
@@ -38,6 +40,8 @@ class Counts(msgspec.Struct, kw_only=True):
     copies: dict[str, int] = {}
     copied_bytes: int = 0
     placed: dict[str, int] = {}
+    exports: dict[str, int] = {}
+    brought: dict[str, int] = {}
     collected: int = 0
     failovers: int = 0
     corrupt_segments: int = 0
@@ -65,6 +69,14 @@ class Counts(msgspec.Struct, kw_only=True):
         """A copy that a policy asked for was made or failed."""
         self.placed[outcome] = self.placed.get(outcome, 0) + 1
 
+    def count_export(self, outcome: str) -> None:
+        """Bytes that another gateway asked for were put into its store, or not."""
+        self.exports[outcome] = self.exports.get(outcome, 0) + 1
+
+    def count_brought(self, outcome: str) -> None:
+        """Another gateway brought bytes out for this one, or did not."""
+        self.brought[outcome] = self.brought.get(outcome, 0) + 1
+
     def count_block(self, outcome: str) -> None:
         """A read got to a block."""
         self.blocks[outcome] = self.blocks.get(outcome, 0) + 1
@@ -79,6 +91,8 @@ def add_up(all_counts: list[Counts]) -> Counts:
         copies=_sum(counts.copies for counts in all_counts),
         copied_bytes=sum(counts.copied_bytes for counts in all_counts),
         placed=_sum(counts.placed for counts in all_counts),
+        exports=_sum(counts.exports for counts in all_counts),
+        brought=_sum(counts.brought for counts in all_counts),
         collected=sum(counts.collected for counts in all_counts),
         failovers=sum(counts.failovers for counts in all_counts),
         corrupt_segments=sum(counts.corrupt_segments for counts in all_counts),
@@ -116,6 +130,8 @@ def format_metrics(counts: Counts, *, site: str) -> str:
     add("continuum_gateway_copies_total", "counter", _label("outcome", counts.copies))
     add("continuum_gateway_copied_bytes_total", "counter", {"": counts.copied_bytes})
     add("continuum_gateway_placed_total", "counter", _label("outcome", counts.placed))
+    add("continuum_gateway_exports_total", "counter", _label("outcome", counts.exports))
+    add("continuum_gateway_brought_total", "counter", _label("outcome", counts.brought))
     add("continuum_gateway_collected_total", "counter", {"": counts.collected})
     add("continuum_gateway_failovers_total", "counter", {"": counts.failovers})
     add("continuum_gateway_corrupt_segments_total", "counter", {"": counts.corrupt_segments})

@@ -7,7 +7,7 @@ now and then, since a site's store may move.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from continuum.model.errors import ContinuumError
 from continuum.model.objects import Store, Version
@@ -21,9 +21,14 @@ from continuum.store.stores.s3 import StoreClient
 REFRESH_S = 10.0
 
 
+async def _bring_nothing(_version: Version) -> Version | None:
+    return None
+
+
 class Peers:
     """`find` gives a client of a store by its name; `own` is the own site's. `speeds` is what was measured of
-    them, `rank` says which replicas of a version a policy prefers."""
+    them, `rank` says which replicas of a version a policy prefers, `bring` gets a version out of stores that
+    only their own site can connect to (see `exporting`)."""
 
     def __init__(self, own: Store, locations: Locations, limits: Limits) -> None:
         self._limits = PoolLimits(
@@ -40,6 +45,7 @@ class Peers:
         self._refreshing = asyncio.Lock()
         self.speeds = Speeds()
         self.rank: Callable[[Version], Mapping[str, float]] = lambda _version: {}
+        self.bring: Callable[[Version], Awaitable[Version | None]] = _bring_nothing
 
     def find(self, name: str) -> StoreClient | None:
         """Return the client of a store; None if the store is not known (yet)."""
@@ -58,6 +64,16 @@ class Peers:
         """Return the site whose store this is; empty if not known."""
         client = self._clients.get(name)
         return client.store.site if client is not None else ""
+
+    def can_connect(self, name: str) -> bool:
+        """Whether a store is known, and one that this site can connect to."""
+        client = self._clients.get(name)
+        return client is not None and client.store.is_open_to(self.own.store.site)
+
+    async def know(self, version: Version) -> None:
+        """Learn of the stores of a version's replicas that are not known."""
+        if any(replica.store not in self._clients for replica in version.replicas):
+            await self.refresh(at_most_every_s=1.0)
 
     async def refresh(self, *, at_most_every_s: float = REFRESH_S) -> None:
         """Ask for the list again, unless it is fresh. A locator that does not answer leaves the list as it

@@ -3,7 +3,8 @@
 The own site's replica is tried first. A store that is down or has lost the object is passed over for the
 next one, as long as nothing was sent to the client. If a store fails in the middle of a body the rest is
 read as a range from another replica (versions are immutable, so the bytes are the same); without one the
-reply fails and the client's connection is cut.
+reply fails and the client's connection is cut. Stores that only their own site can connect to are not tried
+from elsewhere: if no other has the bytes, that site is asked to bring them out (`exporting`).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from continuum.store.gateway.following import follow
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
 from continuum.store.gateway.peers import Peers
+from continuum.store.locator.messages import NoSuchKeyError
 from continuum.store.stores.exchanges import Exchange, Sink, StoreProtocolError
 from continuum.store.stores.s3 import StoreReplyError
 
@@ -41,10 +43,26 @@ class ReplicaSource:
     may have been made since.
     """
 
-    __slots__ = ("_asked_again", "_locations", "_peers", "_tried", "length", "start", "version")
+    __slots__ = (
+        "_asked_again",
+        "_locations",
+        "_may_bring",
+        "_peers",
+        "_tried",
+        "length",
+        "start",
+        "version",
+    )
 
     def __init__(
-        self, version: Version, peers: Peers, locations: Locations, *, start: int, length: int
+        self,
+        version: Version,
+        peers: Peers,
+        locations: Locations,
+        *,
+        start: int,
+        length: int,
+        may_bring: bool = True,
     ) -> None:
         self.version = version
         self.start = start
@@ -53,12 +71,15 @@ class ReplicaSource:
         self._locations = locations
         self._tried: set[str] = set()
         self._asked_again = False
+        self._may_bring = may_bring
 
     async def open(self, offset: int = 0) -> tuple[Exchange, Replica]:
         """Open the first replica that answers, `offset` bytes into the wanted part. Raises
         `UnreadableError`."""
         found = await self._try_all(offset)
         if found is None and await self._ask_again():
+            found = await self._try_all(offset)
+        if found is None and await self._bring():
             found = await self._try_all(offset)
         if found is None:
             raise UnreadableError("No store that holds the object can be reached now.")
@@ -82,10 +103,25 @@ class ReplicaSource:
         self.version = current
         return current.replicas != version.replicas
 
+    async def _bring(self) -> bool:
+        """Whether the version was brought to where it can be read, out of a site that is out of reach."""
+        if not self._may_bring:
+            return False
+        self._may_bring = False
+        try:
+            brought = await self._peers.bring(self.version)
+        except NoSuchKeyError as problem:
+            self._locations.forget(self.version.bucket, self.version.key)
+            raise UnreadableError("The object was replaced or removed.") from problem
+        except ContinuumError as problem:
+            raise UnreadableError(problem.message, hint=problem.hint) from problem
+        if brought is not None:
+            self.version = brought
+        return brought is not None
+
     async def _try_all(self, offset: int) -> tuple[Exchange, Replica] | None:
         peers, version = self._peers, self.version
-        if any(peers.find(replica.store) is None for replica in version.replicas):
-            await peers.refresh(at_most_every_s=1.0)
+        await peers.know(version)
         for replica in self._order(version):
             if replica.store in self._tried:
                 continue
@@ -108,7 +144,8 @@ class ReplicaSource:
     def _order(self, version: Version) -> tuple[Replica, ...]:
         peers = self._peers
         own = peers.own.store.name
-        return order_replicas(version, own, peers.unavailable(), peers.known, peers.rank(version))
+        ordered = order_replicas(version, own, peers.unavailable(), peers.known, peers.rank(version))
+        return tuple(replica for replica in ordered if peers.can_connect(replica.store))
 
     async def _open(self, replica: Replica, offset: int) -> Exchange:
         client = self._peers.find(replica.store)
@@ -152,6 +189,11 @@ class ReadStream:
         self._started_at = time.monotonic()
         self._passed = 0
         self.copy: Sink | None = None
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes went on to the sink."""
+        return self._sent
 
     # ---- as a source ----
 
@@ -261,15 +303,18 @@ class ReadStream:
 class StreamOpener:
     """Opens bodies of versions, as they are stored."""
 
-    def __init__(self, peers: Peers, locations: Locations, counts: Counts) -> None:
+    def __init__(self, peers: Peers, locations: Locations, counts: Counts, *, may_bring: bool = True) -> None:
         self._peers = peers
         self._locations = locations
         self._counts = counts
+        self._may_bring = may_bring
 
     async def open(self, version: Version, start: int, length: int) -> tuple[ReadStream, str]:
         """Return a part of a version's stored bytes, and the site that it comes from first. Raises
         `ContinuumError`."""
-        source = ReplicaSource(version, self._peers, self._locations, start=start, length=length)
+        source = ReplicaSource(
+            version, self._peers, self._locations, start=start, length=length, may_bring=self._may_bring
+        )
         exchange, replica = await source.open()
         stream = ReadStream(source, exchange, replica, self._peers, self._counts)
         return stream, self._peers.site_of(replica.store)

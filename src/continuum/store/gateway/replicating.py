@@ -1,7 +1,8 @@
 """Copies that policies ask for: each gateway process fetches what its own store is to get.
 
 The locator queued them with the commits (durably, in the same transaction) and leases each for a minute, so
-several processes share the work, and of one that died the copies are made by another. A copy that fails is
+several processes share the work, and of one that died the copies are made by another. What lies only where
+this site cannot connect is brought by the gateway there (`exporting`). A copy that fails is
 reported and tried again after a growing pause. The same loop tells the locator which cached copies were read.
 """
 
@@ -12,6 +13,7 @@ from continuum.model.errors import ConflictError, ContinuumError
 from continuum.model.objects import Version
 from continuum.store.gateway.adding import Adder
 from continuum.store.gateway.discarding import Discarding
+from continuum.store.gateway.exporting import Bringer
 from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.metrics import Counts
@@ -36,12 +38,13 @@ COPY_S = 3600.0  # a copy that takes longer is given up; the store's own bounds 
 class Replicator:
     """Claims and copies until it is cancelled."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 -- what copies need
         self,
         peers: Peers,
         locations: Locations,
         discarding: Discarding,
         keeper: Keeper,
+        bringer: Bringer,
         counts: Counts,
         *,
         every_s: float,
@@ -52,6 +55,7 @@ class Replicator:
         self._opener = StreamOpener(peers, locations, counts)
         self._adder = Adder(peers, locations, discarding)
         self._keeper = keeper
+        self._bringer = bringer
         self._counts = counts
         self._every_s = every_s
 
@@ -104,6 +108,10 @@ class Replicator:
         return None
 
     async def _copy(self, version: Version) -> None:
+        await self._peers.know(version)
+        if not any(self._peers.can_connect(replica.store) for replica in version.replicas):
+            await self._bringer.bring(version, expires_at=0.0, wait_s=COPY_S)
+            return
         physical = self._locations.make_physical_key()
         try:
             await self._adder.write(version, physical, await self._opener.open_whole(version))

@@ -99,6 +99,7 @@ stores = Table(
     Column("addressing", Text, nullable=False, server_default=text("'path'")),
     Column("capacity_bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("is_added", Integer, nullable=False, server_default=text("0")),
+    Column("reach", Text, nullable=False, server_default=text("'any'")),
 )
 
 sessions = Table(

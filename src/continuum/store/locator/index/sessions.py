@@ -11,6 +11,7 @@ from sqlalchemy import Integer, bindparam, delete, exists, insert, literal, null
 
 from continuum.model.errors import ConflictError
 from continuum.model.objects import Store
+from continuum.model.sites import Reach
 from continuum.store.locator.database import Connection, Statement
 from continuum.store.locator.messages import SessionEndedError
 from continuum.store.locator.schema import garbage, sessions, starts, stores
@@ -166,7 +167,7 @@ def put_store(connection: Connection, sealer: Sealer, store: Store) -> None:
     if present == store:
         return
     values = msgspec.structs.asdict(store)
-    values["is_added"] = int(store.is_added)
+    values |= {"is_added": int(store.is_added), "reach": store.reach.value}
     values["sealed_secret_key"] = sealer.seal(values.pop("secret_key"), _owner(store.name))
     if present is None:
         connection.run(INSERT_STORE, **values)
@@ -186,9 +187,8 @@ def put_store(connection: Connection, sealer: Sealer, store: Store) -> None:
 
 
 def _store(row: tuple[Any, ...], sealer: Sealer) -> Store:
-    name, site, endpoint, region, bucket, access_key, sealed, ca_pem, addressing, capacity_bytes, is_added = (
-        row
-    )
+    name, site, endpoint, region, bucket, access_key, sealed, ca_pem, addressing, *rest = row
+    capacity_bytes, is_added, reach = rest
     return Store(
         name=name,
         site=site,
@@ -201,6 +201,7 @@ def _store(row: tuple[Any, ...], sealer: Sealer) -> Store:
         addressing=addressing,
         capacity_bytes=capacity_bytes,
         is_added=bool(is_added),
+        reach=Reach(reach),
     )
 
 

@@ -88,4 +88,5 @@ def _describe(store: Store, attached: tuple[str, ...], used_bytes: int | None) -
         is_added=store.is_added,
         attached=attached,
         used_bytes=used_bytes,
+        reach=store.reach,
     )

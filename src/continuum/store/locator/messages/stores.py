@@ -3,6 +3,7 @@
 import msgspec
 
 from continuum.model.objects import Store
+from continuum.model.sites import Reach
 
 
 class AddStore(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class StoreDescription(msgspec.Struct, frozen=True, kw_only=True):
     is_added: bool
     attached: tuple[str, ...] = ()
     used_bytes: int | None = None
+    reach: Reach = Reach.ANY
 
 
 class StoreDescriptions(msgspec.Struct, frozen=True, kw_only=True):
