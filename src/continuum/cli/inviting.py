@@ -69,7 +69,8 @@ def invite(  # noqa: PLR0917 -- typer takes options from parameters
 def uninvite(name: Annotated[str, typer.Argument(help="The site's name.")], home: HomeOption = None) -> None:
     """Shut out a site that was invited: it is cut off at once, its keys to the store end.
 
-    What runs elsewhere is not stopped, and objects that lie only there cannot be read any more.
+    What runs there is not stopped (`continuum site leave` takes it out of a cluster), and objects that lie
+    only there cannot be read any more.
     """
     asyncio.run(revoke(open_home(home), name))
     typer.echo(f"{name} is shut out", err=True)

@@ -17,7 +17,7 @@ from continuum.model.errors import NotFoundError
 from continuum.model.sites import Reach
 from continuum.sites import JoinedSite, KnownSite, Sites, list_joined, list_sites
 
-WARN_DAYS, DAY_S = 30, 86_400
+DAY_S = 86_400
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
@@ -70,7 +70,7 @@ def _warn_of_ends(joined: Sequence[JoinedSite]) -> None:
     """Say of which sites elsewhere the certificates end soon."""
     for each in joined:
         left_s = each.ends_at - time.time()
-        if left_s < WARN_DAYS * DAY_S:
+        if each.is_due(time.time()):
             when = f"end in {left_s / DAY_S:.0f} days" if left_s > 0 else "have ended"
             typer.echo(f"the certificates of {each.name} {when}: invite and join it again", err=True)
 

@@ -19,7 +19,7 @@ from continuum.sites.joining.invitations import (
     read_pems,
     write_invitation,
 )
-from continuum.sites.joining.joined import note_joined
+from continuum.sites.joining.joined import forget_joined, joined_folder, note_joined
 from continuum.store import StoreKeys
 
 SECRETS = ("store-secret", "user-secret", "master-secret", "PRIVATE KEY")
@@ -120,3 +120,31 @@ def test_who_was_invited_is_remembered_by_the_home(tmp_path: Path) -> None:
     for site in sites:
         note_joined(home, site)
     assert list_joined(home) == (sites[1], sites[0])
+    joined_folder(home, "lab").joinpath("kubernetes.json").write_text("{}")
+    for site in sites:
+        forget_joined(home, site.name)
+    assert list_joined(home) == ()
+    assert [path.name for path in joined_folder(home, "lab").iterdir()] == ["kubernetes.json"]
+    assert not joined_folder(home, "attic").exists()
+
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("life_days", "age_days", "is_due"),
+    [
+        (90, 59, False),
+        (90, 61, True),
+        (90, 91, True),
+        (365, 330, False),
+        (365, 336, True),
+        (3, 1.9, False),
+        (3, 2.1, True),
+    ],
+)
+def test_certificates_are_due_a_month_before_their_end_or_a_third_of_a_short_life(
+    life_days: float, age_days: float, is_due: bool
+) -> None:
+    site = JoinedSite(name="lab", kind=SiteKind.EDGE, invited_at=0.0, ends_at=life_days * DAY_S)
+    assert site.is_due(age_days * DAY_S) is is_due

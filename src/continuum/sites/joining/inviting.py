@@ -31,7 +31,15 @@ from continuum.sites.embedded.admitting import admit, wait_until
 from continuum.sites.embedded.listening import find_peer_host
 from continuum.sites.homes import Continuum, Credentials, Home
 from continuum.sites.joining.invitations import Invitation, find_end, read_pems
-from continuum.sites.joining.joined import JoinedSite, joined_folder, list_joined, note_joined
+from continuum.sites.joining.joined import (
+    CREDENTIALS,
+    STORE_KEYS,
+    JoinedSite,
+    forget_joined,
+    joined_folder,
+    list_joined,
+    note_joined,
+)
 from continuum.sites.registry import forget_site
 from continuum.store import AddKey, CreateUser, DeleteUser, ListUsers, LocatorClient, StoreKeys
 
@@ -77,14 +85,15 @@ async def make_invitation(
         agent=pems["agent"],
         gateway=pems["gateway"],
         store=pems["store"],
-        store_keys=_ensure_store_keys(joined_folder(home, site) / "store-keys.json"),
+        store_keys=_ensure_store_keys(joined_folder(home, site) / STORE_KEYS),
         access_key=keys.access_key,
         secret_key=keys.secret_key,
         policy=continuum.policy,
         ends_at=find_end(*pems.values()),
         master_keys=home.master_keys_file.read_text() if has_master_keys else "",
     )
-    note_joined(home, _describe(invitation))
+    before = next((each for each in list_joined(home) if each.name == site), None)
+    note_joined(home, _describe(invitation, before))
     if admit(home, [each.name for each in list_joined(home)]):
         await wait_until(home, _agent(site), is_admitted=True)
     return invitation
@@ -106,7 +115,7 @@ async def revoke(home: Home, site: str) -> None:
         await forget_site(backbone, site)
     for role in ROLES:
         shutil.rmtree(identity_files(home.path, f"{role}.{site}").key_file.parent, ignore_errors=True)
-    shutil.rmtree(joined_folder(home, site))
+    forget_joined(home, site)
 
 
 def _check(continuum: Continuum, site: str, kind: SiteKind, lifetime: dt.timedelta) -> None:
@@ -137,7 +146,7 @@ async def _connected(home: Home) -> AsyncIterator[Backbone]:
 
 async def _ensure_user(locator: LocatorClient, home: Home, site: str) -> Credentials:
     """Return the keys of the store's user of a site's agent, made if there are none."""
-    file = joined_folder(home, site) / "credentials.json"
+    file = joined_folder(home, site) / CREDENTIALS
     users = {user.name for user in (await locator.ask(ListUsers())).users}
     if _agent(site) in users and file.exists():
         return read_document(file, Credentials)
@@ -163,11 +172,11 @@ def _ensure_store_keys(path: Path) -> StoreKeys:
     return made
 
 
-def _describe(invitation: Invitation) -> JoinedSite:
+def _describe(invitation: Invitation, before: JoinedSite | None) -> JoinedSite:
     return JoinedSite(
         name=invitation.site,
         kind=invitation.kind,
-        invited_at=time.time(),
+        invited_at=before.invited_at if before and before.ends_at == invitation.ends_at else time.time(),
         ends_at=invitation.ends_at,
         has_master_keys=bool(invitation.master_keys),
     )

@@ -5,6 +5,7 @@ HOME/joined/NAME/credentials.json   the keys of the store's user agent.NAME
 HOME/joined/NAME/store-keys.json    the keys of the site's own store
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,9 @@ from continuum.security import write_private
 from continuum.sites.documents import format_document, read_document
 from continuum.sites.homes import Home
 
+CREDENTIALS, STORE_KEYS = "credentials.json", "store-keys.json"
 _DESCRIPTION = "site.json"
+WARN_S = 30 * 86_400.0
 
 
 class JoinedSite(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,10 @@ class JoinedSite(msgspec.Struct, frozen=True, kw_only=True):
     invited_at: float
     ends_at: float
     has_master_keys: bool = True
+
+    def is_due(self, now: float) -> bool:
+        """Whether its certificates end within 30 days, or within a third of a life shorter than 90."""
+        return self.ends_at - now < min(WARN_S, (self.ends_at - self.invited_at) / 3)
 
 
 def list_joined(home: Home) -> tuple[JoinedSite, ...]:
@@ -41,3 +48,12 @@ def joined_folder(home: Home, name: str) -> Path:
 def note_joined(home: Home, joined: JoinedSite) -> None:
     """Remember that a site was invited."""
     write_private(joined_folder(home, joined.name) / _DESCRIPTION, format_document(joined))
+
+
+def forget_joined(home: Home, name: str) -> None:
+    """Forget that a site was invited, and its keys. What others keep of it stays: it may still run."""
+    folder = joined_folder(home, name)
+    for file in (CREDENTIALS, STORE_KEYS, _DESCRIPTION):
+        (folder / file).unlink(missing_ok=True)
+    with suppress(OSError):  # others keep something there
+        folder.rmdir()
