@@ -2,7 +2,8 @@
 
 | path | gives |
 |---|---|
-| /healthz | 200 while the hub is connected to the backbone, else 503; open to everybody |
+| /ready, /healthz | 200 while the hub is connected to the backbone, else 503; open to everybody |
+| /live | 200; open to everybody |
 | /api/v1/status | the hub in numbers |
 | /api/v1/sites, /api/v1/sites/{name} | the sites as their agents report them |
 | /api/v1/buckets | the buckets of the name space |
@@ -39,8 +40,12 @@ _HEADERS = (
 def make_application(services: Services, authenticator: Authenticator) -> Litestar:
     """Return the ASGI application over `services`."""
 
-    @get("/healthz", is_public=True, summary="Whether the hub works")
-    async def healthz() -> Response[dict[str, str]]:
+    @get("/live", is_public=True, summary="Whether the hub's process lives")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get(["/ready", "/healthz"], is_public=True, summary="Whether the hub works")
+    async def ready() -> Response[dict[str, str]]:
         if services.status().is_backbone_connected:
             return Response({"status": "ok"})
         return Response({"status": "the backbone is away"}, status_code=503)
@@ -72,7 +77,7 @@ def make_application(services: Services, authenticator: Authenticator) -> Litest
         )
 
     return Litestar(
-        route_handlers=[healthz, status, sites, site, buckets, runs, page],
+        route_handlers=[live, ready, status, sites, site, buckets, runs, page],
         guards=[authenticator],
         exception_handlers={ContinuumError: _answer_error},
         response_headers=_HEADERS,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         plan_store,
     )
     from continuum.sites.embedded.starting import run_in_foreground, start
+    from continuum.sites.health import health_listener
     from continuum.sites.homes import Continuum, Credentials, Home, SiteAddress
     from continuum.sites.hubs import (
         HubSettings,
@@ -131,6 +132,7 @@ _HOMES = {
     "find_status": "supervision.controlling",
     "format_backbone_configuration": "embedded.nats",
     "format_document": "documents",
+    "health_listener": "health",
     "inherit_environment": "embedded.preparing",
     "is_port_free": "ports",
     "Diagnosis": "kubernetes.diagnosing",
@@ -228,6 +230,7 @@ __all__ = [
     "format_backbone_configuration",
     "format_document",
     "format_manifests",
+    "health_listener",
     "inherit_environment",
     "is_port_free",
     "join_cluster",

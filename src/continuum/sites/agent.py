@@ -19,7 +19,7 @@ from continuum.model.errors import ContinuumError
 from continuum.model.scaling import parse_workers
 from continuum.sites.agents import USUAL_WORKERS, AgentSettings, describe_site, gpus_of, read_agent_settings
 from continuum.sites.documents import read_document
-from continuum.sites.health import health_listener
+from continuum.sites.health import WhyNot, health_listener
 from continuum.sites.homes import Credentials
 from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
 from continuum.store import ObjectClient
@@ -38,19 +38,26 @@ class Agent:
         self._backbone = backbone
         self._service = service
         self._started_at = time.time()
+        self._is_heard = False
+
+    def why_not_ready(self) -> str:
+        """Return why the site cannot be given work; empty: it can."""
+        if not self._backbone.is_connected:
+            return "not connected to the backbone"
+        return "" if self._is_heard else "the registry does not hear"
 
     async def announce_for_ever(self) -> None:
         """Tell the registry of the site, again and again; a registry that does not hear is told later."""
-        is_heard = True
+        is_told = False
         while True:
             try:
                 await self._announce()
             except ContinuumError as problem:
-                if is_heard:
+                if not is_told:
                     log.warning("the registry does not hear: %s", problem.message)
-                is_heard = False
+                is_told, self._is_heard = True, False
             else:
-                is_heard = True
+                is_told, self._is_heard = False, True
             await asyncio.sleep(ANNOUNCE_EVERY_S)
 
     async def _announce(self) -> None:
@@ -78,10 +85,11 @@ async def run(settings: AgentSettings) -> None:
     async with ObjectClient(settings.gateway_url, keys.access_key, keys.secret_key, ca_file) as objects:
         service = _task_service(settings, backbone, objects)
         await service.start()
-        announcing = asyncio.create_task(Agent(settings, backbone, service).announce_for_ever())
+        agent = Agent(settings, backbone, service)
+        announcing = asyncio.create_task(agent.announce_for_ever())
         print(f"ready {settings.site}", flush=True)  # noqa: T201 -- the supervisor waits for this line
         try:
-            async with _listen_for_probes(settings):
+            async with _listen_for_probes(settings, agent.why_not_ready):
                 await stop.wait()
                 if settings.drain_s and backbone.is_connected:
                     log.info("finishing what runs, at most %.0f s", settings.drain_s)
@@ -93,8 +101,10 @@ async def run(settings: AgentSettings) -> None:
             await backbone.close()
 
 
-def _listen_for_probes(settings: AgentSettings) -> AbstractAsyncContextManager[int | None]:
-    return nullcontext() if settings.health_port is None else health_listener(settings.health_port)
+def _listen_for_probes(settings: AgentSettings, why_not: WhyNot) -> AbstractAsyncContextManager[int | None]:
+    if settings.health_port is None:
+        return nullcontext()
+    return health_listener(settings.health_port, settings.health_host, why_not)
 
 
 def _task_service(settings: AgentSettings, backbone: Backbone, objects: ObjectClient) -> TaskService:

@@ -32,8 +32,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     (`storage_type`, …) beside and before those that are found. When it is told to stop, the agent waits up to
     `drain_s` until the runs need nothing from it any more. `pods` are those of engine `kubernetes`; what
     the site offers follows from them then, and from `workers` (default: `USUAL_WORKERS`). They may be in a
-    file of their own, `pods_file`. At `health_port` (None: nowhere) the agent says that it lives. `reach`: of
-    the site's store, as placement is to know it.
+    file of their own, `pods_file`. At `health_port` (None: nowhere) of `health_host` the agent says in plain
+    HTTP how it is (`/live`, `/ready`). `reach`: of the site's store, as placement is to know it.
     """
 
     site: str
@@ -56,6 +56,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pods: PodSettings | None = None
     pods_file: Path | None = None
     health_port: int | None = None
+    health_host: str = "127.0.0.1"
     reach: Reach = Reach.ANY
 
     @property

@@ -14,8 +14,10 @@ import pytest
 from rigs import Rig, eventually, make_bytes
 
 from continuum.model.errors import ContinuumError
+from continuum.sites import choose_free_ports
 from continuum.store import BlockSettings, ObjectClient
 from continuum.store.gateway import format_settings
+from continuum.store.gateway.probing import Health
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session")]
 
@@ -75,6 +77,16 @@ async def gateway_process(rig: Rig, folder: Path, **changes: Any) -> AsyncIterat
             await process.communicate()
 
 
+async def ask(port: int, page: str) -> bytes:
+    """Return the status with which a port answers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {page} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        reply = await reader.read()
+    writer.close()
+    return reply.split(b" ")[1]
+
+
 def client_of(rig: Rig, gateway: GatewayProcess) -> ObjectClient:
     return ObjectClient(gateway.url, rig.admin.access_key, rig.admin.secret_key, patience_s=0)
 
@@ -98,6 +110,26 @@ async def test_several_processes_share_a_port_and_see_the_same(rig: Rig, tmp_pat
             async with client_of(rig, gateway) as writer, client_of(rig, gateway) as reader:
                 await writer.put(bucket, "key", str(number).encode())
                 assert await reader.get(bucket, "key") == str(number).encode()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_probes_find_it_live_and_ready_at_a_port_of_its_own(
+    rig: Rig, tmp_path: Path, processes: int
+) -> None:
+    (port,) = choose_free_ports(1)
+    async with gateway_process(rig, tmp_path, processes=processes, health_port=port) as gateway:
+        assert gateway.url  # it serves
+        for page in ("live", "ready"):
+            assert await ask(port, f"/{page}") == b"200"
+
+
+async def test_until_it_serves_it_is_live_and_not_ready(rig: Rig) -> None:
+    (port,) = choose_free_ports(1)
+    async with Health(rig.settings("edge", health_port=port)) as health:
+        assert await ask(port, "/live") == b"200"
+        assert await ask(port, "/ready") == b"503"
+        health.is_serving = True
+        assert await ask(port, "/ready") == b"200"
 
 
 async def test_if_one_of_several_processes_dies_all_end(rig: Rig, tmp_path: Path) -> None:

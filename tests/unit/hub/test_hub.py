@@ -105,9 +105,12 @@ def client(services: FixedServices) -> "TestClient":
 
 
 def test_health_is_open_and_follows_the_backbone(client: TestClient, services: FixedServices) -> None:
-    assert client.get("/healthz").json() == {"status": "ok"}
-    services.is_connected = False
-    assert client.get("/healthz").status_code == 503
+    for path in ("/ready", "/healthz"):
+        services.is_connected = True
+        assert client.get(path).json() == {"status": "ok"}
+        services.is_connected = False
+        assert client.get(path).status_code == 503
+    assert client.get("/live").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def agent_settings(settings: SiteSettings) -> AgentSettings:
         labels=settings.labels,
         drain_s=max(0, settings.drain_s - FAREWELL_S),
         health_port=HEALTH_PORT,
+        health_host=EVERYWHERE,
         reach=Reach.SITE if settings.external_store is None else Reach.ANY,
     )
 
@@ -125,6 +126,8 @@ def gateway_settings(settings: SiteSettings) -> GatewaySettings:
         master_keys_file=_FOLDER / "master.keys" if settings.has_master_keys else None,
         state_folder=_STATE,
         blocks=BlockSettings(folder=_STATE / "blocks", capacity_bytes=settings.state_bytes // 2),
+        health_port=HEALTH_PORT,
+        health_host=EVERYWHERE,
     )
 
 

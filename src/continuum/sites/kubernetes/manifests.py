@@ -14,8 +14,8 @@ from continuum.sites.kubernetes.documents import plan_documents
 from continuum.sites.kubernetes.networks import plan_network
 from continuum.sites.kubernetes.objects import arrange, label, make_object, namespace_labels, select
 from continuum.sites.kubernetes.pods import (
-    agent_probes,
     common_mounts,
+    health_probes,
     identity_volume,
     make_container,
     make_pod,
@@ -39,8 +39,7 @@ from continuum.sites.kubernetes.volumes import plan_storage, quantity, state_mou
 SETTINGS_MARK, IDENTITIES_MARK = "continuum/settings", "continuum/identities"
 GATEWAY_GRACE_S, STORE_GRACE_S = 30, 15
 MAKER = "join"
-# Not the gateway's page of health: that is bad while the hub is away, when clients of the site need it most.
-GATEWAY_PAGE, STORE_PAGE = "/-/metrics", "/-/health"
+STORE_PAGE = "/-/health"
 
 
 def plan_site(settings: SiteSettings) -> tuple[Manifest, ...]:
@@ -104,7 +103,7 @@ def _agent(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
         module="continuum.sites.agent",
         resources=resources,
         mounts=mounts,
-        probes=agent_probes(),
+        probes=health_probes(),
         ports={"health": HEALTH_PORT},
     )
     pod = make_pod(settings, container, volumes, grace_s=settings.drain_s, account=ACCOUNT)
@@ -119,8 +118,8 @@ def _gateway(settings: SiteSettings, documents: dict[str, str]) -> Manifest:
         module="continuum.store.gateway",
         resources=settings.gateway,
         mounts=mounts,
-        probes=page_probes(GATEWAY_PAGE, GATEWAY_PORT),
-        ports={"s3": GATEWAY_PORT},
+        probes=health_probes(),
+        ports={"s3": GATEWAY_PORT, "health": HEALTH_PORT},
     )
     pod = make_pod(settings, container, _volumes(settings, "gateway"), grace_s=GATEWAY_GRACE_S)
     return _deployment(settings, "gateway", pod, documents)

@@ -95,7 +95,7 @@ def format_resources(resources: Resources) -> Manifest:
     }
 
 
-def agent_probes() -> Manifest:
+def health_probes() -> Manifest:
     """Return the probes of what has a health listener.
 
     Liveness looks at the event loop and not at the hub: who is cut off must not be restarted.
@@ -104,7 +104,7 @@ def agent_probes() -> Manifest:
 
 
 def page_probes(page: str, port: int) -> Manifest:
-    """Return the probes of a server of ours: it is well as long as it serves that page."""
+    """Return the probes of a server that is well as long as it serves that page."""
     return _probes(_get(page, port, "HTTPS"), _get(page, port, "HTTPS"))
 
 

@@ -2,7 +2,7 @@
 
 Prints `ready http://…` on standard output when all processes serve, and `error: …` on standard error with
 exit status 1 if they cannot. SIGTERM and SIGINT end it gracefully. The first process starts the others and
-ends with them.
+ends with them; it has the port for probes.
 """
 
 import argparse
@@ -18,12 +18,13 @@ import uvloop
 
 from continuum.model.errors import ContinuumError
 from continuum.store.gateway.gateways import Gateway
+from continuum.store.gateway.probing import Health
 from continuum.store.gateway.settings import GatewaySettings, read_settings
 
 _OUT = sys.stdout
 
 
-async def serve(settings: GatewaySettings) -> None:
+async def serve(settings: GatewaySettings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -39,6 +40,7 @@ async def serve(settings: GatewaySettings) -> None:
     await starting
     gc.freeze()  # what there is now stays: no need to look through it again and again
     try:
+        health.is_serving = True
         _say(f"ready {gateway.url}")
         await stopping.wait()
     finally:
@@ -53,7 +55,7 @@ async def _either(task: "asyncio.Task[None]", event: asyncio.Event) -> None:
         await waiting
 
 
-async def supervise(settings: GatewaySettings, path: Path) -> int:
+async def supervise(settings: GatewaySettings, path: Path, health: Health) -> int:
     """Run several processes on one port; if one dies, end all, so that whoever supervises starts them
     anew."""
     stopping = asyncio.Event()
@@ -66,6 +68,7 @@ async def supervise(settings: GatewaySettings, path: Path) -> int:
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({readiness, waiting, *ended}, return_when=asyncio.FIRST_COMPLETED)
     if readiness.done() and readiness.result():
+        health.is_serving = True
         _say(f"ready {settings.url}")
         await asyncio.wait({waiting, *ended}, return_when=asyncio.FIRST_COMPLETED)
     for task in (waiting, readiness):
@@ -97,6 +100,19 @@ async def _all_ready(processes: "list[asyncio.subprocess.Process]") -> bool:
     return True
 
 
+async def run(path: Path, *, is_worker: bool) -> int:
+    """Run the gateway that a settings file describes; return its exit status."""
+    settings = read_settings(path)
+    if is_worker:
+        await serve(settings, Health(settings))
+        return 0
+    async with Health(settings) as health:
+        if settings.processes > 1:
+            return await supervise(settings, path, health)
+        await serve(settings, health)
+    return 0
+
+
 def _say(line: str) -> None:
     _OUT.write(f"{line}\n")
     _OUT.flush()
@@ -110,14 +126,10 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        settings = read_settings(arguments.settings)
-        if settings.processes > 1 and not arguments.worker:
-            return uvloop.run(supervise(settings, arguments.settings))
-        uvloop.run(serve(settings))
+        return uvloop.run(run(arguments.settings, is_worker=arguments.worker))
     except ContinuumError as problem:
         sys.stderr.write(f"error: {problem}\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     environment variable `CONTINUUM_STORE_MASTER_KEYS`; without either nothing can be encrypted but with
     customers' keys). `state_folder`, on a disk of this machine, is for what buckets with `disconnected:
     accept` need while the hub is away (None: nothing is accepted then). `blocks` (None: there is none) is the
-    cache of what lies at other sites.
+    cache of what lies at other sites. At `health_port` (None: nowhere) of `health_host` the
+    gateway says in plain HTTP how it is (`/live`, `/ready`).
     """
 
     site: str
@@ -147,6 +148,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     master_keys_file: Path | None = None
     state_folder: Path | None = None
     blocks: BlockSettings | None = None
+    health_port: int | None = None
+    health_host: str = "127.0.0.1"
     limits: Limits = Limits()
 
     @property
