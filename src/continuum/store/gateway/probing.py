@@ -1,7 +1,7 @@
 """What a gateway says to probes, at a port apart from its clients'.
 
-It is live from the start, and ready from when it serves until it ends: also while the hub or its store is away,
-when its clients need what it still has; `/-/health` tells of these.
+It is live from the start, and ready from when it serves until it ends: also while the hub or its store is
+away, when its clients need what it still has; `/-/health` tells of these.
 """
 
 from contextlib import AsyncExitStack
