@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Run a PyCOMPSs program with the options of COMPSs' runcompss.",
     ),
     "site": ("continuum.cli.site", "app", "List and show sites."),
+    "hub": ("continuum.cli.hub", "app", "Put the hub into a Kubernetes cluster."),
     "image": ("continuum.cli.image", "app", "Build and check container images, without Docker."),
     "store": ("continuum.cli.store", "app", "List, add, remove and check stores."),
     "bucket": ("continuum.cli.bucket", "app", "List buckets; what S3 has no word for."),

@@ -46,10 +46,18 @@ if TYPE_CHECKING:
     from continuum.sites.kubernetes.applying import (
         Removed,
     )
+    from continuum.sites.kubernetes.deploying import (
+        Deployed,
+        HubRequest,
+        deploy_hub,
+        plan_deploying,
+        undeploy_hub,
+    )
     from continuum.sites.kubernetes.diagnosing import (
         Diagnosis,
         describe_pods,
     )
+    from continuum.sites.kubernetes.hubs import HubPlace
     from continuum.sites.kubernetes.joined import find_cluster
     from continuum.sites.kubernetes.joining import (
         Joined,
@@ -70,6 +78,7 @@ if TYPE_CHECKING:
     from continuum.sites.kubernetes.requiring import require_client
     from continuum.sites.kubernetes.settings import (
         ExternalStore,
+        Outside,
         Overlay,
         service_names,
     )
@@ -137,6 +146,13 @@ _HOMES = {
     "is_port_free": "ports",
     "Diagnosis": "kubernetes.diagnosing",
     "ExternalStore": "kubernetes.settings",
+    "Deployed": "kubernetes.deploying",
+    "HubPlace": "kubernetes.hubs",
+    "HubRequest": "kubernetes.deploying",
+    "Outside": "kubernetes.settings",
+    "deploy_hub": "kubernetes.deploying",
+    "plan_deploying": "kubernetes.deploying",
+    "undeploy_hub": "kubernetes.deploying",
     "JoinRequest": "kubernetes.requesting",
     "Joined": "kubernetes.joining",
     "Observed": "kubernetes.observing",
@@ -185,9 +201,12 @@ __all__ = [
     "Continuum",
     "ContinuumStatus",
     "Credentials",
+    "Deployed",
     "Diagnosis",
     "ExternalStore",
     "Home",
+    "HubPlace",
+    "HubRequest",
     "HubSettings",
     "IdentityPems",
     "Invitation",
@@ -197,6 +216,7 @@ __all__ = [
     "KnownSite",
     "LeaveRequest",
     "Observed",
+    "Outside",
     "Overlay",
     "Plan",
     "PlannedFile",
@@ -219,6 +239,7 @@ __all__ = [
     "choose_free_ports",
     "choose_run_folder",
     "default_cache",
+    "deploy_hub",
     "describe_pods",
     "ensure_home",
     "ensure_store_secrets",
@@ -242,6 +263,7 @@ __all__ = [
     "parse_host_alias",
     "parse_invitation",
     "parse_storage",
+    "plan_deploying",
     "plan_directory_store",
     "plan_joining",
     "plan_store",
@@ -259,6 +281,7 @@ __all__ = [
     "start_daemon",
     "stop",
     "supervise",
+    "undeploy_hub",
     "upgrade_cluster",
     "write_invitation",
 ]

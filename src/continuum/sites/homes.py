@@ -91,6 +91,11 @@ class Home:
         return self.path / "hub" / "settings.json"
 
     @property
+    def deployed_hub_file(self) -> Path:
+        """How the hub was brought into a cluster, if it was."""
+        return self.path / "hub" / "cluster.json"
+
+    @property
     def credentials_file(self) -> Path:
         """The keys of the person who uses this home (mode 0600)."""
         return self.path / "credentials.json"

@@ -19,6 +19,7 @@ from continuum.sites.kubernetes.settings import (
     HostAlias,
     LocalStorage,
     Manifest,
+    Outside,
     Overlay,
     PodStorage,
     SiteSecrets,
@@ -45,6 +46,7 @@ VARIANTS = [
     msgspec.structs.replace(EDGE, storage=PodStorage()),
     msgspec.structs.replace(CLOUD, namespace="team", makes_namespaces=False, runs_namespace="team"),
     msgspec.structs.replace(CLOUD, disruption_api="policy/v1", pull_secrets=("pull",)),
+    msgspec.structs.replace(EDGE, outside=Outside(address="10.0.0.7")),
 ]
 PEMS = IdentityPems(certificate="C", key="secret-key", signing_certificate="S", signing_key="secret-key")
 SECRETS = SiteSecrets(

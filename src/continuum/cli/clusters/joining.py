@@ -114,6 +114,19 @@ def join(  # noqa: PLR0917 -- typer takes options from parameters
         bool,
         typer.Option("--without-master-keys", help="Do not trust it with the keys of encrypted objects."),
     ] = False,
+    outside: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="An address of the cluster's machines, where drivers reach the gateway, other sites "
+            "the store. Default: nothing comes into the cluster.",
+            show_default=False,
+        ),
+    ] = "",
+    outside_ports: Annotated[
+        tuple[int, int],
+        typer.Option("--outside-ports", min=30000, max=32767, help="Of gateway and store, there."),
+    ] = (30802, 30843),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the manifests; change nothing.")] = False,
     secrets: Annotated[
         bool, typer.Option("--secrets", help="With --dry-run: with what is secret (this invites the site).")
@@ -164,6 +177,7 @@ def join(  # noqa: PLR0917 -- typer takes options from parameters
         workers=_limits(min_workers, max_workers),
         host_aliases=tuple(map(sites.parse_host_alias, host_alias or ())),
         has_master_keys=not without_master_keys,
+        outside=_outside(outside, outside_ports),
     )
     chosen = open_home(home)
     if dry_run:
@@ -200,6 +214,12 @@ def print_joined(joined: sites.Joined) -> None:
     console.print(f"  namespaces {', '.join(joined.namespaces)}, image {joined.image}")
     for note in joined.notes:
         console.print(f"  note: {note}", style="yellow")
+
+
+def _outside(address: str, ports: tuple[int, int]) -> sites.Outside | None:
+    if not address:
+        return None
+    return sites.Outside(address=address, gateway_port=ports[0], store_port=ports[1])
 
 
 def _limits(least: int, most: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from continuum.model.errors import InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.policies import Policy
 from continuum.model.sites import NO_COSTS, NO_OFFERS, SiteCosts, SiteKind, SiteOffers, parse_site_name
 from continuum.security import create_identity
@@ -61,6 +61,10 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
     `tell` is called with what a person should know. Raises `ContinuumError` with a hint when something is
     missing or taken. Nothing is running yet when it returns.
     """
+    if home.deployed_hub_file.exists():
+        raise ConflictError(
+            f"the hub of {home.path} is in a cluster", hint="another home for one on this machine: --home DIR"
+        )
     nats_server = find_binary("nats-server")
     before = _find_before(home)
     names = _choose_sites(options, before)

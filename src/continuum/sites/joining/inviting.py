@@ -94,7 +94,7 @@ async def make_invitation(
     )
     before = next((each for each in list_joined(home) if each.name == site), None)
     note_joined(home, _describe(invitation, before))
-    if admit(home, [each.name for each in list_joined(home)]):
+    if await _admit(home, [each.name for each in list_joined(home)]):
         await wait_until(home, _agent(site), is_admitted=True)
     return invitation
 
@@ -107,7 +107,7 @@ async def revoke(home: Home, site: str) -> None:
     joined = [each.name for each in list_joined(home)]
     if site not in joined:
         raise NotFoundError(f"no site {site} was invited", hint=f"invited: {', '.join(joined) or 'none'}")
-    if admit(home, [name for name in joined if name != site]) and _has_identity(home, site):
+    if await _admit(home, [name for name in joined if name != site]) and _has_identity(home, site):
         await wait_until(home, _agent(site), is_admitted=False)
     async with _connected(home) as backbone:
         with suppress(NotFoundError):  # it was taken back before, half
@@ -120,7 +120,7 @@ async def revoke(home: Home, site: str) -> None:
 
 def _check(continuum: Continuum, site: str, kind: SiteKind, lifetime: dt.timedelta) -> None:
     parse_site_name(site)
-    if site in {each.name for each in continuum.sites}:
+    if site in {each.name for each in continuum.sites if each.kind == SiteKind.EMBEDDED}:
         raise ConflictError(f"{site} is a site of this machine", hint="choose another name")
     if kind not in KINDS:
         raise InvalidInputError(
@@ -133,6 +133,15 @@ def _check(continuum: Continuum, site: str, kind: SiteKind, lifetime: dt.timedel
             "this continuum listens on loopback only: no other machine reaches it",
             hint="`continuum down`, then `continuum up --listen ADDRESS` with an address of this machine",
         )
+
+
+async def _admit(home: Home, joined: list[str]) -> bool:
+    """Have the backbone let in who joined, be it on this machine or in a cluster; whether it was told."""
+    if not home.deployed_hub_file.exists():
+        return admit(home, joined)
+    from continuum.sites.kubernetes.deploying import admit_in_cluster  # noqa: PLC0415 - for those alone
+
+    return await admit_in_cluster(home, joined)
 
 
 @asynccontextmanager

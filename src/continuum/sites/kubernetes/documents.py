@@ -120,7 +120,7 @@ def gateway_settings(settings: SiteSettings) -> GatewaySettings:
         profile="release",
         backbone=_backbone(settings, f"gateway.{settings.name}"),
         own_store=own,
-        peer_store=own,
+        peer_store=_peer_store(settings, own),
         store_keys_file=_FOLDER / "store-keys.json",
         policy=Policy(settings.policy),
         master_keys_file=_FOLDER / "master.keys" if settings.has_master_keys else None,
@@ -184,6 +184,14 @@ def _own_store(settings: SiteSettings) -> Store:
         ca_pem=external.ca_pem,
         addressing=external.addressing,
     )
+
+
+def _peer_store(settings: SiteSettings, own: Store) -> Store:
+    """The store as other sites reach it, if they do."""
+    if settings.outside is None or settings.external_store is not None:
+        return own
+    endpoint = f"https://{settings.outside.host}:{settings.outside.store_port}"
+    return msgspec.structs.replace(own, endpoint=endpoint, reach=Reach.ANY)
 
 
 def _backbone(settings: SiteSettings, name: str) -> BackboneSettings:

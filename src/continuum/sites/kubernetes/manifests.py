@@ -46,14 +46,15 @@ def plan_site(settings: SiteSettings) -> tuple[Manifest, ...]:
     """Return the objects of a site but its Secrets, in the order of applying. Raises `InvalidInputError`."""
     check_site(settings)
     documents = plan_documents(settings)
+    outside = settings.outside
     workloads = [_agent(settings, documents), _gateway(settings, documents)]
-    services = [_service(settings, "gateway", GATEWAY_PORT)]
+    services = [_service(settings, "gateway", GATEWAY_PORT, outside.gateway_port if outside else 0)]
     if settings.external_store is None:
         workloads.append(_store(settings, documents))
-        services.append(_service(settings, "store", STORE_PORT))
+        services.append(_service(settings, "store", STORE_PORT, outside.store_port if outside else 0))
     return arrange(
         (
-            *_namespaces(settings),
+            *plan_namespaces(settings),
             *plan_rights(settings),
             _settings_map(settings, documents),
             *plan_storage(settings),
@@ -65,7 +66,8 @@ def plan_site(settings: SiteSettings) -> tuple[Manifest, ...]:
     )
 
 
-def _namespaces(settings: SiteSettings) -> tuple[Manifest, ...]:
+def plan_namespaces(settings: SiteSettings) -> tuple[Manifest, ...]:
+    """Return the namespaces that are to be made."""
     if not settings.makes_namespaces:
         return ()
     return tuple(_namespace(settings, name) for name in dict.fromkeys((settings.home, settings.runs)))
@@ -181,11 +183,11 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _service(settings: SiteSettings, component: str, port: int) -> Manifest:
-    spec = {
-        "selector": select(settings.name, component),
-        "ports": [{"name": "s3", "port": port, "targetPort": port, "protocol": "TCP"}],
-    }
+def _service(settings: SiteSettings, component: str, port: int, outside: int) -> Manifest:
+    at: Manifest = {"name": "s3", "port": port, "targetPort": port, "protocol": "TCP"}
+    spec: Manifest = {"selector": select(settings.name, component), "ports": [at]}
+    if outside:
+        spec |= {"type": "NodePort", "ports": [at | {"nodePort": outside}]}
     return make_object("v1", "Service", component, settings.home, label(settings.name, component), spec=spec)
 
 

@@ -59,7 +59,7 @@ def _gateway(settings: SiteSettings) -> Manifest:
         "gateway",
         settings.home,
         select(settings.name, "gateway"),
-        ingress=[{"from": [_all_pods(settings, each) for each in places], "ports": _ports(GATEWAY_PORT)}],
+        ingress=[_come([_all_pods(settings, each) for each in places], GATEWAY_PORT, settings)],
         egress=[{"ports": [{"protocol": "TCP"}]}],
     )
 
@@ -71,7 +71,7 @@ def _store(settings: SiteSettings) -> Manifest:
         "store",
         settings.home,
         select(settings.name, "store"),
-        ingress=[{"from": [_pods(settings, "gateway")], "ports": _ports(STORE_PORT)}],
+        ingress=[_come([_pods(settings, "gateway")], STORE_PORT, settings)],
     )
 
 
@@ -109,6 +109,11 @@ def _backbone(settings: SiteSettings) -> Rule:
 
 def _tcp(*ports: int) -> Rule:
     return {"ports": _ports(*ports)}
+
+
+def _come(peers: list[Rule], port: int, settings: SiteSettings) -> Rule:
+    """What is reached from outside is open to everybody who has a key."""
+    return {"ports": _ports(port)} | ({"from": peers} if settings.outside is None else {})
 
 
 def _to(peer: Rule, port: int) -> Rule:

@@ -100,20 +100,22 @@ def health_probes() -> Manifest:
 
     Liveness looks at the event loop and not at the hub: who is cut off must not be restarted.
     """
-    return _probes(_get("/ready", HEALTH_PORT, "HTTP"), _get("/live", HEALTH_PORT, "HTTP"))
+    return make_probes(get_probe("/ready", HEALTH_PORT, "HTTP"), get_probe("/live", HEALTH_PORT, "HTTP"))
 
 
 def page_probes(page: str, port: int) -> Manifest:
-    """Return the probes of a server that is well as long as it serves that page."""
-    return _probes(_get(page, port, "HTTPS"), _get(page, port, "HTTPS"))
+    """Return the probes of a server of ours: it is well as long as it serves that page."""
+    return make_probes(get_probe(page, port, "HTTPS"), get_probe(page, port))
 
 
-def _get(page: str, port: int, scheme: str) -> Manifest:
+def get_probe(page: str, port: int, scheme: str = "HTTPS") -> Manifest:
+    """Return how a page is asked for."""
     get = {"path": page, "port": port, "scheme": scheme}
     return {"httpGet": get, "timeoutSeconds": PROBE_TIMEOUT_S}
 
 
-def _probes(ready: Manifest, live: Manifest) -> Manifest:
+def make_probes(ready: Manifest, live: Manifest) -> Manifest:
+    """Return the three probes of a container."""
     return {
         "startupProbe": live | {"periodSeconds": START_EVERY_S, "failureThreshold": START_PROBES},
         "readinessProbe": ready | {"periodSeconds": 5, "failureThreshold": 2},

@@ -19,6 +19,7 @@ from continuum.sites.kubernetes.settings import (
     ExternalStore,
     HostAlias,
     LocalStorage,
+    Outside,
     Overlay,
     PodStorage,
     SiteSecrets,
@@ -57,6 +58,7 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     workers: str = ""
     host_aliases: tuple[HostAlias, ...] = ()
     has_master_keys: bool = True
+    outside: Outside | None = None
 
 
 def parse_storage(text: str, node: str) -> Storage | None:
@@ -112,6 +114,7 @@ def make_settings(
         storage=choose_storage(request.storage or kept, facts),
         external_store=request.store,
         has_master_keys=request.has_master_keys,
+        outside=request.outside,
         policy=policy,
         workers=(request.workers or WORKERS) if request.overlay is Overlay.CLOUD else "",
         disruption_api=facts.disruption_api,

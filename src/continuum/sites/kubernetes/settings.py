@@ -81,6 +81,19 @@ class ExternalStore(msgspec.Struct, frozen=True, kw_only=True):
     ca_pem: str = ""
 
 
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """Where gateway and store are reached from outside the cluster: an address, ports of its machines."""
+
+    address: str
+    gateway_port: int = 30802
+    store_port: int = 30843
+
+    @property
+    def host(self) -> str:
+        """The address as it is written in URLs."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
+
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A site to be.
 
@@ -90,7 +103,9 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     on `edge` the agent's pod may use so much besides its own. `workers` (`LEAST-MOST`) are the limits of the
     pool of pods on `cloud`, `profiles` of what kinds they are (none: of one, and all together have what the
     site offers). `external_store` None: a directory store in the cluster, of `store_bytes`.
-    `disruption_api` is `policy/v1` or `policy/v1beta1`, as the server has; empty: no PodDisruptionBudget.
+    `outside` None: nothing comes into the cluster; else drivers come to the gateway and other sites to the
+    store. `disruption_api` is `policy/v1` or `policy/v1beta1`, as the server has; empty: no
+    PodDisruptionBudget.
     `identities_mark` changes with the identities, so that pods are replaced that have read old ones.
     `drain_s` is how long an agent's pod may take to end: it finishes what runs there first.
     """
@@ -123,6 +138,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: Resources = Resources(cpu_millis=50, memory_bytes=64 * MIB, limit_bytes=256 * MIB)
     disruption_api: str = ""
     identities_mark: str = ""
+    outside: Outside | None = None
     drain_s: int = 300
 
     @property
@@ -168,7 +184,8 @@ class SiteSecrets(msgspec.Struct, frozen=True, kw_only=True):
 
 def certificate_hosts(settings: SiteSettings, component: str) -> tuple[str, ...]:
     """Return the names that the certificate of `gateway` or `store` must hold for, inside the cluster."""
-    return service_names(component, settings.home)
+    outside = (settings.outside.address,) if settings.outside is not None else ()
+    return (*service_names(component, settings.home), *outside)
 
 
 def service_names(service: str, namespace: str) -> tuple[str, ...]:

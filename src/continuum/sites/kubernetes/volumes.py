@@ -5,6 +5,7 @@ Each pod has a folder of its own in its volume (`subPath`): a folder of a machin
 root of a file system has folders that are not ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from continuum.sites.kubernetes.objects import label, make_object
@@ -21,9 +22,16 @@ MIB = 1024 * 1024
 
 def plan_storage(settings: SiteSettings) -> tuple[Manifest, ...]:
     """Return claims and, for a folder of a machine, the volumes that they are bound to."""
+    components = (
+        ("agent", "gateway") if settings.external_store is not None else ("agent", "gateway", "store")
+    )
+    return plan_claims(settings, components)
+
+
+def plan_claims(settings: SiteSettings, components: Sequence[str]) -> tuple[Manifest, ...]:
+    """Return the claims of some components, and volumes of a machine before them."""
     if isinstance(settings.storage, PodStorage):
         return ()
-    components = [name for name in ("agent", "gateway", "store") if name != "store" or _has_store(settings)]
     volumes = [_local_volume(settings, name) for name in components if _is_local(settings)]
     return (*volumes, *(_claim(settings, name) for name in components))
 
@@ -102,10 +110,6 @@ def _volume_name(settings: SiteSettings, component: str) -> str:
 
 def _size(settings: SiteSettings, component: str) -> int:
     return settings.store_bytes if component == "store" else settings.state_bytes
-
-
-def _has_store(settings: SiteSettings) -> bool:
-    return settings.external_store is None
 
 
 def _is_local(settings: SiteSettings) -> bool:
