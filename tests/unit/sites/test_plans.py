@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from continuum.model.policies import Policy
@@ -215,3 +216,42 @@ def test_nobody_publishes_to_inboxes_but_in_answer() -> None:
 def test_an_unknown_role_may_nothing() -> None:
     permissions = users("stranger.x")["CN=stranger.x"]
     assert permissions["publish"] == {"allow": [], "deny": [">"]}
+
+
+# ---- reached by other machines ----
+
+
+def open_settings(profile: str = "development") -> EmbeddedSettings:
+    """Two sites that others reach at an address and at a name."""
+    found = settings("edge", "cloud", profile=profile)
+    outer = {"store.edge.outer": 22000, "store.cloud.outer": 22001}
+    return msgspec.structs.replace(found, listen=("192.0.2.7", "hub.example.org"), ports=found.ports | outer)
+
+
+def test_a_store_stays_on_loopback_and_others_reach_its_s3_port_alone_through_a_relay() -> None:
+    planned = plan(open_settings())
+    argv = " ".join(process(planned, "store.edge").argv)
+    assert "-ip.bind=127.0.0.1" in argv
+    assert "22000" not in argv
+    relay = process(planned, "relay")
+    s3 = settings("edge", "cloud").ports
+    assert relay.argv[3:] == (f"22000:{s3['store.edge.s3']}", f"22001:{s3['store.cloud.s3']}")
+    gateway = file(planned, "/home/sites/edge/gateway/settings.json")
+    assert gateway["peer_store"]["endpoint"] == "https://192.0.2.7:22000"
+    assert "relay" not in {each.name for each in plan(settings("edge")).processes}
+
+
+@pytest.mark.parametrize(("profile", "host"), [("development", "127.0.0.1"), ("release", "0.0.0.0")])
+def test_backbone_and_hub_listen_for_others_gateways_only_with_tls(profile: str, host: str) -> None:
+    planned = plan(open_settings(profile))
+    assert file(planned, "/home/sites/edge/gateway/settings.json")["listen_host"] == host
+    assert file(planned, "/home/hub/settings.json")["listen_host"] == "0.0.0.0"
+    assert file(planned, "/home/run/nats.conf")["listen"] == "0.0.0.0:20000"
+    assert planned.hosts == ("192.0.2.7", "hub.example.org")
+
+
+def test_who_joined_is_let_in_beside_the_sites_of_the_machine() -> None:
+    planned = plan(msgspec.structs.replace(open_settings(), joined=("lab",)))
+    users = {each["user"] for each in file(planned, "/home/run/nats.conf")["authorization"]["users"]}
+    assert {"CN=agent.lab", "CN=gateway.lab", "CN=agent.edge"} <= users
+    assert "CN=store.lab" not in users

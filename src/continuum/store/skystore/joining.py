@@ -4,6 +4,9 @@ own.
 `skystore-server --join-file OUT --region REGION` writes it where the authority is; it is carried over a way
 that is trusted (it holds keys), and `skystore init --join FILE` uses it. It makes its holder the gateway of
 that region.
+
+It is less than a site's invitation (`continuum.sites`): one identity, no user, no addresses (`init` is
+told them); and it was given out before there were any, so it stays a file of its own.
 """
 
 from pathlib import Path
