@@ -33,7 +33,7 @@ from continuum.sites.kubernetes.settings import (
 
 FINAL_AFTER_S = 15.0
 LOOK_EVERY_S = 1.0
-REMOVE_WITHIN_S = 120.0
+REMOVE_WITHIN_S = 300.0
 REMOVED_LAST = ("Secret", "ConfigMap", "ServiceAccount")
 
 Tell = Callable[[str], None]
@@ -172,7 +172,7 @@ async def remove_site(
     """Remove what bears the site's label, and the namespaces that were made for it.
 
     With `keeps_data` claims and volumes stay (and the namespace that they are in). Returns when all is gone;
-    raises `UnavailableError` when that takes longer than two minutes.
+    raises `UnavailableError` when that takes longer than five minutes.
     """
     selector = select_site(settings.name)
     namespaces = await _find_own_namespaces(cluster, settings)
@@ -230,12 +230,27 @@ async def _wait_until_gone(
 async def _list_left(
     cluster: Cluster, settings: SiteSettings, namespaces: Sequence[str], *, keeps_data: bool
 ) -> list[str]:
-    left = [f"namespace {name}" for name in namespaces if await cluster.find("Namespace", name)]
+    left = []
+    for name in namespaces:
+        found = await cluster.find("Namespace", name)
+        if found is not None:
+            left.append(f"namespace {name}{_say_what_remains(found)}")
     selector = select_site(settings.name)
     for name in {settings.home, settings.runs} - set(namespaces):
         for kind in ("Pod", *(() if keeps_data else ("PersistentVolumeClaim",))):
             left += [name_of(each) for each in await cluster.list(kind, name, selector)]
     return left
+
+
+def _say_what_remains(namespace: Mapping[str, Any]) -> str:
+    """Return what a namespace that is being deleted still holds, as the server says it."""
+    conditions = namespace.get("status", {}).get("conditions", ())
+    remaining = [
+        each["message"]
+        for each in conditions
+        if each["type"] == "NamespaceContentRemaining" and each["status"] == "True"
+    ]
+    return f" ({remaining[0]})" if remaining else ""
 
 
 async def roll(
