@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
+from continuum.model.placement import pass_relays
+from continuum.model.sites import Link
 from continuum.sites import Home, Sites, list_sites
 from continuum.store import Locate, LocatorClient, ObjectClient
 from continuum.workflow.dispatching import SiteSettings
@@ -56,6 +58,11 @@ def settings_of(known: Sites | None) -> dict[str, SiteSettings]:
         )
         for site in (known.sites if known else ())
     }
+
+
+def links_of(known: Sites) -> tuple[Link, ...]:
+    """Return the links between sites, as bytes can go over them."""
+    return pass_relays(known.links, {site.name: site.report.reach for site in known.sites})
 
 
 async def patiently(ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:

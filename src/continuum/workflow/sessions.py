@@ -33,6 +33,7 @@ from continuum.workflow.connecting import (
     IDENTITY,
     PATIENCE_S,
     connection_of,
+    links_of,
     locate_objects,
     objects_of,
     patiently,
@@ -209,7 +210,7 @@ class Session:
         executors = self._executors(known)
         names = [executor.site for executor in executors]
         strategy = parse_strategy(self.options.placement, names, self.options.objective)
-        history, links = self._memory.recall(known.links if known else ())
+        history, links = self._memory.recall(links_of(known) if known else ())
         self._driver = Driver(
             spec,
             executors,

@@ -57,8 +57,9 @@ async def test_bytes_are_brought_once_and_read_in_the_own_store_after_that(close
     exports = closed.gateways["edge"].counts.exports.get("made", 0)
     async with closed.client("edge") as edge, closed.client("cloud") as cloud:
         await edge.put(bucket, "key", data)
-        read = await asyncio.gather(*(cloud.get(bucket, "key") for _ in range(16)))
-        assert all(each == data for each in read)
+        read = await asyncio.gather(*(cloud.get_with_info(bucket, "key") for _ in range(16)))
+        assert all(each == data for each, _ in read)
+        assert {info.source_site for _, info in read} == {"edge"}
         again, info = await cloud.get_with_info(bucket, "key")
         assert (again, info.source_site) == (data, "cloud")
     assert closed.gateways["edge"].counts.exports["made"] == exports + 1

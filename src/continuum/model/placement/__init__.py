@@ -1,7 +1,8 @@
 """Placement: which site runs a task, with its reasons. Pure: the driver and the simulator ask the same.
 
 `choosing` decides for one task, `strategies` says what it strives for, `histories` what functions took,
-`links` what moving takes, `ranking` what still follows a task, `bounds` what no placement can beat.
+`links` what moving takes, `reaching` what it takes out of sites that nobody can connect to, `ranking` what
+still follows a task, `bounds` what no placement can beat.
 """
 
 from continuum.model.placement.choosing import (
@@ -15,6 +16,7 @@ from continuum.model.placement.choosing import (
 from continuum.model.placement.histories import GUESSED_RUN_S, FunctionFacts, History
 from continuum.model.placement.links import DEFAULT_LINK, OBJECT_S, Links, Move
 from continuum.model.placement.ranking import Ranking, rank_upwards
+from continuum.model.placement.reaching import pass_relays
 from continuum.model.placement.shortlisting import Shortlist
 from continuum.model.placement.strategies import (
     DATA,
@@ -55,5 +57,6 @@ __all__ = [
     "moves_to",
     "parse_objective",
     "parse_strategy",
+    "pass_relays",
     "rank_upwards",
 ]

@@ -39,7 +39,8 @@ class ReplicaSource:
     """Replicas of one version, and the part of it that is wanted: `length` bytes from `start`, as they are
     stored (for an encrypted version: sealed).
 
-    Each store is tried once. When those that are known are used up the locator is asked once more: others
+    `brought_from`: the site that brought the bytes out for this read; empty if none had to. Each store is
+    tried once. When those that are known are used up the locator is asked once more: others
     may have been made since.
     """
 
@@ -49,6 +50,7 @@ class ReplicaSource:
         "_may_bring",
         "_peers",
         "_tried",
+        "brought_from",
         "length",
         "start",
         "version",
@@ -72,6 +74,7 @@ class ReplicaSource:
         self._tried: set[str] = set()
         self._asked_again = False
         self._may_bring = may_bring
+        self.brought_from = ""
 
     async def open(self, offset: int = 0) -> tuple[Exchange, Replica]:
         """Open the first replica that answers, `offset` bytes into the wanted part. Raises
@@ -116,8 +119,14 @@ class ReplicaSource:
         except ContinuumError as problem:
             raise UnreadableError(problem.message, hint=problem.hint) from problem
         if brought is not None:
+            self.brought_from = self._find_closed_site()
             self.version = brought
         return brought is not None
+
+    def _find_closed_site(self) -> str:
+        """The site that had to bring the version out."""
+        closed = (each.store for each in self.version.replicas if not self._peers.can_connect(each.store))
+        return next(map(self._peers.site_of, closed), "")
 
     async def _try_all(self, offset: int) -> tuple[Exchange, Replica] | None:
         peers, version = self._peers, self.version
@@ -317,7 +326,7 @@ class StreamOpener:
         )
         exchange, replica = await source.open()
         stream = ReadStream(source, exchange, replica, self._peers, self._counts)
-        return stream, self._peers.site_of(replica.store)
+        return stream, source.brought_from or self._peers.site_of(replica.store)
 
     async def open_whole(self, version: Version) -> ReadStream | None:
         """Return all stored bytes of a version; None if there are none. Raises `ContinuumError`."""

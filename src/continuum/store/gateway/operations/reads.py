@@ -141,7 +141,7 @@ async def _read(call: Call, version: Version, *, is_versioned: bool) -> Reply:
         return Reply(status=selection.status, headers=headers, stream=body, length=length)
     exchange, replica = await source.open()
     site = context.peers.site_of(replica.store)
-    headers[SOURCE_SITE_HEADER] = site
+    headers[SOURCE_SITE_HEADER] = source.brought_from or site
     own = context.own.store.name
     keep_until = context.keeper.take_read(version, replica, selection.length)
     if unlocked is None and replica.store == own and length <= SMALL_BYTES:
