@@ -44,3 +44,34 @@ def listening(
         yield running
     finally:
         running.down()
+
+
+@pytest.fixture(scope="session")
+def sites(
+    clusters: tuple[Cluster, Cluster], image: str, listening: Embedded
+) -> Iterator[tuple[Cluster, Cluster]]:
+    """Both clusters as sites of the continuum: `west` (tasks run in the agent's pod) and `east` (in pods of
+    their own)."""
+    options = {"west": ("--overlay", "edge", "--units", "2"), "east": ("--overlay", "cloud", "--units", "2")}
+    try:
+        for (name, chosen), cluster in zip(options.items(), clusters, strict=True):
+            listening.continuum(
+                *(
+                    "site",
+                    "join",
+                    "--kubernetes",
+                    "--name",
+                    name,
+                    "--image",
+                    image,
+                    "--state",
+                    "pod",
+                    *chosen,
+                ),
+                *("--kubeconfig", cluster.kubeconfig, "--context", cluster.context),
+                timeout_s=400,
+            )
+        yield clusters
+    finally:
+        for name in options:
+            listening.continuum("site", "leave", name, "--now", "--abandon-data", status=None, timeout_s=300)

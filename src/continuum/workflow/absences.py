@@ -23,6 +23,8 @@ from continuum.workflow.queues import SiteQueue
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY_S = 0.2  # at all tasks, for those of sites that leave
+
 
 class Absences:
     """Which sites are away, and until when each is waited for. `limit_s`: the longest wait."""
@@ -33,6 +35,7 @@ class Absences:
         self._history = history
         self._until: dict[str, tuple[float, str]] = {}  # silent sites
         self._leaving: dict[str, str] = {}
+        self._looks_at = 0.0
 
     @property
     def is_waiting(self) -> bool:
@@ -82,6 +85,9 @@ class Absences:
         over = [(site, reason) for site, (until, reason) in self._until.items() if at >= until]
         for site, _ in over:
             del self._until[site]
+        if at < self._looks_at:
+            return over
+        self._looks_at = at + LOOK_EVERY_S
         parted = [(site, reason) for site, reason in self._leaving.items() if self._is_empty(site)]
         for site, _ in parted:
             del self._leaving[site]

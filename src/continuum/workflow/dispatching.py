@@ -169,6 +169,10 @@ class Dispatcher:
     def fall_silent(self, queue: SiteQueue, reason: str, at: float) -> None:
         """A site does not answer for now: it keeps what it has; what waited for it is placed elsewhere."""
         self._ready.extend(queue.be_away())
+        for other in self.sites.values():
+            stuck = [task for task in other.moving if self._needs_absent(task)]
+            other.stuck += stuck
+            other.moving = [task for task in other.moving if task not in stuck]
         wait_s = self.absences.fall_silent(queue, reason, at, is_alone=self._is_alone(queue))
         self._graph.commands.records.append(away_record(queue.name, reason, wait_s, at))
 
@@ -216,7 +220,7 @@ class Dispatcher:
         if self._ready:
             self._place(at)
         for queue in self.sites.values():
-            if queue.moving:
+            if queue.moving or queue.stuck:
                 queue.settle_moving()
             if queue.waiting.size:
                 self._fill(queue)
@@ -349,8 +353,21 @@ class Dispatcher:
                 return
             if self._graph.place(task, queue.name):
                 self.hand_over(queue, task)
+            elif self.absences.is_waiting and self._needs_absent(task):
+                queue.stuck.append(task)
             else:
                 queue.moving.append(task)
+
+    def _needs_absent(self, task: Task) -> bool:
+        """Whether an input has to come from sites that are away."""
+        sources = (read.source for read in task.reads)
+        return any(
+            source.inline is None
+            and source.published is None
+            and task.site not in source.sites
+            and all(self._loads[site].is_away for site in source.sites)
+            for source in sources
+        )
 
     def _rebalance(self, at: float) -> None:
         """Look once more at tasks that wait while a site has nothing to do."""
@@ -412,8 +429,9 @@ class Dispatcher:
         if task.state is not TaskState.SUBMITTED:
             return
         queue = self.sites[task.site]
-        if task in queue.moving:
-            queue.moving.remove(task)
+        for tasks in (queue.moving, queue.stuck):
+            if task in tasks:
+                tasks.remove(task)
         self.hand_over(queue, task)
 
     def flush(self) -> None:

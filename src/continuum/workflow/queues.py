@@ -86,6 +86,7 @@ class SiteQueue:
         "name",
         "run_s",
         "specs",
+        "stuck",
         "units",
         "waiting",
         "window",
@@ -100,6 +101,7 @@ class SiteQueue:
         self.waiting = Line()
         self.asks_again_at = 0.0
         self.moving: list[Task] = []
+        self.stuck: list[Task] = []  # as `moving`, but from sites that are away: others go ahead of them
         self.in_flight = 0
         self.mean_s = UNKNOWN_S
         self.window = self._window()
@@ -156,12 +158,10 @@ class SiteQueue:
 
     def settle_moving(self) -> None:
         """Let go of tasks whose inputs were moving here and that were called back."""
-        if self.moving:
-            gone = [
-                task for task in self.moving if task.state is not TaskState.MOVING or task.site != self.name
-            ]
+        for tasks in (self.moving, self.stuck):
+            gone = [task for task in tasks if task.state is not TaskState.MOVING or task.site != self.name]
             for task in gone:
-                self.moving.remove(task)
+                tasks.remove(task)
                 self.lighten(task)
 
     def lose(self) -> list[Task]:
@@ -173,6 +173,7 @@ class SiteQueue:
         self.specs.clear()
         self.functions.clear()
         self.moving.clear()
+        self.stuck.clear()
         return [task for task in self.waiting.take_all() if task.state is TaskState.READY]
 
     def be_away(self) -> list[Task]:
