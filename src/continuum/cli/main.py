@@ -41,6 +41,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "runcompss",
         "Run a PyCOMPSs program with the options of COMPSs' runcompss.",
     ),
+    "runcompss-k8s": (
+        "continuum.cli.runcompss_k8s",
+        "runcompss_k8s",
+        "Run a PyCOMPSs program on a Kubernetes cluster that is a site.",
+    ),
     "site": ("continuum.cli.site", "app", "List and show sites."),
     "hub": ("continuum.cli.hub", "app", "Put the hub into a Kubernetes cluster."),
     "image": ("continuum.cli.image", "app", "Build and check container images, without Docker."),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from continuum.sites.kubernetes.applying import (
         Removed,
     )
+    from continuum.sites.kubernetes.clusters import Cluster
     from continuum.sites.kubernetes.deploying import (
         Deployed,
         HubRequest,
@@ -58,13 +59,14 @@ if TYPE_CHECKING:
         describe_pods,
     )
     from continuum.sites.kubernetes.hubs import HubPlace
-    from continuum.sites.kubernetes.joined import find_cluster
+    from continuum.sites.kubernetes.joined import JoinedCluster, find_cluster, list_clusters
     from continuum.sites.kubernetes.joining import (
         Joined,
         join_cluster,
         plan_joining,
         upgrade_cluster,
     )
+    from continuum.sites.kubernetes.launching import DriverRun, sweep
     from continuum.sites.kubernetes.leaving import LeaveRequest, leave_cluster
     from continuum.sites.kubernetes.looking import ClusterView, look_at_cluster
     from continuum.sites.kubernetes.observing import (
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
         parse_storage,
     )
     from continuum.sites.kubernetes.requiring import require_client
+    from continuum.sites.kubernetes.runs import RunSettings, plan_order, plan_run, redact
     from continuum.sites.kubernetes.settings import (
         ExternalStore,
         Outside,
@@ -99,6 +102,15 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "Cluster": "kubernetes.clusters",
+    "JoinedCluster": "kubernetes.joined",
+    "list_clusters": "kubernetes.joined",
+    "DriverRun": "kubernetes.launching",
+    "sweep": "kubernetes.launching",
+    "RunSettings": "kubernetes.runs",
+    "plan_order": "kubernetes.runs",
+    "plan_run": "kubernetes.runs",
+    "redact": "kubernetes.runs",
     "STORE_PORT_NAMES": "embedded.seaweedfs",
     "AgentSettings": "agents",
     "BuildOptions": "images.building",
@@ -197,12 +209,14 @@ __all__ = [
     "AgentSettings",
     "BuildOptions",
     "BuiltImage",
+    "Cluster",
     "ClusterView",
     "Continuum",
     "ContinuumStatus",
     "Credentials",
     "Deployed",
     "Diagnosis",
+    "DriverRun",
     "ExternalStore",
     "Home",
     "HubPlace",
@@ -212,6 +226,7 @@ __all__ = [
     "Invitation",
     "JoinRequest",
     "Joined",
+    "JoinedCluster",
     "JoinedSite",
     "KnownSite",
     "LeaveRequest",
@@ -228,6 +243,7 @@ __all__ = [
     "ReadyPort",
     "Registry",
     "Removed",
+    "RunSettings",
     "SiteAddress",
     "Sites",
     "StartFailedError",
@@ -256,6 +272,7 @@ __all__ = [
     "is_port_free",
     "join_cluster",
     "leave_cluster",
+    "list_clusters",
     "list_joined",
     "list_sites",
     "look_at_cluster",
@@ -266,10 +283,13 @@ __all__ = [
     "plan_deploying",
     "plan_directory_store",
     "plan_joining",
+    "plan_order",
+    "plan_run",
     "plan_store",
     "read_document",
     "read_hub_settings",
     "read_invitation",
+    "redact",
     "remove_directory",
     "require_client",
     "resolve_url",
@@ -281,6 +301,7 @@ __all__ = [
     "start_daemon",
     "stop",
     "supervise",
+    "sweep",
     "undeploy_hub",
     "upgrade_cluster",
     "write_invitation",

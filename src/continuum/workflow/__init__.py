@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from continuum.workflow.awaiting import as_completed, gather, map_calls
     from continuum.workflow.beginnings import HOLD_S, Beginning, RunOptions, choose_to_resume
     from continuum.workflow.cancelling import cancel_anywhere, cancel_here
+    from continuum.workflow.coding import archive_modules
     from continuum.workflow.compss import COMPSS
     from continuum.workflow.constraints import constraint
     from continuum.workflow.decorating import Task, task
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
     from continuum.workflow.seeing.pages import draw_page
     from continuum.workflow.seeing.traces import trace_of
     from continuum.workflow.serving import ServiceLoad, TaskService
-    from continuum.workflow.sessions import Session
+    from continuum.workflow.sessions import Session, new_run_id
     from continuum.workflow.simulating.asking import simulate_runs
     from continuum.workflow.simulating.running import Outcome
     from continuum.workflow.streaming import FileStream, ObjectStream
@@ -188,6 +189,7 @@ _HOMES = {
     "TaskFailedError": "failures",
     "TaskGroupError": "groups",
     "TaskService": "serving",
+    "archive_modules": "coding",
     "as_completed": "awaiting",
     "barrier": "synchronising",
     "barrier_group": "groups",
@@ -213,6 +215,7 @@ _HOMES = {
     "list_summaries": "journals",
     "map_calls": "awaiting",
     "on_failure": "programming",
+    "new_run_id": "sessions",
     "open_file": "synchronising",
     "parse_engine": "engines.choosing",
     "picture_of": "drawing",
@@ -305,6 +308,7 @@ __all__ = [
     "Team",
     "WorkerPool",
     "WorkerSeen",
+    "archive_modules",
     "as_completed",
     "barrier",
     "barrier_group",
@@ -345,6 +349,7 @@ __all__ = [
     "mpi",
     "mpmd_mpi",
     "multinode",
+    "new_run_id",
     "on_failure",
     "open_file",
     "openmp",

@@ -25,7 +25,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     `checkpoint`: see `checkpointing.parse_policy`. `retries`: how often a task that failed is tried again.
     `hold_s`: for how long sites go on with the run, and hold its results, if its driver dies.
     `patience_s`: for how long, at most, a silent site is waited for before what it has is done again.
-    `keeps_crate`: write an RO-Crate at the end. `pool`: what is asked of workers that sites make for the run.
+    `keeps_crate`: write an RO-Crate at the end. `run_id`: as whoever starts it in a cluster has called it;
+    empty: made from the name. `pool`: what is asked of workers that sites make for the run.
     """
 
     name: str = ""
@@ -46,6 +47,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float = HOLD_S
     patience_s: float = PATIENCE_S
     pool: PoolRequest | None = None
+    run_id: str = ""
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,12 +31,14 @@ def connection_of(home: Home, site: str) -> DriverConnection:
 
 
 def objects_of(home: Home, site: str) -> ObjectClient:
-    """Return a client of the gateway of a site (empty: the first). Raises `InvalidInputError`."""
+    """Return a client of the gateway of a site; of the first one here, if none is named or that of a site
+    elsewhere, whose gateway this machine does not reach. Raises `InvalidInputError`.
+    """
     sites = home.continuum().sites
-    address = next((each for each in sites if each.name == site), None) if site else sites[0]
-    if address is None:
-        known = ", ".join(each.name for each in sites)
-        raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {known}")
+    names = home.site_names()
+    if site and site not in names:
+        raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {', '.join(names)}")
+    address = next((each for each in sites if each.name == site), sites[0])
     access_key, secret_key = home.credentials()
     ca_file = home.ca_file if address.gateway_url.startswith("https:") else None
     return ObjectClient(address.gateway_url, access_key, secret_key, ca_file)

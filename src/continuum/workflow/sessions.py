@@ -89,7 +89,8 @@ class Session:
         self.options = options
         self._resumes = resumes
         self._changed_ok = changed_ok
-        self.run_id = resumes.run_id if resumes else new_run_id(options.name or program.stem)
+        known = resumes.run_id if resumes else options.run_id
+        self.run_id = known or new_run_id(options.name or program.stem)
         self.folder = home.runs() / self.run_id
         self._program = program
         self._tell = tell

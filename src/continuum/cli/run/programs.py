@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from continuum.cli.options import HomeOption, JsonOption, open_home, print_json
+from continuum.cli.run.asking import Image, Profile, RunId, Volumes, WorkerMemory, WorkerUnits, ask_of_pool
 from continuum.cli.run.executing import Outcome, execute
 from continuum.cli.run.handing import hand
 from continuum.cli.run.interrupting import (
@@ -53,7 +54,9 @@ Examples:
 
 * `continuum run --local app.py` - run it on this machine alone
 
-* `continuum run --placement edge app.py` - run every task at the site edge
+* `continuum run --site edge app.py` - run every task at the site edge
+
+* `continuum run --site lab --workers 0-4 --worker-memory 2G app.py` - with worker pods at a site in a cluster
 
 * `continuum run --objective greenest app.py` - run tasks where they emit least
 
@@ -117,8 +120,9 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             help="data: where a task is done first, with its inputs moved there; greedy: without looking "
             "ahead; gravity: where most of its inputs are; load: data do not count; or the name of a site, "
             "for all tasks.",
+            show_default="data; the site, with --site",
         ),
-    ] = "data",
+    ] = "",
     objective: Annotated[
         str,
         typer.Option(
@@ -131,7 +135,12 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         typer.Option("--after", metavar="RUN", help="Wait until this run (name or id) has succeeded."),
     ] = None,
     site: Annotated[
-        str, typer.Option("--site", help="The run's home site: whose gateway the program itself uses.")
+        str,
+        typer.Option(
+            "--site",
+            help="The run's site: all its tasks run there, and the program uses its gateway if this machine "
+            "reaches that. With --placement tasks may go elsewhere.",
+        ),
     ] = "",
     local: Annotated[
         bool, typer.Option("--local", help="Run all tasks on this machine, also if no continuum is up.")
@@ -157,10 +166,16 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         typer.Option(
             "--workers",
             metavar="MIN-MAX[:SECONDS]",
-            help="With --local: between what the workers follow the queue; idle ones go after 30 s.",
-            show_default="as many as tasks can use",
+            help="Between what the workers of this machine (--local), or worker pods, follow the queue; idle "
+            "ones go after 30 s.",
+            show_default="as many as tasks can use; what the site does",
         ),
     ] = "",
+    worker_units: WorkerUnits = 0,
+    worker_memory: WorkerMemory = "",
+    image: Image = "",
+    volume: Volumes = None,
+    profile: Profile = "",
     compss_option: Annotated[
         list[str] | None,
         typer.Option(
@@ -214,6 +229,7 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
         bool, typer.Option("--provenance", help="Write the run as an RO-Crate into its folder at the end.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    run_id: RunId = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -241,14 +257,26 @@ def program(  # noqa: PLR0917 - typer passes what the command line says
             "--engine is for runs on this machine",
             hint="add --local; a site's engine is declared: continuum up --offer SITE:engine=dask",
         )
-    parse_workers(workers, engine, units or len(os.sched_getaffinity(0)))
+    if local:
+        parse_workers(workers, engine, units or len(os.sched_getaffinity(0)))
+    pool = ask_of_pool(
+        is_local=local,
+        workers=workers,
+        units=worker_units,
+        memory=worker_memory,
+        image=image,
+        volumes=volume,
+        profile=profile,
+    )
     options = RunOptions(
+        run_id=run_id,
+        pool=pool,
         name=_check_name(name),
         engine=engine if engine == COMPSS else parse_engine(engine),
         workers=workers,
         site=site,
         is_local=local,
-        placement=placement,
+        placement=placement or ("" if local or engine == COMPSS else site) or "data",
         objective=objective,
         after=tuple(after or ()),
         environment=_parse_environment(env or []),

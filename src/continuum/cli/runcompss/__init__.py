@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from continuum.cli.runcompss.options import OPTIONS, Plan, parse_command
+from continuum.cli.runcompss.options import OPTIONS, parse_command
 from continuum.model.errors import InvalidInputError
 from continuum.workflow import stop_run
 
@@ -40,11 +40,11 @@ def program(
     plan = parse_command(words)
     for note in plan.notes:
         typer.echo(f"runcompss: {note}", err=True)
-    prepared = [*plan.words, *_environment(plan)]
+    prepared = [*plan.words, *take_environment(plan.scripts, plan.python_path)]
     if plan.is_debug:
         os.environ["CONTINUUM_DEBUG"] = "1"
     if plan.wall_clock_s:
-        _limit(plan.wall_clock_s)
+        limit_wall_clock(plan.wall_clock_s)
     _run([*prepared, plan.app, *plan.arguments])
 
 
@@ -57,20 +57,21 @@ def _run(words: list[str]) -> None:
     raise typer.Exit(status or 0)  # which is returned in this mode, not raised
 
 
-def _limit(limit_s: float) -> None:
+def limit_wall_clock(limit_s: float) -> None:
+    """Cancel the run of this process after so long."""
     reason = f"the wall clock limit of {limit_s:g} s was reached"
     timer = threading.Timer(limit_s, stop_run, (reason,))
     timer.daemon = True
     timer.start()
 
 
-def _environment(plan: Plan) -> list[str]:
+def take_environment(scripts: list[str], python_path: list[str]) -> list[str]:
     """Take over what scripts set and where modules lie; return the words that tell the tasks."""
     changed: dict[str, str] = {}
-    for script in plan.scripts:
+    for script in scripts:
         changed |= _source(script)
-    if plan.python_path:
-        folders = [os.path.abspath(place) for place in plan.python_path]  # noqa: PTH100 - keeps links
+    if python_path:
+        folders = [os.path.abspath(place) for place in python_path]  # noqa: PTH100 - keeps links
         sys.path[1:1] = folders
         known = changed.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         changed["PYTHONPATH"] = os.pathsep.join([*folders, *([known] if known else [])])
