@@ -34,6 +34,8 @@ from continuum.sites.kubernetes.settings import (
 FINAL_AFTER_S = 15.0
 LOOK_EVERY_S = 1.0
 REMOVE_WITHIN_S = 300.0
+PODS_END_WITHIN_S = 90.0
+MAKERS_OF_PODS = ("Deployment", "StatefulSet", "Job", "Pod")
 REMOVED_LAST = ("Secret", "ConfigMap", "ServiceAccount")
 
 Tell = Callable[[str], None]
@@ -183,6 +185,7 @@ async def remove_site(
             continue
         objects += await cluster.remove(name, selector, _kinds(keeps_data=keeps_data))
         tell(f"removed {objects} objects from namespace {name}")
+    await _end_pods(cluster, ours, selector)
     for name in ours:
         await cluster.delete("Namespace", name)
         tell(f"namespace {name} is being deleted")
@@ -191,6 +194,21 @@ async def remove_site(
         objects += await cluster.remove("", selector, ["PersistentVolume"])
     kept = (settings.home,) if keeps_data and settings.home in namespaces else ()
     return Removed(objects=objects, namespaces=ours, kept=kept)
+
+
+async def _end_pods(cluster: Cluster, namespaces: Sequence[str], selector: str) -> None:
+    """End what runs in namespaces before these are deleted.
+
+    A server that finds pods in a namespace looks again only after their grace, then later and later: minutes.
+    """
+    for name in namespaces:
+        await cluster.remove(name, selector, MAKERS_OF_PODS)
+    deadline = time.monotonic() + PODS_END_WITHIN_S
+    while time.monotonic() < deadline:
+        left = [each for name in namespaces for each in await cluster.list("Pod", name)]
+        if not left:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _find_own_namespaces(cluster: Cluster, settings: SiteSettings) -> tuple[str, ...]:
