@@ -150,6 +150,16 @@ async def test_an_export_goes_only_to_stores_of_others_and_under_keys_of_session
                 )
 
 
+async def test_parts_of_an_upload_at_such_a_site_are_refused_elsewhere_at_once(closed: ClosedRig) -> None:
+    bucket = await closed.make_bucket()
+    async with closed.wire_client("edge") as edge, closed.wire_client("cloud") as cloud:
+        upload_id = await edge.create_upload("key", bucket=bucket)
+        query = [("partNumber", "1"), ("uploadId", upload_id)]
+        reply = cloud.exchange("PUT", "key", bucket=bucket, query=query, body=b"part")
+        assert await status_of(reply) == 400
+        await edge.abort_upload("key", upload_id, bucket=bucket)
+
+
 async def _stores(rig: Rig, bucket: str, key: str) -> list[str]:
     found: ObjectDescription = await rig.ask(DescribeObject(bucket=bucket, key=key))
     return [replica.store.removeprefix("store.") for replica in found.version.replicas]

@@ -19,7 +19,7 @@ _NOT_FOUND = 404
 async def describe(version: Version, peers: Peers, locations: Locations) -> Version | None:
     """Return a version with its headers and metadata; what is there now if it changed, None if it is gone.
 
-    As it is, if its store does not answer: that is for the read to say.
+    As it is, if its store does not answer, or is not to be asked from here: that is for the read to say.
     """
     if version.is_described:
         return version
@@ -35,7 +35,7 @@ async def follow(version: Version, replica: Replica, peers: Peers, locations: Lo
     if client is None:
         await peers.refresh(at_most_every_s=1.0)
         client = peers.find(replica.store)
-    if client is None:
+    if client is None or not peers.can_connect(replica.store):
         return version
     try:
         headers = await client.head(replica.key, bucket=replica.bucket)

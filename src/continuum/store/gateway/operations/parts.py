@@ -31,6 +31,12 @@ async def find_upload(call: Call) -> tuple[Upload, StoreClient]:
         client = context.peers.find(upload.store)
     if client is None:
         raise S3Error("ServiceUnavailable", "The store of this upload cannot be reached now.")
+    if not context.peers.can_connect(upload.store):
+        raise S3Error(
+            "InvalidRequest",
+            f"The upload was begun at {client.store.site}, and nobody elsewhere can connect to its store. "
+            "Send its parts to the gateway there.",
+        )
     return upload, client
 
 
