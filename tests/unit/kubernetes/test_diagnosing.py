@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from continuum.sites.kubernetes.diagnosing import describe_pods, find_reason, is_ready
+from continuum.sites.kubernetes.diagnosing import describe_pods, find_reason, has_run, is_ready
 from continuum.sites.kubernetes.observing import Observed
 
 CASES = Path(__file__).parent / "observed"
@@ -66,6 +66,11 @@ def test_nothing_holds_up_what_is_ready(case: str) -> None:
     assert find_reason(observed) is None
     assert is_ready(observed)
     assert list(describe_pods(observed).values()) == ["ready"]
+
+
+def test_a_pod_whose_image_is_not_there_has_not_run_and_one_that_crashes_has() -> None:
+    has = {case: [has_run(pod) for pod in _read(case).pods] for case in ("pull", "cpu", "crash", "well")}
+    assert has == {"pull": [False], "cpu": [False], "crash": [True], "well": [True]}
 
 
 def test_nothing_is_not_ready() -> None:

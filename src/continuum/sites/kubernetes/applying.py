@@ -19,6 +19,7 @@ from continuum.sites.kubernetes.diagnosing import (
     Diagnosis,
     describe_pods,
     find_reason,
+    has_run,
     is_ready,
 )
 from continuum.sites.kubernetes.observing import Observed
@@ -101,7 +102,19 @@ async def apply_all(cluster: Cluster, manifests: Sequence[Manifest], tell: Tell)
         applied.append(Applied(what=name_of(manifest), change=change))
         if change is not Change.UNCHANGED:
             tell(f"{name_of(manifest)} {change.value}")
+        if change is Change.CHANGED and manifest["kind"] == "StatefulSet":
+            await _replace_stuck(cluster, manifest)
     return tuple(applied)
+
+
+async def _replace_stuck(cluster: Cluster, stateful_set: Manifest) -> None:
+    """Delete pods of a StatefulSet that never ran: it waits for them to be ready before it changes them."""
+    labels = stateful_set["spec"]["selector"]["matchLabels"]
+    namespace = stateful_set["metadata"]["namespace"]
+    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    for pod in await cluster.list("Pod", namespace, selector):
+        if not has_run(pod):
+            await cluster.delete("Pod", pod["metadata"]["name"], namespace)
 
 
 async def leave_store_alone(
@@ -116,6 +129,8 @@ async def leave_store_alone(
     if await cluster.find("StatefulSet", store["metadata"]["name"], settings.home) is None:
         return tuple(manifests)
     if await cluster.apply(store, dry_run=True) is Change.UNCHANGED:
+        return tuple(manifests)
+    if not any(map(has_run, await cluster.list("Pod", settings.home, select_site(settings.name, "store")))):
         return tuple(manifests)
     tell("the store stays as it is: its objects lie in its pod and would be lost with it")
     return tuple(each for each in manifests if each is not store)

@@ -67,6 +67,11 @@ def is_workload_ready(workload: Manifest) -> bool:
     return bool(updated and status.get("readyReplicas", 0) >= wanted)
 
 
+def has_run(pod: Manifest) -> bool:
+    """Has any container of a pod ever been started, so that there may be something in its volumes?"""
+    return any(status.get("containerID") for status in _containers(pod))
+
+
 def describe_pods(observed: Observed) -> dict[str, str]:
     """Return the state of each pod in a word or two, by name."""
     return {pod["metadata"]["name"]: _describe(pod) for pod in observed.pods}
