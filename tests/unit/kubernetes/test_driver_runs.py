@@ -106,3 +106,7 @@ def test_fractions_of_any_length_are_compared_as_numbers():
 
 def test_a_line_without_an_instant_is_taken_as_it_is():
     assert LogMerge().take("no stamp here") == "no stamp here"
+
+
+def test_what_a_kubelet_says_of_a_log_that_is_gone_is_no_line_of_the_program():
+    assert LogMerge().take("unable to retrieve container logs for containerd://992269") is None

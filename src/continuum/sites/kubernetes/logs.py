@@ -7,6 +7,7 @@ taken before.
 
 import re
 
+NO_LOG = "unable to retrieve container logs"  # a kubelet's own words where a log was, of a pod that has gone
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|[+-]\d\d:\d\d)")
 
 
@@ -28,7 +29,7 @@ class LogMerge:
         stamp, _, text = line.partition(" ")
         found = _STAMP.fullmatch(stamp)
         if found is None:
-            return line
+            return None if line.startswith(NO_LOG) else line
         instant = f"{found[1]}.{(found[2] or '').ljust(9, '0')}"
         if instant < self._last:
             return None
