@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from benchmarks.clusters import Cluster
-from continuum.sites.kubernetes.kustomizing import example_site
+from continuum.sites.kubernetes.hubs import plan_hub
+from continuum.sites.kubernetes.kustomizing import example_hub, example_site
 from continuum.sites.kubernetes.manifests import plan_site
 from continuum.sites.kubernetes.objects import arrange
 from continuum.sites.kubernetes.settings import (
@@ -68,6 +69,19 @@ def test_kustomize_makes_of_an_overlay_what_the_command_applies(
 ) -> None:
     made = parse_manifests(clusters[0].kubectl("kustomize", str(DEPLOY / "overlays" / overlay)))
     assert _sort(made) == _sort(plan_site(example_site(overlay)))
+
+
+def test_a_server_takes_every_object_of_a_hub_and_kustomize_makes_the_same(
+    clusters: tuple[Cluster, Cluster], namespace: str
+) -> None:
+    cluster = clusters[0]
+    made = parse_manifests(cluster.kubectl("kustomize", str(DEPLOY / "overlays" / "hub")))
+    assert _sort(made) == _sort(plan_hub(example_hub()))
+    there = msgspec.structs.replace(
+        example_hub(), namespace=namespace, makes_namespaces=False, service="ClusterIP"
+    )
+    planned = plan_hub(there)
+    assert len(_dry_run(cluster, planned)) == len(planned)
 
 
 def _dry_run(cluster: Cluster, manifests: tuple[Manifest, ...] | list[Manifest]) -> list[str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from continuum.cli.asking import ask
 from continuum.cli.clusters.joining import join
 from continuum.cli.clusters.leaving import leave, upgrade
+from continuum.cli.clusters.secrets import secrets
 from continuum.cli.clusters.showing import look, print_cluster
 from continuum.cli.inviting import invite, uninvite
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
@@ -32,6 +33,7 @@ app.command()(upgrade)
 app.command()(leave)
 app.command()(invite)
 app.command()(uninvite)
+app.command()(secrets)
 
 
 @app.command("list")

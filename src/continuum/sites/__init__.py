@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         JoinRequest,
         parse_host_alias,
         parse_storage,
+        plan_invited_secrets,
     )
     from continuum.sites.kubernetes.requiring import require_client
     from continuum.sites.kubernetes.runs import RunSettings, plan_order, plan_run, redact
@@ -181,6 +182,7 @@ _HOMES = {
     "LeaveRequest": "kubernetes.leaving",
     "parse_host_alias": "kubernetes.requesting",
     "parse_storage": "kubernetes.requesting",
+    "plan_invited_secrets": "kubernetes.requesting",
     "plan_joining": "kubernetes.joining",
     "upgrade_cluster": "kubernetes.joining",
     "list_joined": "joining.joined",
@@ -282,6 +284,7 @@ __all__ = [
     "parse_storage",
     "plan_deploying",
     "plan_directory_store",
+    "plan_invited_secrets",
     "plan_joining",
     "plan_order",
     "plan_run",

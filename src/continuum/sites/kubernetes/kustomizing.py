@@ -1,16 +1,18 @@
 """deploy/kubernetes as files: a base and overlays, written from the plans. Pure.
 
 The base has the objects that `edge` and `cloud` share, each overlay the others whole, so that there are no
-patches of ours. Every version of kustomize reads it: overlays name their base under `bases`, since the one in
-kubectl 1.20 takes only files as `resources`, and those of today take both. Names, addresses and the image are
-those of an example; who applies it by hand changes them by a kustomization of their own.
+patches of ours; `hub` is all its own. Every version of kustomize reads it: overlays name their base under
+`bases`, since the one in kubectl 1.20 takes only files as `resources`, and those of today take both. Names,
+addresses and the image are those of an example; who applies it by hand changes them by a kustomization of
+their own.
 """
 
 from collections.abc import Sequence
 
 from continuum import __version__
+from continuum.sites.kubernetes.hubs import HubPlace, plan_hub
 from continuum.sites.kubernetes.manifests import plan_site
-from continuum.sites.kubernetes.settings import MIB, Manifest, Overlay, SiteSettings
+from continuum.sites.kubernetes.settings import MIB, ClaimStorage, Manifest, Overlay, SiteSettings
 from continuum.sites.kubernetes.texts import format_manifest, format_manifests
 
 MADE = "# Made by `make docs` from the code; do not edit.\n"
@@ -39,6 +41,16 @@ def example_site(overlay: Overlay) -> SiteSettings:
     )
 
 
+def example_hub() -> HubPlace:
+    """Return the settings of the hub of the example, with SQLite on a claim."""
+    return HubPlace(
+        continuum="lab",
+        address="hub.example.org",
+        image=f"localhost/continuum:{__version__}",
+        storage=ClaimStorage(),
+    )
+
+
 def plan_files() -> dict[str, str]:
     """Return the files of deploy/kubernetes, by their path in it."""
     plans = {overlay: plan_site(example_site(overlay)) for overlay in Overlay}
@@ -47,7 +59,7 @@ def plan_files() -> dict[str, str]:
     for overlay, plan in plans.items():
         own = [each for each in plan if each not in shared]
         files |= _folder(f"overlays/{overlay}", own, ("../../base",))
-    return files
+    return files | _folder("overlays/hub", plan_hub(example_hub()), ())
 
 
 def _folder(folder: str, manifests: Sequence[Manifest], beneath: Sequence[str]) -> dict[str, str]:

@@ -13,12 +13,14 @@ from continuum.model.errors import InvalidInputError
 from continuum.model.sites import parse_site_name
 from continuum.sites.joining.invitations import IdentityPems, Invitation
 from continuum.sites.kubernetes.checking import ClusterFacts, choose_storage
+from continuum.sites.kubernetes.secrets import plan_secrets
 from continuum.sites.kubernetes.settings import (
     MIB,
     ClaimStorage,
     ExternalStore,
     HostAlias,
     LocalStorage,
+    Manifest,
     Outside,
     Overlay,
     PodStorage,
@@ -151,6 +153,21 @@ def make_secrets(settings: SiteSettings, invitation: Invitation, keys: StoreKeys
         secret_key=invitation.secret_key,
         master_keys=invitation.master_keys if settings.has_master_keys else "",
     )
+
+
+def plan_invited_secrets(invitation: Invitation, namespace: str = "") -> tuple[Manifest, ...]:
+    """Return the Secrets of a site whose other objects are applied by hand, with a store in the cluster."""
+    settings = SiteSettings(
+        name=invitation.site,
+        overlay=Overlay.EDGE,
+        image=DEFAULT_IMAGE,
+        backbone_url=invitation.backbone_url,
+        computing_units=1,
+        memory_bytes=MEMORY_BYTES_PER_UNIT,
+        namespace=namespace,
+        has_master_keys=bool(invitation.master_keys),
+    )
+    return plan_secrets(settings, make_secrets(settings, invitation, None))
 
 
 def hide_secrets(settings: SiteSettings) -> SiteSecrets:
