@@ -91,7 +91,7 @@ async def run(settings: AgentSettings) -> None:
         try:
             async with _listen_for_probes(settings, agent.why_not_ready):
                 await stop.wait()
-                if settings.drain_s and backbone.is_connected:
+                if settings.drain_s and settings.pods is None and backbone.is_connected:
                     log.info("finishing what runs, at most %.0f s", settings.drain_s)
                     await service.drain(settings.drain_s)
         finally:

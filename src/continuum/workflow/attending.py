@@ -14,6 +14,7 @@ from continuum.workflow import posting
 from continuum.workflow.holding import HeldTask, Ledger
 from continuum.workflow.hosting import HostedRun
 from continuum.workflow.messages import Event, FunctionCode, RunSpec, SiteGone, SiteLeaving, TaskSpec
+from continuum.workflow.outliving import Restored, RunLog, Took
 
 BACKBONE_AWAY_LIMIT_S = 180.0
 FAREWELL_TIMEOUT_S = 1.0
@@ -21,9 +22,17 @@ _HELD_PER_PAGE = 5000
 
 
 class ServedRun:
-    """One run that this site takes part in."""
+    """One run that this site takes part in; with `record` the next agent can go on with it."""
 
-    def __init__(self, run: RunSpec, owner: str, hosted: HostedRun, silence_limit_s: float) -> None:
+    def __init__(
+        self,
+        run: RunSpec,
+        owner: str,
+        hosted: HostedRun,
+        silence_limit_s: float,
+        record: RunLog | None = None,
+    ) -> None:
+        self._record = record
         self.owner = owner
         self.hosted = hosted
         self.held: list[posting.HeldPage] = []
@@ -47,6 +56,20 @@ class ServedRun:
         run, self._run = self._run, msgspec.structs.replace(self._run, code=b"")
         await asyncio.to_thread(self.hosted.start, run, self._say)
 
+    async def go_on(self, outbox: posting.Outbox, restored: Restored) -> None:
+        """Start the engine for a run that an agent before this one served; tell and do what it did not."""
+        await self.start(outbox)
+        self.inbox = posting.Inbox(restored.taken)
+        outbox.go_on(restored.sent, restored.unsent, restored.count)
+        self.obey(restored.commands)
+
+    def take(self, commands: posting.Commands) -> None:
+        """Do what the driver asks, once."""
+        if self.inbox.is_new(commands.number):
+            if self._record is not None:
+                self._record.add(Took(commands.number, commands.items))
+            self.obey(commands.items)
+
     def is_same_as(self, opening: posting.OpenRun) -> bool:
         """Whether what a later driver opens can go on with what is here."""
         is_same_program = opening.code_sha256 == self._code_sha256
@@ -58,6 +81,7 @@ class ServedRun:
     async def pass_on(self, run: RunSpec, outbox: posting.Outbox) -> None:
         """A later driver goes on with the run; what was not told the one before stays in the ledger."""
         assert self._ledger is not None  # `is_same_as` was asked  # noqa: S101
+        self._forget_record()  # it counts what the driver before has said
         with self._ledger.lock:
             before, self._outbox = self._outbox, outbox
             tasks = self._ledger.pass_on(run.incarnation, self.hosted.has)
@@ -89,8 +113,27 @@ class ServedRun:
         self._outbox.put([posting.encode_item(SiteGone(reason=reason))])
         await self._outbox.flush(FAREWELL_TIMEOUT_S)
 
+    async def leave(self) -> None:
+        """Let go of the run, for the agent that comes after this one."""
+        await self._outbox.flush(FAREWELL_TIMEOUT_S)
+        await self._outbox.close()
+        if self._record is not None:
+            self._record.close()
+        await asyncio.to_thread(self.hosted.leave)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the next agent can go on with it."""
+        return self._record is not None
+
+    def _forget_record(self) -> None:
+        if self._record is not None:
+            self._record.remove()
+            self._record = None
+
     async def end(self) -> None:
         """End the workers and remove the data."""
+        self._forget_record()
         await asyncio.to_thread(self.hosted.close_engine)
         await self._outbox.close()
         await self.hosted.remove_data()

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.workflow.serialising import Buffer
@@ -158,6 +158,17 @@ class EngineFolder(DataFolder):
 class RunFolder(EngineFolder):
     """The folders of one run, made by and belonging to this process. `close` removes them."""
 
+    def leave(self) -> None:
+        """Let go of it without removing anything."""
+        while self._locks:
+            os.close(self._locks.pop())
+
+    def list_data(self) -> list[tuple[str, int]]:
+        """Return the data that lie here, with their sizes."""
+        paths = [path for place in self.places for path in (place / "data").iterdir()]
+        kept = [path for path in paths if path.name.startswith("d.") and path.is_file()]
+        return [(unquote(path.name[2:]), path.stat().st_size) for path in kept]
+
     def __init__(self, run_id: str, *, disk: Path | None = None, memory: Path | None = MEMORY) -> None:
         """Make the folders under `disk` (default: the temporary folder) and, with room, under `memory`.
 
@@ -181,6 +192,24 @@ class RunFolder(EngineFolder):
             remove_tree(place)
         while self._locks:
             os.close(self._locks.pop())
+
+
+class KeptRunFolder(RunFolder):
+    """The folder of a run that outlives this process: on the disk alone, under one name, so that the process
+    that comes next finds it. `close` removes it, `leave` does not.
+    """
+
+    def __init__(self, run_id: str, base: Path) -> None:
+        """Take over what a process before left under `base`, or make it. Raises `UnavailableError`."""
+        place = _private_folder(base) / file_name_of(run_id)
+        if (place / "lock").exists():
+            self._locks = [_take_lock(place)]
+            remove_tree(place / "work")
+            (place / "work").mkdir()
+        else:
+            remove_tree(place)
+            self._locks = [_make(place)]
+        EngineFolder.__init__(self, [place], [place])
 
 
 def file_name_of(text: str) -> str:
@@ -247,6 +276,15 @@ def _make(folder: Path) -> int:
             (folder / name).mkdir()
     except OSError as problem:
         raise UnavailableError(f"cannot make {folder}: {problem.strerror}") from problem
+    return descriptor
+
+
+def _take_lock(folder: Path) -> int:
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        raise UnavailableError(f"{folder} is in use: {problem.strerror}") from problem
     return descriptor
 
 

@@ -180,6 +180,18 @@ class HostedRun:
         """End the workers; blocks."""
         self._engine.close()
 
+    def leave(self) -> None:
+        """Let go of workers that outlive this process, and of the data; blocks."""
+        leave = getattr(self._engine, "leave", None)
+        if leave is not None:
+            leave()
+        self._folder.leave()
+
+    def adopt_data(self) -> None:
+        """Take over what lies in the folder from a process before this one."""
+        for datum, size_bytes in self._folder.list_data():
+            self._remember(datum, size_bytes)
+
     async def remove_data(self) -> None:
         """Remove what the run has here and what it published for itself; after `close_engine`."""
         await self._transfers.close()

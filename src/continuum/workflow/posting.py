@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -224,11 +224,25 @@ def _type_of(kind: type) -> str:
 # ---- in order, without loss ----
 
 
+class OutboxKeeper(Protocol):
+    """Who writes down what an outbox does."""
+
+    def keep_items(self, items: Sequence[bytes]) -> None:
+        """Something is to be sent."""
+
+    def keep_batch(self, number: int, count: int) -> None:
+        """The first `count` items that have not arrived are sent."""
+
+    def keep_arrival(self) -> None:
+        """They have arrived."""
+
+
 class Outbox:
     """Sends items in numbered batches until each is acknowledged. Belongs to one event loop.
 
     `head` is what every batch carries besides `number` and `items`. `on_refused` is called once if the other
-    side refuses a batch for good; nothing is sent then any more.
+    side refuses a batch for good; nothing is sent then any more. `keeper` is told what happens, so that
+    another outbox can `go_on` where this one ended.
     """
 
     def __init__(
@@ -241,7 +255,10 @@ class Outbox:
         audience: str,
         head: dict[str, Any],
         on_refused: Callable[[ContinuumError], None],
+        keeper: "OutboxKeeper | None" = None,
     ) -> None:
+        self._keeper = keeper
+        self._resent = 0  # items of a batch that was under way when an outbox before this one ended
         self._backbone = backbone
         self._signer = signer
         self._payload_type = _type_of(kind)
@@ -258,6 +275,17 @@ class Outbox:
 
     def put(self, items: Sequence[bytes]) -> None:
         """Queue items (see `encode_item`)."""
+        if self._keeper is not None and items:
+            self._keeper.keep_items(items)
+        self._items.extend(items)
+        if self._items:
+            self._all_sent.clear()
+            self._something.set()
+
+    def go_on(self, number: int, items: Sequence[bytes], count: int) -> None:
+        """Go on after batch `number`, or (`count` above 0) with it: it has the first `count` items."""
+        self._number = number - bool(count)
+        self._resent = count
         self._items.extend(items)
         if self._items:
             self._all_sent.clear()
@@ -281,6 +309,8 @@ class Outbox:
             await self._something.wait()
             items = self._next_batch()
             self._number += 1
+            if self._keeper is not None:
+                self._keeper.keep_batch(self._number, len(items))
             payload = encode(self._head | {"number": self._number, "items": items})
             try:
                 await self._deliver(payload)
@@ -288,11 +318,16 @@ class Outbox:
                 log.warning("%s refused what was sent: %s", self._subject, problem)
                 self._on_refused(problem)
                 return
+            if self._keeper is not None:
+                self._keeper.keep_arrival()
             if not self._items:
                 self._something.clear()
                 self._all_sent.set()
 
     def _next_batch(self) -> list[msgspec.Raw]:
+        if self._resent:
+            count, self._resent = self._resent, 0
+            return [msgspec.Raw(self._items.popleft()) for _ in range(count)]
         items = [msgspec.Raw(self._items.popleft())]
         size = len(items[0])
         while self._items and size + len(self._items[0]) <= MAX_BATCH_BYTES:
@@ -325,8 +360,8 @@ def encode_item(item: Command | Event) -> bytes:
 class Inbox:
     """Takes each batch once, in order."""
 
-    def __init__(self) -> None:
-        self._taken = 0
+    def __init__(self, taken: int = 0) -> None:
+        self._taken = taken
 
     def is_new(self, number: int) -> bool:
         """Tell whether this batch has to be acted on; a repeated one was. Raises if one is missing."""

@@ -33,11 +33,12 @@ from continuum.workflow.attending import ServedRun
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.choosing import POOL, SiteEngines, TlsFiles
 from continuum.workflow.engines.hiring import PoolMaker
-from continuum.workflow.folders import RunFolder
+from continuum.workflow.folders import KeptRunFolder, RunFolder
 from continuum.workflow.hosting import HostedRun, Quota
 from continuum.workflow.looping import ThisLoop
 from continuum.workflow.messages import RunSpec
 from continuum.workflow.offering import name_gpus
+from continuum.workflow.outliving import Began, Restored, RunLog, restore
 from continuum.workflow.remoting import RUN_ID
 from continuum.workflow.transferring import Transfers
 
@@ -49,6 +50,7 @@ LOOK_EVERY_S = 1.0
 DRAIN_LOOK_EVERY_S = 0.1
 MAX_RUNS = 64
 MAX_LOGS = 200
+RECORD_SUFFIX = ".record"
 MAX_PENDING_CODE_BYTES = 4 * posting.MAX_CODE_BYTES
 
 
@@ -106,6 +108,7 @@ class TaskService:
             key_file=identity.key_file,
         )
         dask_folder = data_folder.parent / "dask"
+        self._kept_folder = data_folder.parent / "kept" if pools is not None else None
         self._engines = SiteEngines(
             engine,
             self._budget,
@@ -130,6 +133,7 @@ class TaskService:
     async def start(self) -> None:
         """Begin to answer drivers. Raises `UnavailableError` if the site's engine cannot be used."""
         await asyncio.to_thread(self._engines.open)
+        await self._go_on_with_runs()
         handlers: dict[type, Callable[[Any, str], Awaitable[Any]]] = {
             posting.CodePart: self._take_code,
             posting.OpenRun: self._open,
@@ -161,7 +165,7 @@ class TaskService:
         return True
 
     async def stop(self) -> None:
-        """Tell the drivers, end all runs, answer nobody any more."""
+        """Tell the drivers, end all runs, answer nobody any more; runs whose workers outlive this go on."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
@@ -170,8 +174,10 @@ class TaskService:
                 await subscription.unsubscribe()
         runs = list(self._runs.values())
         self._runs.clear()
-        await asyncio.gather(*(run.say_farewell("its agent was stopped") for run in runs))
-        await asyncio.gather(*(run.end() for run in runs))
+        left = [run for run in runs if run.is_recorded]
+        ended = [run for run in runs if not run.is_recorded]
+        await asyncio.gather(*(run.say_farewell("its agent was stopped") for run in ended))
+        await asyncio.gather(*(run.end() for run in ended), *(run.leave() for run in left))
         await asyncio.to_thread(self._engines.close)
 
     def report(self) -> ServiceLoad:
@@ -262,8 +268,10 @@ class TaskService:
             raise UnavailableError(f"site {self._site} has not got all modules of the run")
         return code
 
-    async def _start_run(self, run: RunSpec, code: bytes, signer: str) -> None:
-        folder = await asyncio.to_thread(RunFolder, run.run_id, disk=self._data_folder)
+    async def _start_run(
+        self, run: RunSpec, code: bytes, signer: str, restored: Restored | None = None
+    ) -> None:
+        folder = await asyncio.to_thread(self._make_folder, run.run_id)
         log_file = await asyncio.to_thread(new_log_file, self._log_folder, run.run_id)
         try:
             engine = await asyncio.to_thread(self._engines.make, folder, log_file=log_file, nodes=self._nodes)
@@ -272,18 +280,52 @@ class TaskService:
             raise
         transfers = Transfers(self._site, folder, self._objects, run.objects)
         hosted = HostedRun(engine, folder, transfers, ThisLoop(), self._quota)
-        served = ServedRun(msgspec.structs.replace(run, code=code), signer, hosted, self._silence_limit_s)
-        outbox = self._outbox_of(run)
+        run = msgspec.structs.replace(run, code=code)
+        record = None if self._kept_folder is None else self._open_record(run, signer)
+        served = ServedRun(run, signer, hosted, self._silence_limit_s, record)
+        outbox = self._outbox_of(run, record)
         try:
-            await served.start(outbox)
+            if restored is None:
+                await served.start(outbox)
+            else:
+                hosted.adopt_data()
+                await served.go_on(outbox, restored)
         except BaseException:
             await outbox.close()
             await asyncio.to_thread(folder.close)
             raise
         self._runs[run.run_id] = served
-        log.info("run %s of %s, asked for by %s, began", run.run_id, run.application, signer)
+        begins = "began" if restored is None else f"goes on with {len(restored.commands)} commands"
+        log.info("run %s of %s, asked for by %s, %s", run.run_id, run.application, signer, begins)
 
-    def _outbox_of(self, run: RunSpec) -> posting.Outbox:
+    def _make_folder(self, run_id: str) -> RunFolder:
+        if self._kept_folder is None:
+            return RunFolder(run_id, disk=self._data_folder)
+        return KeptRunFolder(run_id, self._kept_folder / "data")
+
+    def _open_record(self, run: RunSpec, owner: str) -> RunLog:
+        assert self._kept_folder is not None  # noqa: S101 - asked by the caller
+        file = self._kept_folder / f"{run.run_id}{RECORD_SUFFIX}"
+        is_new = not file.exists()
+        record = RunLog(file)
+        if is_new:
+            record.add(Began(run, owner))
+        return record
+
+    async def _go_on_with_runs(self) -> None:
+        """Take over the runs that an agent before this one has left."""
+        folder = self._kept_folder
+        for file in sorted(folder.glob(f"*{RECORD_SUFFIX}")) if folder is not None else ():
+            restored = await asyncio.to_thread(restore, file)
+            try:
+                if restored is not None:
+                    await self._start_run(restored.run, restored.run.code, restored.owner, restored)
+                    continue
+            except ContinuumError as problem:
+                log.warning("a run of the agent before does not go on: %s", problem)
+            file.unlink(missing_ok=True)
+
+    def _outbox_of(self, run: RunSpec, record: RunLog | None = None) -> posting.Outbox:
         return posting.Outbox(
             self._backbone,
             self._signer,
@@ -292,6 +334,7 @@ class TaskService:
             audience=posting.audience_of_run(run.run_id),
             head={"run_id": run.run_id, "site": self._site, "incarnation": run.incarnation},
             on_refused=lambda problem: self._refused(run, problem),
+            keeper=record,
         )
 
     def _refused(self, run: RunSpec, problem: ContinuumError) -> None:
@@ -301,9 +344,7 @@ class TaskService:
             self._abandon(run.run_id, f"its driver refused events: {problem}")
 
     async def _work(self, commands: posting.Commands, signer: str) -> posting.Noted:
-        run = self._run_of(commands.run_id, signer)
-        if run.inbox.is_new(commands.number):
-            run.obey(commands.items)
+        self._run_of(commands.run_id, signer).take(commands)
         return posting.Noted()
 
     async def _beat(self, beat: posting.Beat, signer: str) -> posting.Noted:

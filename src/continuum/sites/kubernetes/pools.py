@@ -74,7 +74,9 @@ class PodPool:
 
     def __init__(self, pools: "PodPools", pool: Pool, limits: ScalingLimits, folder: Path) -> None:
         self._pools = pools
-        self._pool = pool
+        kept = find_kept(folder)
+        self.is_found = kept is not None
+        self._pool = pool if kept is None else msgspec.structs.replace(pool, names=kept.names)
         self._folder = folder
         self._owner: Owner | None = None
         self._roster = Roster()
@@ -97,6 +99,11 @@ class PodPool:
             return self._pools.loop.run(self._start(first)).result(START_TIMEOUT_S)
         except TimeoutError:
             raise UnavailableError("the scheduler of the run's workers did not come up in time") from None
+
+    @property
+    def order_file(self) -> Path:
+        """Where orders are written that outlive this process."""
+        return self._folder / "orders"
 
     def why_lost(self, worker: str) -> str:
         """Return what became of a worker that is gone; waits a moment for the cluster to say it."""
@@ -196,7 +203,6 @@ class PodPool:
         there = await cluster.find("ConfigMap", kept.owner.name, namespace)
         if not there or there["metadata"].get("uid") != kept.owner.uid:
             return None
-        self._pool = msgspec.structs.replace(self._pool, names=kept.names)
         return kept.owner
 
     async def _make_owner(self, cluster: Cluster) -> Owner:
@@ -349,6 +355,8 @@ class PodPool:
 
     async def _close(self) -> None:
         await self._disconnect()
+        if self._owner is None and not self.is_found:
+            return
         await self._pools.remove(self._pool.names)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 

@@ -8,7 +8,7 @@ everywhere, but at sites that make workers: there they run in these, too.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -20,7 +20,8 @@ from continuum.model.scaling import parse_workers
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.clusters import ClusterAddress, DaskCluster, parse_address
 from continuum.workflow.engines.contracts import Engine
-from continuum.workflow.engines.hiring import PoolMaker
+from continuum.workflow.engines.hiring import PoolMaker, WorkerPool
+from continuum.workflow.engines.keeping import OrderBook
 from continuum.workflow.engines.pool import PoolEngine
 from continuum.workflow.engines.process import ProcessEngine
 from continuum.workflow.engines.routing import RoutedEngine
@@ -137,11 +138,17 @@ class SiteEngines:
     ) -> Engine:
         from continuum.workflow.engines.pooling import PooledEngine  # noqa: PLC0415 - for few sites
 
-        def make_engine(address: ClusterAddress, why_lost: Callable[[str], str]) -> "DaskEngine":
+        def make_engine(address: ClusterAddress, pool: WorkerPool) -> "DaskEngine":
             from continuum.workflow.engines.dask import DaskEngine  # noqa: PLC0415 - for few sites
 
             return DaskEngine(
-                folder, self._budget, address, log_file=log_file, directory=directory, why_lost=why_lost
+                folder,
+                self._budget,
+                address,
+                log_file=log_file,
+                directory=directory,
+                why_lost=pool.why_lost,
+                book=OrderBook(pool.order_file) if pool.order_file is not None else None,
             )
 
         return PooledEngine(maker.make, make_engine)

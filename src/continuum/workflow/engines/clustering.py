@@ -32,7 +32,7 @@ DEATH_TIMEOUT_S = 180.0  # without a scheduler
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # a task is tried again by the run, which counts
     "distributed.scheduler.worker-ttl": "60s",  # without a sign of life a machine is lost
-    "distributed.admin.low-level-log-length": 100,  # events carry answers
+    "distributed.admin.low-level-log-length": 1000,  # events carry answers
     "distributed.worker.profile.enabled": False,  # its threads only wait
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.target": False,
@@ -128,8 +128,11 @@ async def serve(settings: ProcessSettings) -> None:
 
 async def _scheduler(settings: ProcessSettings, security: Any) -> Any:
     from distributed import Scheduler  # noqa: PLC0415
+    from distributed.diagnostics.plugin import SchedulerPlugin  # noqa: PLC0415
 
-    return await Scheduler(
+    from continuum.workflow.engines.keeping import Keeping  # noqa: PLC0415
+
+    scheduler = await Scheduler(
         protocol="tls",
         host=settings.host,
         port=settings.port,
@@ -137,6 +140,8 @@ async def _scheduler(settings: ProcessSettings, security: Any) -> Any:
         dashboard=False,
         dashboard_address=None,
     )
+    scheduler.add_plugin(type("KeepingPlugin", (Keeping, SchedulerPlugin), {})())
+    return scheduler
 
 
 async def _worker(settings: ProcessSettings, security: Any) -> Any:
@@ -173,7 +178,7 @@ async def _stand_alone(server: Any, settings: ProcessSettings, is_over: asyncio.
     lonely_s = 0.0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        is_lonely = all(name == "fire-and-forget" for name in server.clients)
+        is_lonely = not any(name.startswith("Client-") for name in server.clients)
         lonely_s = lonely_s + LOOK_EVERY_S if is_lonely else 0.0
         if lonely_s > settings.lonely_s:
             for worker in list(server.workers):

@@ -7,11 +7,12 @@ worker, and which say things on a topic of the run. What workers there are is lo
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from continuum.model.errors import UnavailableError
 from continuum.workflow.engines import orders, stations
+from continuum.workflow.engines.keeping import KEEPER, KEPT, KeptOrder, OrderBook, find_keys
 from continuum.workflow.engines.orders import Order, StationedRun
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class DaskConnection:
         self._connect_timeout_s = connect_timeout_s
         self._run_id = ""
         self._resources = _resources_of(address)
+        self._keys: dict[int, str] = {}  # of orders whose answers the scheduler keeps
         self.stations = 1
         self.largest_units = address.units_per_worker
 
@@ -79,9 +81,24 @@ class DaskConnection:
             self.largest_units = max(self.largest_units, *sizes)
 
     async def execute(
-        self, order: Order, scattered: Any, *, units: int, memory_bytes: int, gpus: int = 0
+        self,
+        order: Order,
+        scattered: Any,
+        *,
+        units: int,
+        memory_bytes: int,
+        gpus: int = 0,
+        book: OrderBook | None = None,
     ) -> tuple[bytes, Mapping[str, bytes]]:
-        """Let a worker that has units and memory to spare execute an order; return what it answered."""
+        """Let a worker that has units and memory to spare execute an order; return what it answered.
+
+        With `book` the scheduler keeps the answer until `let_go`.
+        """
+        prefix = "continuum-order-" if book is None else KEPT
+        key = f"{prefix}{self.client.id}-{order.number}-{secrets.token_hex(3)}"
+        if book is not None:
+            book.add(key, order.number, order.tasks)
+            self._keys[order.number] = key
         resources: dict[str, float] = {}
         if orders.UNITS in self._resources:
             resources[orders.UNITS] = units
@@ -93,7 +110,7 @@ class DaskConnection:
             stations.execute_order,
             orders.encode(order),
             scattered,
-            key=f"continuum-order-{self.client.id}-{order.number}-{secrets.token_hex(3)}",
+            key=key,
             resources=resources or None,
             retries=0,
             pure=False,
@@ -101,6 +118,37 @@ class DaskConnection:
         )
         answer: tuple[bytes, Mapping[str, bytes]] = await future
         return answer
+
+    async def find_orders(self, orders: Sequence[KeptOrder]) -> list[KeptOrder]:
+        """Return those of an earlier process that the scheduler still has."""
+        if not orders:
+            return []
+        keys = await self.client.run_on_scheduler(find_keys, [order.key for order in orders])
+        return [order for order in orders if order.key in keys]
+
+    async def attend(self, order: KeptOrder) -> tuple[bytes, Mapping[str, bytes]]:
+        """Return what a worker answers to an order that an earlier process gave it."""
+        from distributed import Future  # noqa: PLC0415 - as above
+
+        self._keys[order.number] = order.key
+        future = Future(order.key, client=self.client)
+        self._say("client-desires-keys", order.key, self.client.id)
+        answer: tuple[bytes, Mapping[str, bytes]] = await future
+        return answer
+
+    async def events(self) -> list[tuple[float, bytes]]:
+        """Return what stations have said lately, also while nobody heard it."""
+        return list(await self.client.get_events(stations.topic_of(self._run_id)) or ())
+
+    def let_go(self, number: int, book: OrderBook) -> None:
+        """The answer to an order has been taken."""
+        if (key := self._keys.pop(number, None)) is not None:
+            book.end(key, number)
+            self._say("client-releases-keys", key, KEEPER)
+
+    def _say(self, operation: str, key: str, client: str) -> None:
+        message = {"op": operation, "keys": [key], "client": client}
+        self.client._send_to_scheduler(message)  # noqa: SLF001 - as Dask's fire_and_forget does
 
 
 def _resources_of(address: "ClusterAddress") -> frozenset[str]:

@@ -21,8 +21,11 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from continuum.model.errors import InvalidInputError, UnavailableError
 from continuum.model.scaling import Demand
@@ -31,6 +34,7 @@ from continuum.workflow.engines.batches import BatchLimits, Durations, took_s
 from continuum.workflow.engines.budgets import Budget
 from continuum.workflow.engines.connecting import DaskConnection
 from continuum.workflow.engines.contracts import EngineLoad, EngineSink
+from continuum.workflow.engines.keeping import KeptOrder, OrderBook
 from continuum.workflow.engines.lines import TaskLine
 from continuum.workflow.engines.orders import Order, Report, StationedRun, Wants
 from continuum.workflow.engines.scattering import ScatteredData
@@ -76,7 +80,7 @@ class OrderOut:
         self.outstanding = {task.task_id: task for task in order.tasks}
         self.units = units
         self.memory_bytes = memory_bytes
-        self.gpus = order.tasks[0].gpus
+        self.gpus = order.tasks[0].gpus if order.tasks else 0
         self.sending: asyncio.Task[None] | None = None
 
 
@@ -85,8 +89,9 @@ class DaskEngine:
 
     `folder` is the run's data, `budget` what the site's workers have together; both stay the caller's. Tasks
     start in `directory` where a worker has it. `why_lost` tells, of a worker by name, what became of it, and
-    may block for a moment. All but the calls of the protocol happens in one event loop in
-    a thread of its own; `_lock` guards what both touch.
+    may block for a moment. With `book` orders outlive this process: tasks that an earlier one gave out, and
+    that are submitted again, are not given out again. All but the calls of the protocol happens in one event
+    loop in a thread of its own; `_lock` guards what both touch.
     """
 
     def __init__(
@@ -99,7 +104,11 @@ class DaskEngine:
         directory: Path | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         why_lost: Callable[[str], str] | None = None,
+        book: OrderBook | None = None,
     ) -> None:
+        self._book = book
+        self._found: dict[tuple[int, int], int] = {}  # tasks that an earlier process gave out, by order
+        self._early: dict[tuple[int, int], _Answer] = {}  # answered before they were asked for again
         self._why_lost = why_lost
         self._folder = folder
         self._budget = budget
@@ -121,7 +130,7 @@ class DaskEngine:
         self._cancelled: set[int] = set()
         self._refused: list[Event] = []
         self._forgotten: list[str] = []
-        self._last_order = 0
+        self._last_order = book.first_number if book is not None else 0
         self._is_open = False
         self._is_woken = False
 
@@ -198,7 +207,8 @@ class DaskEngine:
             counts = Counter(_kind_of(task) for task in first)
             counts = Counter({kind: round(count * share) for kind, count in counts.items()})
             for out in self._out.values():
-                counts[_kind_of(out.order.tasks[0])] += len(out.outstanding)
+                for first_out in islice(out.outstanding.values(), 1):
+                    counts[_kind_of(first_out)] += len(out.outstanding)
             return [
                 Demand(
                     units=units,
@@ -261,6 +271,8 @@ class DaskEngine:
             self._loop.run(self._close(is_over=is_over)).result(CLOSE_TIMEOUT_S)
         except Exception:
             log.exception("a run was not closed at its Dask workers")
+        if self._book is not None:
+            self._book.close()
         self._share.leave()
         self._loop.stop()
 
@@ -269,8 +281,38 @@ class DaskEngine:
     async def _open(self) -> None:
         await self._connection.open(self._stationed, self._hear)
         self._note_largest()
+        await self._find_orders()
         self._is_open = True
         self._telling = asyncio.create_task(self._keep_telling())
+
+    async def _find_orders(self) -> None:
+        """Look for what an earlier process gave out, and wait for it."""
+        if self._book is None or not self._book.found:
+            return
+        found = await self._connection.find_orders(list(self._book.found.values()))
+        for order in found:
+            self._found |= dict.fromkeys(order.tasks, order.number)
+            empty = Order(number=order.number, run_id=self._stationed.run.run_id, tasks=[])
+            self._out[order.number] = OrderOut(empty, 0, 0)
+        for event in await self._connection.events():
+            self._hear(event, is_old=True)
+        for order in found:
+            out = self._out[order.number]
+            out.sending = asyncio.create_task(self._attend(out, order))
+            out.sending.add_done_callback(_log_failure)
+
+    async def _attend(self, out: OrderOut, order: KeptOrder) -> None:
+        try:
+            data, blobs = await self._connection.attend(order)
+            reply = orders.decode_reply(data)
+        except Exception as problem:  # noqa: BLE001 - Dask raises what it likes when a worker is lost
+            log.warning("an order of the process before is lost: %s", problem)
+            reply, blobs = Wants(), {}
+        await self._settle(out, reply if isinstance(reply, Report) else _nothing(out), blobs)
+        with self._lock:
+            for name in order.tasks:
+                if name not in self._early:
+                    self._found.pop(name, None)
 
     async def _close(self, *, is_over: bool) -> None:
         self._telling.cancel()
@@ -309,6 +351,8 @@ class DaskEngine:
     def _enqueue(self, task: TaskSpec) -> None:
         if task.function not in self._functions:
             raise InvalidInputError(f"task {task.task_id} names a function that was not sent")
+        if self._found and self._is_found(task):
+            return
         units = self._budget.largest_units or self._budget.computing_units
         most_bytes = self._largest_memory_bytes
         if task.computing_units > units or (most_bytes and task.memory_bytes > most_bytes):
@@ -317,6 +361,20 @@ class DaskEngine:
             self._refused.append(failed_task(task, FailureKind.CANCELLED, reason))
             return
         self._line.add(task)
+
+    def _is_found(self, task: TaskSpec) -> bool:
+        """Whether an earlier process gave a task out, so that its answer is here or comes."""
+        name = (task.task_id, task.attempt)
+        number = self._found.pop(name, None)
+        if number is None:
+            return False
+        if (answer := self._early.pop(name, None)) is not None:
+            self._refused.append(answer)
+            return True
+        out = self._out.get(number)
+        if out is not None:
+            out.outstanding[task.task_id] = task
+        return out is not None
 
     def _wake(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -369,9 +427,13 @@ class DaskEngine:
         except asyncio.CancelledError:
             if out.outstanding:
                 raise
-            reply, blobs = Report(order=out.order.number, station=""), {}
+            reply, blobs = _nothing(out), {}
         except Exception as problem:  # noqa: BLE001 - Dask raises what it likes when a worker is lost
             reply, blobs = await self._lost(out, problem), {}
+        await self._settle(out, reply, blobs)
+
+    async def _settle(self, out: OrderOut, reply: Report, blobs: Mapping[str, bytes]) -> None:
+        """An order is over: take what came of it. Tasks of which nothing was heard go back into the line."""
         for datum, data in blobs.items():
             if self._folder.find(datum) is None:
                 await asyncio.to_thread(self._folder.write, datum, [data])
@@ -379,6 +441,12 @@ class DaskEngine:
             del self._out[out.order.number]
             self._share.give_back(out.units, out.memory_bytes)
         self._take(out, reply)
+        with self._lock:
+            left = list(out.outstanding.values())
+            out.outstanding.clear()
+            self._line.put_back(left)
+        if self._book is not None:
+            self._connection.let_go(out.order.number, self._book)
         self._feed()
 
     async def _execute(self, out: OrderOut) -> tuple[Report, Mapping[str, bytes]]:
@@ -386,7 +454,12 @@ class DaskEngine:
         for tried in range(1, MOST_TRIES + 1):
             scattered = await self._scattered.give(self._connection.client, wants.data)
             data, blobs = await self._connection.execute(
-                order, scattered, units=out.units, memory_bytes=out.memory_bytes, gpus=out.gpus
+                order,
+                scattered,
+                units=out.units,
+                memory_bytes=out.memory_bytes,
+                gpus=out.gpus,
+                book=self._book,
             )
             reply = orders.decode_reply(data)
             if isinstance(reply, Report):
@@ -415,11 +488,12 @@ class DaskEngine:
 
     # ---- what stations say ----
 
-    def _hear(self, event: tuple[float, bytes]) -> None:
+    def _hear(self, event: tuple[float, bytes], *, is_old: bool = False) -> None:
+        """A station says something; `is_old`: what it printed is in the log already."""
         reply = orders.decode_reply(event[1])
         out = self._out.get(reply.order) if isinstance(reply, Report) else None
         if out is not None and isinstance(reply, Report):
-            self._take(out, reply)
+            self._take(out, msgspec.structs.replace(reply, log=b"") if is_old else reply)
             self._feed()
 
     def _take(self, out: OrderOut, report: Report) -> None:
@@ -427,6 +501,8 @@ class DaskEngine:
         with self._lock:
             for answer in report.answers:
                 task = out.outstanding.pop(answer.task_id, None)
+                if task is None and (answer.task_id, answer.attempt) in self._found:
+                    self._early[answer.task_id, answer.attempt] = answer
                 if task is not None:
                     events.append(answer)
                     self._learn(task, answer, report.station)
@@ -445,6 +521,10 @@ class DaskEngine:
         if isinstance(answer, TaskFinished):
             self._durations.add(task.function, took_s(task, answer))
             self._known.setdefault(task.function, set()).add(station)
+
+
+def _nothing(out: OrderOut) -> Report:
+    return Report(order=out.order.number, station="", answers=[])
 
 
 def _kind_of(task: TaskSpec) -> tuple[int, int, int, str]:

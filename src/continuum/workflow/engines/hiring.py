@@ -7,6 +7,7 @@ nothing of clusters.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -72,6 +73,14 @@ class WorkerPool(Protocol):
     @property
     def teams(self) -> Sequence[Team]:
         """The workers, by profile."""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether an earlier process has made it, so that something may be at work there."""
+
+    @property
+    def order_file(self) -> Path | None:
+        """Where orders are written that outlive this process; None: they do not."""
 
     def why_lost(self, worker: str) -> str:
         """Return what became of a worker that is gone, in words; empty: not known."""

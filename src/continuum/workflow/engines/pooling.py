@@ -39,13 +39,13 @@ JOIN_TIMEOUT_S = 200.0
 
 
 class PooledEngine:
-    """See `contracts.Engine`. `make_engine` gets the address of the scheduler once there is one, and who
-    tells what became of a worker."""
+    """See `contracts.Engine`. `make_engine` gets the address of the scheduler once there is one, and the
+    pool."""
 
     def __init__(
         self,
         make_pool: Callable[[RunSpec], WorkerPool],
-        make_engine: "Callable[[ClusterAddress, Callable[[str], str]], DaskEngine]",
+        make_engine: "Callable[[ClusterAddress, WorkerPool], DaskEngine]",
     ) -> None:
         self._make_pool = make_pool
         self._make_engine = make_engine
@@ -65,6 +65,9 @@ class PooledEngine:
         self._sink = sink
         self._emitting = threading.Lock()
         self._pool = self._make_pool(run)
+        if self._pool.is_found:
+            with self._lock:
+                self._begin_making()
 
     def submit(self, functions: Sequence[FunctionCode], tasks: Sequence[TaskSpec]) -> None:
         """Queue tasks; the first one lets the pool be made."""
@@ -73,11 +76,15 @@ class PooledEngine:
             if engine is None:
                 self._functions |= {code.function: code for code in functions}
                 self._waiting += tasks
-                if tasks and self._making is None and not self._is_over:
-                    self._making = threading.Thread(target=self._make, name="pool", daemon=True)
-                    self._making.start()
+                if tasks:
+                    self._begin_making()
         if engine is not None:
             engine.submit(functions, tasks)
+
+    def _begin_making(self) -> None:
+        if self._making is None and not self._is_over:
+            self._making = threading.Thread(target=self._make, name="pool", daemon=True)
+            self._making.start()
 
     def cancel(self, task_ids: Sequence[int]) -> None:
         """Stop tasks."""
@@ -119,7 +126,7 @@ class PooledEngine:
             with self._lock:
                 first = self._waiting[0] if self._waiting else None
             address = self._pool.start(_profile_for(first, self._pool.teams))
-            engine = self._make_engine(address, self._pool.why_lost)
+            engine = self._make_engine(address, self._pool)
             engine.start(self._run, self._say)
         except Exception as problem:  # noqa: BLE001 - whatever it is, tasks must not wait for ever
             self._give_up(problem)

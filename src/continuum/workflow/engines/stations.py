@@ -162,7 +162,7 @@ class Station:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for run_id, here in list(self._runs.items()):
-                if time.monotonic() - here.heard_at > SILENCE_LIMIT_S:
+                if time.monotonic() - here.heard_at > here.silence_limit_s:
                     log.warning("run %s ends here: its engine has not been heard", run_id)
                     await self.close(run_id)
 
@@ -172,6 +172,7 @@ class RunHere:
 
     def __init__(self, station: Station, stationed: StationedRun) -> None:
         self.heard_at = time.monotonic()
+        self.silence_limit_s = max(SILENCE_LIMIT_S, stationed.run.hold_s)
         self._station = station
         self._stationed = stationed
         self._loop = asyncio.get_running_loop()
