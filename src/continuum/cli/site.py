@@ -12,6 +12,7 @@ from continuum.cli.clusters.joining import join
 from continuum.cli.clusters.leaving import leave, upgrade
 from continuum.cli.clusters.secrets import secrets
 from continuum.cli.clusters.showing import look, print_cluster
+from continuum.cli.granting import grant, revoke, rights
 from continuum.cli.inviting import invite, uninvite
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.errors import NotFoundError
@@ -34,6 +35,9 @@ app.command()(leave)
 app.command()(invite)
 app.command()(uninvite)
 app.command()(secrets)
+app.command()(grant)
+app.command()(revoke)
+app.command()(rights)
 
 
 @app.command("list")

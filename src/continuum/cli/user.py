@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from continuum.cli.asking import ask
+from continuum.cli.granting import accept, invite, uninvite
 from continuum.cli.options import HomeOption, JsonOption, open_console, open_home, print_json
 from continuum.model.objects import Role, User
 from continuum.store import (
@@ -40,7 +41,12 @@ class ListedUser(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.callback()
 def user() -> None:
-    """Add, list and remove users of the store."""
+    """Add, list and remove users of the store; let them drive runs."""
+
+
+app.command()(invite)
+app.command()(uninvite)
+app.command()(accept)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from continuum.hub.views import (
 )
 from continuum.model.objects import User
 from continuum.security import write_private
-from continuum.sites import Credentials, HubSettings, Registry, UserFile, find_database_urls
+from continuum.sites import Credentials, HubSettings, Registry, RightsFile, UserFile, find_database_urls
 from continuum.store import (
     ListBuckets,
     Locator,
@@ -42,7 +42,12 @@ class Hub:
     def __init__(self, settings: HubSettings) -> None:
         self._settings = settings
         self._started_at = time.time()
-        self._registry = Registry(settings.links)
+        rights = settings.rights_file
+        self._registry = (
+            Registry(settings.links, users_of=RightsFile(rights).users_of)
+            if rights
+            else Registry(settings.links)
+        )
         database_url, runs_url = find_database_urls(settings)
         self._locator = Locator(
             LocatorSettings(database_url=database_url, key_file=settings.key_file, grace_s=settings.grace_s)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         plan_store,
     )
     from continuum.sites.embedded.starting import run_in_foreground, start
+    from continuum.sites.guests import invite_user, make_guest_home, read_guest, uninvite_user, write_guest
     from continuum.sites.health import health_listener
     from continuum.sites.homes import Continuum, Credentials, Home, SiteAddress
     from continuum.sites.hubs import (
@@ -91,6 +92,13 @@ if TYPE_CHECKING:
     )
     from continuum.sites.ports import choose_free_ports, find_port_holder, is_port_free
     from continuum.sites.registry import KnownSite, Registry, Sites, list_sites
+    from continuum.sites.rights import (
+        RightsFile,
+        identity_of_user,
+        parse_user_name,
+        read_rights,
+        write_rights,
+    )
     from continuum.sites.supervision.controlling import ContinuumStatus, ProcessStatus, find_status, stop
     from continuum.sites.supervision.folders import choose_run_folder, ensure_home, find_binary
     from continuum.sites.supervision.plans import Plan, PlannedFile, PlannedProcess, ReadyLine, ReadyPort
@@ -112,6 +120,16 @@ _HOMES = {
     "plan_order": "kubernetes.runs",
     "plan_run": "kubernetes.runs",
     "redact": "kubernetes.runs",
+    "RightsFile": "rights",
+    "read_rights": "rights",
+    "write_rights": "rights",
+    "parse_user_name": "rights",
+    "identity_of_user": "rights",
+    "invite_user": "guests",
+    "uninvite_user": "guests",
+    "read_guest": "guests",
+    "write_guest": "guests",
+    "make_guest_home": "guests",
     "STORE_PORT_NAMES": "embedded.seaweedfs",
     "AgentSettings": "agents",
     "BuildOptions": "images.building",
@@ -245,6 +263,7 @@ __all__ = [
     "ReadyPort",
     "Registry",
     "Removed",
+    "RightsFile",
     "RunSettings",
     "SiteAddress",
     "Sites",
@@ -270,7 +289,9 @@ __all__ = [
     "format_document",
     "format_manifests",
     "health_listener",
+    "identity_of_user",
     "inherit_environment",
+    "invite_user",
     "is_port_free",
     "join_cluster",
     "leave_cluster",
@@ -278,10 +299,12 @@ __all__ = [
     "list_joined",
     "list_sites",
     "look_at_cluster",
+    "make_guest_home",
     "make_invitation",
     "parse_host_alias",
     "parse_invitation",
     "parse_storage",
+    "parse_user_name",
     "plan_deploying",
     "plan_directory_store",
     "plan_invited_secrets",
@@ -290,8 +313,10 @@ __all__ = [
     "plan_run",
     "plan_store",
     "read_document",
+    "read_guest",
     "read_hub_settings",
     "read_invitation",
+    "read_rights",
     "redact",
     "remove_directory",
     "require_client",
@@ -306,8 +331,11 @@ __all__ = [
     "supervise",
     "sweep",
     "undeploy_hub",
+    "uninvite_user",
     "upgrade_cluster",
+    "write_guest",
     "write_invitation",
+    "write_rights",
 ]
 
 

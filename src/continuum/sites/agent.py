@@ -21,7 +21,8 @@ from continuum.sites.agents import USUAL_WORKERS, AgentSettings, describe_site, 
 from continuum.sites.documents import read_document
 from continuum.sites.health import WhyNot, health_listener
 from continuum.sites.homes import Credentials
-from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Noted
+from continuum.sites.registry import ANNOUNCE, ANNOUNCE_EVERY_S, Heard
+from continuum.sites.rights import OWNER, identity_of_user
 from continuum.store import ObjectClient
 from continuum.workflow import PoolMaker, TaskService
 
@@ -70,7 +71,8 @@ class Agent:
             largest_units=load.largest_units,
             started_at=self._started_at,
         )
-        await self._backbone.request(ANNOUNCE, report, Noted, timeout_s=ANNOUNCE_EVERY_S)
+        heard = await self._backbone.request(ANNOUNCE, report, Heard, timeout_s=ANNOUNCE_EVERY_S)
+        self._service.let_in(frozenset({OWNER, *map(identity_of_user, heard.users)}))
 
 
 async def run(settings: AgentSettings) -> None:

@@ -127,6 +127,16 @@ class Home:
         """Return where the files of identity `name` are."""
         return identity_files(self.path, name)
 
+    @property
+    def driver(self) -> str:
+        """The identity that drives runs from here: the owner's, or in the home of another user that one's."""
+        guests = sorted(file.name for file in (self.path / "identities").glob("driver*"))
+        return guests[0] if guests and "driver" not in guests else "driver"
+
+    def list_drivers(self) -> tuple[str, ...]:
+        """Return the identities of users who drive runs besides the owner."""
+        return tuple(sorted(file.name for file in (self.path / "identities").glob("driver.*")))
+
     def backbone_settings(self, identity: str) -> BackboneSettings:
         """Return how `identity` connects to the backbone."""
         files = self.identity(identity)

@@ -35,7 +35,8 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stores: as long as between two backups, if a backup is to be restored without missing any. `links` are the
     networks between sites as configured; the hub does not measure them. The API listens on
     `listen_host:listen_port` with the TLS certificate of `identity`; clients come with a certificate of the
-    same authority or with the keys of an admin.
+    same authority or with the keys of an admin. `rights_file` says which users may use which sites (None,
+    or no file: none but the owner).
     """
 
     name: str
@@ -50,6 +51,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     listen_port: int = 3000
     users: tuple[UserFile, ...] = ()
     links: tuple[Link, ...] = ()
+    rights_file: Path | None = None
 
 
 def find_database_urls(settings: HubSettings) -> tuple[str, str]:

@@ -26,6 +26,12 @@ class Noted(msgspec.Struct, frozen=True):
     """An announcement was noted."""
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """An announcement was noted. `users` may use the site besides the owner of the continuum."""
+
+    users: tuple[str, ...] = ()
+
+
 class ForgetSite(msgspec.Struct, frozen=True):
     """A site takes part no more. Answer: `Noted`."""
 
@@ -57,10 +63,17 @@ class Sites(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registry:
-    """The registry's memory. Instants come from `clock` (seconds, monotonic)."""
+    """The registry's memory. Instants come from `clock` (seconds, monotonic), users from `users_of`."""
 
-    def __init__(self, links: tuple[Link, ...] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        links: tuple[Link, ...] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        users_of: Callable[[str], tuple[str, ...]] = lambda _: (),
+    ) -> None:
         self._links = links
+        self._users_of = users_of
         self._clock = clock
         self._heard: dict[str, tuple[SiteReport, float]] = {}
 
@@ -93,9 +106,9 @@ class Registry:
     async def serve(self, backbone: Backbone) -> None:
         """Answer agents and those who ask, on the backbone."""
 
-        async def announce(report: SiteReport) -> Noted:
+        async def announce(report: SiteReport) -> Heard:
             self.note(report)
-            return Noted()
+            return Heard(users=self._users_of(report.name))
 
         async def forget(request: ForgetSite) -> Noted:
             self.forget(request.name)

@@ -1,8 +1,9 @@
 """Cancelling a run from elsewhere: another terminal of its machine, or another machine of the continuum.
 
-Whoever may start runs may cancel them: the message is signed in the role of a driver, and verified by the
-run's own. What the run then does is what it does after Ctrl-C (by SIGTERM: a driver that a shell has put into
-the background may not hear SIGINT). On the machine of the driver a signal does, without a continuum too.
+The owner of the continuum may cancel every run, other users their own: the message is signed in the role of
+a driver, and verified by the run's own. What the run then does is what it does after Ctrl-C (by SIGTERM: a
+driver that a shell has put into the background may not hear SIGINT). On the machine of the driver a signal
+does, without a continuum too.
 """
 
 import asyncio
@@ -18,17 +19,17 @@ from continuum.model.errors import AccessDeniedError, ConflictError, NotFoundErr
 from continuum.security import IdentityFiles, Signer, Verifier
 from continuum.sites import Home
 from continuum.workflow import posting
-from continuum.workflow.connecting import IDENTITY
 from continuum.workflow.journals import RUNNING, WAITING, RunSummary
 
 log = logging.getLogger(__name__)
 
 DRIVER_ROLE = "driver"
+OWNER = "driver"
 ANSWER_WITHIN_S = 5.0
 
 
 class CancelRun(msgspec.Struct, frozen=True, kw_only=True):
-    """Anybody in the role of a driver, to the driver of a run: end it. Answer: `Noted`."""
+    """The owner of the continuum, or of the run, to its driver: end it. Answer: `Noted`."""
 
     run_id: str
 
@@ -48,6 +49,8 @@ async def listen(backbone: Backbone, identity: IdentityFiles, run_id: str, then:
         except AccessDeniedError as problem:
             log.warning("refused to cancel the run: %s", problem)
             raise
+        if verified.signer not in {OWNER, identity.name}:
+            raise AccessDeniedError(f"the run belongs to {identity.name}, not to {verified.signer}")
         if message.run_id != run_id:
             raise AccessDeniedError(f"{verified.signer} cancelled another run")
         log.warning("%s cancels the run", verified.signer)
@@ -81,10 +84,10 @@ def cancel_anywhere(home: Home, run_id: str) -> None:
 
     Raises `NotFoundError` if no driver answers for the run.
     """
-    signer = Signer(home.identity(IDENTITY))
+    signer = Signer(home.identity(home.driver))
 
     async def ask() -> None:
-        backbone = await Backbone.connect(home.backbone_settings(IDENTITY))
+        backbone = await Backbone.connect(home.backbone_settings(home.driver))
         try:
             sealed = posting.seal(signer, CancelRun(run_id=run_id), posting.audience_of_run(run_id))
             await backbone.request(cancel_subject(run_id), sealed, posting.Noted, timeout_s=ANSWER_WITHIN_S)

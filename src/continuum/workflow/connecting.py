@@ -16,7 +16,6 @@ from continuum.workflow.keeping import BUCKET
 from continuum.workflow.messages import ObjectName
 from continuum.workflow.operations import Found
 
-IDENTITY = "driver"
 PATIENCE_S = 12.0  # a hub that is started again answers within about two
 ASK_AGAIN_S = 0.2
 REPORTING_S = 5.0
@@ -26,8 +25,8 @@ Answer = TypeVar("Answer")
 
 def connection_of(home: Home, site: str) -> DriverConnection:
     """Return a connection that is not open yet, for drivers of this home."""
-    settings = home.backbone_settings(IDENTITY)
-    return DriverConnection(settings, home.identity(IDENTITY), objects_of(home, site))
+    settings = home.backbone_settings(home.driver)
+    return DriverConnection(settings, home.identity(home.driver), objects_of(home, site))
 
 
 def objects_of(home: Home, site: str) -> ObjectClient:

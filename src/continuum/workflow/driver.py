@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from continuum.model import stories
-from continuum.model.errors import ContinuumError, UnavailableError
+from continuum.model.errors import AccessDeniedError, ContinuumError, UnavailableError
 from continuum.model.graph import Commands, Graph
 from continuum.model.patience import PATIENCE_S
 from continuum.model.placement import History, Links, Strategy
@@ -101,7 +101,7 @@ class Driver:
         for executor in self._executors:
             try:
                 executor.start(self.spec, sink)
-            except UnavailableError as problem:
+            except (AccessDeniedError, UnavailableError) as problem:
                 log.warning("site %s does not take part: %s", executor.site, problem)
                 problems.append(f"{executor.site}: {problem.message}")
             else:

@@ -2,7 +2,8 @@
 
 Every message is verified before anything of it is decoded: unsigned ones, wrongly signed ones, repeated
 ones, those of a foreign authority or of somebody who is no driver are refused and logged. A run belongs
-to the identity that opened it.
+to the identity that opened it. Besides the owner of the continuum those drivers are served whom the agent was
+told of (`let_in`).
 
 Several runs share the site's computing units fairly (`engines.budgets`). A run whose driver has not been
 heard for `DRIVER_SILENCE_LIMIT_S` is ended: its workers, its data here, and what it published for itself.
@@ -45,6 +46,7 @@ from continuum.workflow.transferring import Transfers
 log = logging.getLogger(__name__)
 
 DRIVER_ROLE = "driver"
+OWNER = "driver"
 DRIVER_SILENCE_LIMIT_S = 20.0
 LOOK_EVERY_S = 1.0
 DRAIN_LOOK_EVERY_S = 0.1
@@ -129,6 +131,11 @@ class TaskService:
         self._subscriptions: list[Any] = []
         self._looking: asyncio.Task[None] | None = None
         self._is_draining = False
+        self._let_in = frozenset({OWNER})
+
+    def let_in(self, drivers: frozenset[str]) -> None:
+        """Serve these drivers from now on, and no others."""
+        self._let_in = drivers
 
     async def start(self) -> None:
         """Begin to answer drivers. Raises `UnavailableError` if the site's engine cannot be used."""
@@ -201,12 +208,22 @@ class TaskService:
         async def answer(raw: msgspec.Raw) -> Any:
             try:
                 message, verified = posting.open_sealed(self._verifier, raw, kind, role=DRIVER_ROLE)
+                if kind is not posting.CloseRun:  # what one has one may always give back
+                    self._check_right(verified.signer)
                 return await handler(message, verified.signer)
             except AccessDeniedError as problem:
                 log.warning("refused a message on %s: %s", subject, problem)
                 raise
 
         self._subscriptions.append(await self._backbone.serve(subject, msgspec.Raw, answer))
+
+    def _check_right(self, signer: str) -> None:
+        if signer not in self._let_in:
+            user = signer.removeprefix(f"{OWNER}.")
+            raise AccessDeniedError(
+                f"{user} may not use site {self._site}",
+                hint=f"whoever has the continuum can allow it: continuum site grant {self._site} {user}",
+            )
 
     async def _take_code(self, part: posting.CodePart, signer: str) -> posting.Noted:
         code = self._codes.setdefault(_code_of(part.run_id, signer), bytearray())

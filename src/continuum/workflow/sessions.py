@@ -30,7 +30,6 @@ from continuum.workflow.cancelling import interrupt_this_process, listen
 from continuum.workflow.coding import archive_modules
 from continuum.workflow.completing import COMPLETE_PATIENCE_S, are_completed
 from continuum.workflow.connecting import (
-    IDENTITY,
     PATIENCE_S,
     connection_of,
     links_of,
@@ -301,7 +300,7 @@ class Session:
     def _begin_announcing(self) -> None:
         if self._connection is not None:
             self._announcing = spawn(self._connection.loop, self._announce_for_ever())
-            identity = self.home.identity(IDENTITY)
+            identity = self.home.identity(self.home.driver)
             listening = listen(self._connection.backbone, identity, self.run_id, interrupt_this_process)
             self._connection.wait(listening, ASK_TIMEOUT_S)
 

@@ -34,7 +34,8 @@ def admit(home: Home, joined: Sequence[str]) -> bool:
     server = next((each for each in find_status(home).processes if each.name == "nats" and each.pid), None)
     if server is None:
         return False
-    file = plan_backbone_file(home.path, choose_run_folder(home.path), home.continuum(), joined)
+    drivers = home.list_drivers()
+    file = plan_backbone_file(home.path, choose_run_folder(home.path), home.continuum(), joined, drivers)
     write_private(file.path, file.data)
     os.kill(server.pid, signal.SIGHUP)
     return True

@@ -130,10 +130,10 @@ def permissions_of(identity: str) -> Permissions:
             return Permissions(publish_never=(">",))  # nothing allowed would mean everything to nats-server
 
 
-def list_identities(sites: Iterable[str]) -> tuple[str, ...]:
-    """Return who may connect to a continuum with these sites."""
+def list_identities(sites: Iterable[str], drivers: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return who may connect to a continuum with these sites, and these drivers besides the owner's."""
     per_site = (f"{role}.{site}" for site in sites for role in ("gateway", "agent"))
-    return ("hub", "driver", "admin", *per_site)
+    return ("hub", "driver", "admin", *per_site, *drivers)
 
 
 def format_backbone_configuration(

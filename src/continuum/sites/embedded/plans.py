@@ -62,7 +62,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     processes of folders that were added as stores. `database` is where the URL of a PostgreSQL database is;
     so many `hubs` share it. `links` has one for each pair of sites; empty: what loopback does. `listen` are
     the addresses at which other machines reach it (none: loopback only), `joined` the sites elsewhere that
-    were invited.
+    were invited, `drivers` the identities of users who drive runs besides the owner's.
     """
 
     name: str
@@ -84,6 +84,7 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     listen: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
 
 
 def plan(settings: EmbeddedSettings) -> Plan:
@@ -162,19 +163,21 @@ def _identities(settings: EmbeddedSettings) -> tuple[tuple[str, str], ...]:
 
 
 def _backbone_file(settings: EmbeddedSettings) -> PlannedFile:
-    return plan_backbone_file(settings.home, settings.run_folder, describe(settings), settings.joined)
+    return plan_backbone_file(
+        settings.home, settings.run_folder, describe(settings), settings.joined, settings.drivers
+    )
 
 
 def plan_backbone_file(
-    home: Path, run_folder: Path, continuum: Continuum, joined: Sequence[str]
+    home: Path, run_folder: Path, continuum: Continuum, joined: Sequence[str], drivers: Sequence[str] = ()
 ) -> PlannedFile:
-    """Return the backbone's configuration: who may connect are the continuum's own sites and those that
-    joined it."""
+    """Return the backbone's configuration: who may connect are the continuum's own sites, those that joined
+    it, and `drivers` besides the owner's."""
     text = nats.format_backbone_configuration(
         host=find_bind_host(continuum.listen),
         port=continuum.ports["backbone"],
         server=identity_files(home, "backbone"),
-        identities=nats.list_identities((*(site.name for site in continuum.sites), *joined)),
+        identities=nats.list_identities((*(site.name for site in continuum.sites), *joined), drivers),
         pid_file=run_folder / "nats-server.pid",
     )
     return PlannedFile(path=home / "run" / "nats.conf", data=text.encode())
@@ -323,6 +326,7 @@ def _hub_settings(settings: EmbeddedSettings, number: int) -> HubSettings:
             ),
         ),
         links=settings.links or default_links(names),
+        rights_file=home / "hub" / "rights.json",
     )
 
 

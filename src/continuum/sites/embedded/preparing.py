@@ -106,6 +106,7 @@ def prepare(home: Home, options: UpOptions, tell: Tell) -> EmbeddedSettings:
         links=links,
         listen=listen,
         joined=tuple(site.name for site in list_joined(home)),
+        drivers=home.list_drivers(),
     )
 
 
