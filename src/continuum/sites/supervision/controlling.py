@@ -117,7 +117,7 @@ def stop(home: Home) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(supervisor, 15)
     deadline = time.monotonic() + STOP_S
-    while find_supervisor(home) == supervisor or Path(f"/proc/{supervisor}").exists():
+    while find_supervisor(home) == supervisor or is_running(supervisor):
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"the supervisor (pid {supervisor}) did not stop within {STOP_S:.0f} s",
@@ -125,6 +125,15 @@ def stop(home: Home) -> bool:
             )
         time.sleep(0.05)
     return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended does not, though nobody may have asked how (a zombie)."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def _was_killed(home: Home) -> bool:
