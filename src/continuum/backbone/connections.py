@@ -340,6 +340,7 @@ class Backbone:
         for task in self._handling:
             task.cancel()
         self._is_open = False
+        self._give_up_at = math.inf  # no attempt to connect is the first one any more: none is to be told of
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.gather(self._replacing, return_exceptions=True)
