@@ -57,6 +57,21 @@ print("sum", wait_on(last), len(wait_on(made[0])))
 """
 
 
+WRITING = """
+from pathlib import Path
+from continuum.workflow import pinned, task, barrier
+from pycompss.api.parameter import FILE_OUT
+
+@task(target=FILE_OUT)
+def write(target):
+    Path(target).write_text("written at the edge")
+
+with pinned("edge"):
+    write("s3://reach/written")
+barrier()
+"""
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """Sites `edge` and `lab`, whose stores nobody else can connect to, and `cloud`."""
@@ -148,6 +163,32 @@ def test_a_run_over_sites_out_of_reach_computes_everything_once(world: Embedded,
     counts = Counter(seen.read_text().splitlines())
     assert set(counts.values()) == {1}, counts
     assert len(counts) == 3 + 9 + 1
+
+
+def test_an_upload_that_was_begun_there_is_completed_elsewhere(world: Embedded) -> None:
+    there, here = world.boto3_client("edge"), world.boto3_client("cloud")
+    named = {"Bucket": BUCKET, "Key": "joined"}
+    upload = there.create_multipart_upload(**named)["UploadId"]
+    part = there.upload_part(**named, UploadId=upload, PartNumber=1, Body=b"part" * 50_000)
+    assert [each["Size"] for each in here.list_parts(**named, UploadId=upload)["Parts"]] == [200_000]
+    with pytest.raises(ClientError, match="Send its parts to the gateway there"):
+        here.upload_part(**named, UploadId=upload, PartNumber=2, Body=b"more")
+    chosen = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    here.complete_multipart_upload(**named, UploadId=upload, MultipartUpload=chosen)
+    assert get(world, "lab", "joined") == b"part" * 50_000
+    again = here.complete_multipart_upload(**named, UploadId=upload, MultipartUpload=chosen)
+    assert again["Key"] == "joined"
+    gone = there.create_multipart_upload(**named)["UploadId"]
+    here.abort_multipart_upload(**named, UploadId=gone)
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        there.list_parts(**named, UploadId=gone)
+
+
+def test_a_task_there_writes_objects_for_a_driver_that_is_elsewhere(world: Embedded, tmp_path: Path) -> None:
+    program = tmp_path / "writing.py"
+    program.write_text(WRITING)
+    world.continuum("run", "--site", "cloud", "--placement", "data", str(program), timeout_s=150)
+    assert get(world, "cloud", "written") == b"written at the edge"
 
 
 def test_the_store_says_who_can_reach_it(world: Embedded) -> None:

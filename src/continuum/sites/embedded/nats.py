@@ -86,7 +86,13 @@ def permissions_of(identity: str) -> Permissions:
             return Permissions(
                 publish=(
                     *("locator.*", "locator.*.*"),  # of any hub, and of the one that has the session
-                    *("gateway.*.export", "gateway.*.export.*", "gateway.*.bring", "gateway.*.bring.*"),
+                    *(
+                        "gateway.*.export",
+                        "gateway.*.export.*",
+                        "gateway.*.bring",
+                        "gateway.*.bring.*",
+                        "gateway.*.join",
+                    ),
                 ),
                 publish_never=(
                     *_ADMINISTRATION,
@@ -94,7 +100,10 @@ def permissions_of(identity: str) -> Permissions:
                 ),
                 subscribe=(
                     "gateway.*.invalidate",
-                    *(f"gateway.{site}.{verb}" for verb in ("export", "export.*", "bring", "bring.*")),
+                    *(
+                        f"gateway.{site}.{verb}"
+                        for verb in ("export", "export.*", "bring", "bring.*", "join")
+                    ),
                 ),
             )
         case "agent":

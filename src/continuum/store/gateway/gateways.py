@@ -22,7 +22,7 @@ from continuum.store.gateway.collecting import Collector
 from continuum.store.gateway.copying import Copier
 from continuum.store.gateway.discarding import Discarding
 from continuum.store.gateway.disconnected import Standin
-from continuum.store.gateway.exporting import Bringer, Exporter
+from continuum.store.gateway.exporting import Bringer, DistantStore, Exporter, Joiner
 from continuum.store.gateway.handling import Handler
 from continuum.store.gateway.keeping import Keeper
 from continuum.store.gateway.locations import Locations
@@ -65,6 +65,7 @@ class Gateway:
         self._discarding: Discarding | None = None
         self._exporter: Exporter | None = None
         self._bringer: Bringer | None = None
+        self._joiner: Joiner | None = None
         self._server: GatewayServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._collecting: asyncio.Task[None] | None = None
@@ -145,15 +146,19 @@ class Gateway:
             own=settings.peer_store or settings.own_store,
             keeps=settings.policy is Policy.COPY_ON_READ,
         )
+        self._joiner = Joiner(peers, backbone)
         peers.bring = self._bringer.bring
-        self._serving = asyncio.create_task(self._serve_when_connected(self._exporter, self._bringer))
+        peers.distant = lambda store: DistantStore(store, backbone)
+        self._serving = asyncio.create_task(
+            self._serve_when_connected(self._exporter, self._bringer, self._joiner)
+        )
         if backbone.is_connected:
             await self._serving
         return self._bringer
 
-    async def _serve_when_connected(self, exporter: Exporter, bringer: Bringer) -> None:
-        for serve in (exporter.serve, bringer.serve):
-            await self._patiently(serve, math.inf)
+    async def _serve_when_connected(self, *parts: Exporter | Bringer | Joiner) -> None:
+        for part in parts:
+            await self._patiently(part.serve, math.inf)
 
     async def _connect(self, deadline: float, wait_s: float) -> Locations:
         """Connect to the backbone and open a session; what is kept for a time without the hub is served
@@ -252,7 +257,7 @@ class Gateway:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         parts = (
-            *(self._exporter, self._bringer, self._copier, self._blocks, self._discarding),
+            *(self._exporter, self._bringer, self._joiner, self._copier, self._blocks, self._discarding),
             *(self._locations, self._peers, self._backbone),
         )
         for part in (self._standin, *parts):

@@ -14,6 +14,7 @@ from continuum.model.objects import Store, Version
 from continuum.store.gateway.locations import Locations
 from continuum.store.gateway.settings import Limits
 from continuum.store.gateway.speeds import Speeds
+from continuum.store.gateway.uploadstores import UploadStore
 from continuum.store.locator.messages import ListStores, Stores
 from continuum.store.stores.pools import PoolLimits
 from continuum.store.stores.s3 import StoreClient
@@ -28,7 +29,7 @@ async def _bring_nothing(_version: Version) -> Version | None:
 class Peers:
     """`find` gives a client of a store by its name; `own` is the own site's. `speeds` is what was measured of
     them, `rank` says which replicas of a version a policy prefers, `bring` gets a version out of stores that
-    only their own site can connect to (see `exporting`)."""
+    only their own site can connect to (see `exporting`), `distant` speaks for such a store about uploads."""
 
     def __init__(self, own: Store, locations: Locations, limits: Limits) -> None:
         self._limits = PoolLimits(
@@ -46,6 +47,7 @@ class Peers:
         self.speeds = Speeds()
         self.rank: Callable[[Version], Mapping[str, float]] = lambda _version: {}
         self.bring: Callable[[Version], Awaitable[Version | None]] = _bring_nothing
+        self.distant: Callable[[Store], UploadStore] | None = None
 
     def find(self, name: str) -> StoreClient | None:
         """Return the client of a store; None if the store is not known (yet)."""

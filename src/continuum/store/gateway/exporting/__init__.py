@@ -10,5 +10,6 @@ outwards from where they lie.
 from continuum.store.gateway.exporting.bringing import Bringer
 from continuum.store.gateway.exporting.choosing import Route, plan_route
 from continuum.store.gateway.exporting.exports import Exporter
+from continuum.store.gateway.exporting.joining import DistantStore, Joiner
 
-__all__ = ["Bringer", "Exporter", "Route", "plan_route"]
+__all__ = ["Bringer", "DistantStore", "Exporter", "Joiner", "Route", "plan_route"]

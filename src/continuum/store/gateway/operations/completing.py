@@ -26,7 +26,7 @@ from continuum.store.gateway.conditions import parse_write_conditions
 from continuum.store.gateway.encrypting import ALGORITHM
 from continuum.store.gateway.lifecycles import tell_expiration
 from continuum.store.gateway.operations.answers import answer, read_input
-from continuum.store.gateway.operations.parts import find_upload, group_parts, translate_upload_error
+from continuum.store.gateway.operations.parts import find_upload_anywhere, group_parts, translate_upload_error
 from continuum.store.gateway.publishing import derive_version_id, publish, refuse_early
 from continuum.store.gateway.receiving import read_document
 from continuum.store.gateway.replies import Reply
@@ -36,8 +36,9 @@ from continuum.store.gateway.sealedparts import (
     show_parts,
     stored_part_etag,
 )
+from continuum.store.gateway.uploadstores import UploadStore
 from continuum.store.locator.messages import NoSuchKeyError, NoSuchUploadError, Upload
-from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
+from continuum.store.stores.s3 import StoredPart, StoreReplyError
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 
@@ -55,7 +56,7 @@ async def complete_upload(call: Call) -> Reply:
     """Make an object of the parts that the request lists."""
     bucket = await call.require_bucket()
     try:
-        upload, client = await find_upload(call)
+        upload, client = await find_upload_anywhere(call)
     except NoSuchUploadError:
         version = await _find_completed(call)
         if version is None:
@@ -129,7 +130,7 @@ def _check_order(chosen: Sequence[Mapping[str, Any]]) -> None:
         raise S3Error("InvalidPartOrder")
 
 
-async def _list_all(client: StoreClient, upload: Upload) -> dict[int, list[StoredPart]]:
+async def _list_all(client: UploadStore, upload: Upload) -> dict[int, list[StoredPart]]:
     found: list[StoredPart] = []
     after, more = 0, True
     while more:
@@ -206,7 +207,7 @@ def _part_checksum(call: Call, upload: Upload, part: Mapping[str, Any]) -> str:
 
 
 async def _join(
-    client: StoreClient, upload: Upload, chosen: Sequence[Mapping[str, Any]], sizes: Sequence[int]
+    client: UploadStore, upload: Upload, chosen: Sequence[Mapping[str, Any]], sizes: Sequence[int]
 ) -> Joined:
     parts = [(part["PartNumber"], stored_part_etag(upload, _etag(part))) for part in chosen]
     etag = await client.complete_upload(
@@ -221,7 +222,7 @@ def _etag(part: Mapping[str, Any]) -> str:
 
 
 async def _find_joined(
-    client: StoreClient, upload: Upload, chosen: Sequence[Mapping[str, Any]], problem: NoSuchUploadError
+    client: UploadStore, upload: Upload, chosen: Sequence[Mapping[str, Any]], problem: NoSuchUploadError
 ) -> Joined:
     """Return the object that an earlier try of the same request left, or raise `problem`."""
     try:

@@ -12,6 +12,7 @@ from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.receiving import Payload, write_body
 from continuum.store.gateway.replies import Reply
 from continuum.store.gateway.sealedparts import show_etag, show_parts
+from continuum.store.gateway.uploadstores import UploadStore
 from continuum.store.gateway.wire import parse_instant
 from continuum.store.locator.messages import NoSuchUploadError, Upload
 from continuum.store.stores.s3 import StoreClient, StoredPart, StoreReplyError
@@ -21,7 +22,27 @@ MAX_LIST = 1000
 
 
 async def find_upload(call: Call) -> tuple[Upload, StoreClient]:
-    """Return the upload that a request names, and the store that has its parts."""
+    """Return the upload that a request names, and the store to which its parts are sent."""
+    upload, client = await _find(call)
+    if not call.context.peers.can_connect(upload.store):
+        raise S3Error(
+            "InvalidRequest",
+            f"The upload was begun at {client.store.site}, and nobody elsewhere can connect to its store. "
+            "Send its parts to the gateway there.",
+        )
+    return upload, client
+
+
+async def find_upload_anywhere(call: Call) -> tuple[Upload, UploadStore]:
+    """Return the upload that a request names, and who speaks for the store that has its parts."""
+    upload, client = await _find(call)
+    peers = call.context.peers
+    if peers.can_connect(upload.store) or peers.distant is None:
+        return upload, client
+    return upload, peers.distant(client.store)
+
+
+async def _find(call: Call) -> tuple[Upload, StoreClient]:
     await call.require_access()
     context = call.context
     upload = await context.locations.get_upload(call.bucket, call.key, call.routed.query["uploadId"])
@@ -31,12 +52,6 @@ async def find_upload(call: Call) -> tuple[Upload, StoreClient]:
         client = context.peers.find(upload.store)
     if client is None:
         raise S3Error("ServiceUnavailable", "The store of this upload cannot be reached now.")
-    if not context.peers.can_connect(upload.store):
-        raise S3Error(
-            "InvalidRequest",
-            f"The upload was begun at {client.store.site}, and nobody elsewhere can connect to its store. "
-            "Send its parts to the gateway there.",
-        )
     return upload, client
 
 
@@ -116,7 +131,7 @@ def translate_upload_error(call: Call, problem: StoreReplyError) -> ContinuumErr
 async def list_parts(call: Call) -> Reply:
     """The parts that the upload's store has."""
     wanted = read_input(call)
-    upload, client = await find_upload(call)
+    upload, client = await find_upload_anywhere(call)
     after, limit = wanted.get("PartNumberMarker", 0), min(wanted.get("MaxParts", MAX_LIST), MAX_LIST)
     try:
         parts, more = await client.list_parts(

@@ -11,7 +11,7 @@ from continuum.store.gateway.checksums import parse_upload_checksum
 from continuum.store.gateway.encrypting import choose_protection
 from continuum.store.gateway.operations.answers import answer, read_input
 from continuum.store.gateway.operations.listing import choose_writer, tell_prefixes
-from continuum.store.gateway.operations.parts import find_upload
+from continuum.store.gateway.operations.parts import find_upload_anywhere
 from continuum.store.gateway.replies import Reply
 from continuum.store.locator.messages import (
     AbortUpload,
@@ -69,7 +69,7 @@ async def create_upload(call: Call) -> Reply:
 
 async def abort_upload(call: Call) -> Reply:
     """End an upload; its parts are removed at once, or later by the collector."""
-    upload, client = await find_upload(call)
+    upload, client = await find_upload_anywhere(call)
     locations = call.context.locations
     locations.forget_upload(upload.upload_id)
     await locations.ask(
