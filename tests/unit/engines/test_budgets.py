@@ -129,3 +129,17 @@ class Sharing(RuleBasedStateMachine):
 
 Sharing.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestSharing = Sharing.TestCase
+
+
+def test_what_a_run_holds_when_it_leaves_is_free_again_and_once():
+    budget = Budget(4, 1000)
+    asked = []
+    one, other = budget.join(lambda: None), budget.join(lambda: asked.append(1))
+    assert one.try_take(3, 800)
+    assert not other.try_take(2, 500)
+    one.leave()
+    assert asked
+    assert budget.free_units == 4
+    one.give_back(3, 800)  # too late
+    assert budget.free_units == 4
+    assert other.try_take(4, 1000)

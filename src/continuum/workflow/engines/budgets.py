@@ -56,6 +56,7 @@ class Budget:
                 return False
             share.waits_since = 0
             share.held_units += units
+            share.held_memory += memory_bytes
             self._free_units -= units
             self._free_memory -= memory_bytes
             return True
@@ -63,7 +64,10 @@ class Budget:
     def give_back(self, share: "Share", units: int, memory_bytes: int) -> None:
         """Take units and memory back and tell who waits."""
         with self._lock:
+            if share not in self._shares:
+                return  # all that it had was taken back when it left
             share.held_units -= units
+            share.held_memory -= memory_bytes
             self._free_units += units
             self._free_memory += memory_bytes
             waiting = self._waiting()
@@ -98,11 +102,17 @@ class Budget:
             on_free()
 
     def leave(self, share: "Share") -> None:
-        """The run is over."""
-        self.stop_waiting(share)
+        """The run is over: what it still holds (tasks that were cut short) is free again."""
         with self._lock:
+            share.waits_since = 0
             if share in self._shares:
                 self._shares.remove(share)
+                self._free_units += share.held_units
+                self._free_memory += share.held_memory
+                share.held_units = share.held_memory = 0
+            waiting = self._waiting()
+        for each in waiting:
+            each.on_free()
 
     def should_yield(self, share: "Share") -> bool:
         """Tell whether somebody waits who holds less."""
@@ -121,12 +131,13 @@ class Budget:
 class Share:
     """What one run holds of a budget, and what it waits for."""
 
-    __slots__ = ("budget", "held_units", "on_free", "waits_since")
+    __slots__ = ("budget", "held_memory", "held_units", "on_free", "waits_since")
 
     def __init__(self, budget: Budget, on_free: Callable[[], None]) -> None:
         self.budget = budget
         self.on_free = on_free
         self.held_units = 0
+        self.held_memory = 0
         self.waits_since = 0  # on the budget's own clock; 0: does not wait
 
     @property
