@@ -173,7 +173,7 @@ class Run:
 
     def count(self, kind: str) -> int:
         """Return how many records of a kind there are."""
-        return sum(each.get("type") == kind for each in self.records())
+        return sum(each.get("event") == kind for each in self.records())
 
     def wait_for_begun(self, tasks: int) -> None:
         wait_until(lambda: self.count("started") >= tasks, 120.0, f"{tasks} tasks have not begun")
@@ -187,7 +187,7 @@ class Run:
 
     def count_repeated(self) -> int:
         """Return how many tries of tasks were begun beyond one for each."""
-        begun = [(each["task"], each["attempt"]) for each in self.records() if each["type"] == "started"]
+        begun = [(each["task"], each["attempt"]) for each in self.records() if each["event"] == "started"]
         return len(set(begun)) - len({task for task, _ in begun})
 
 
@@ -220,7 +220,7 @@ def measure_scale(bench: Bench) -> None:
         seen: dict[int, float] = {}
         while run.process.poll() is None:
             for each in run.records():
-                if each["type"] == "workers_changed":
+                if each["event"] == "workers_changed":
                     seen.setdefault(each["workers"], each["at"])
             time.sleep(0.2)
         run.end()

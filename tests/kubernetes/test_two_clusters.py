@@ -52,13 +52,13 @@ def records_of(listening: Embedded, name: str) -> list[dict[str, Any]]:
 
 
 def sites_of(listening: Embedded, name: str) -> set[str]:
-    return {each["site"] for each in records_of(listening, name) if each["type"] == "placed"}
+    return {each["site"] for each in records_of(listening, name) if each["event"] == "placed"}
 
 
 def begun(listening: Embedded, name: str) -> list[tuple[int, int]]:
     """Return which tries of which tasks have begun."""
     records = records_of(listening, name)
-    return sorted({(each["task"], each["attempt"]) for each in records if each["type"] == "started"})
+    return sorted({(each["task"], each["attempt"]) for each in records if each["event"] == "started"})
 
 
 def test_three_workflows_run_on_two_clusters_and_a_machine(

@@ -311,6 +311,9 @@ class HostedRun:
     async def _staged(self, output: Produced, name: ObjectName | None) -> Produced:
         if name is None:
             return output
+        if output.inline is not None and not self.has(output.datum):  # a worker elsewhere made it
+            await asyncio.to_thread(self._folder.write, output.datum, [output.inline])
+            self._remember(output.datum, output.size_bytes)
         staged = await self._transfers.stage(output.datum, name)
         return msgspec.structs.replace(output, staged=staged)
 
