@@ -119,7 +119,7 @@ def test_workers_come_with_a_burst_go_without_work_and_nothing_is_left(make_site
     assert site.pods() == []  # a run without tasks costs nothing
     bench = site.bench
     assert bench.value(bench.submit(nap, 0.0)).startswith("pool-run-1")
-    tasks = [bench.submit(nap, 1.0) for _ in range(24)]
+    tasks = [bench.submit(nap, 5.0) for _ in range(16)]  # enough for four, however slowly pods appear
     wait_until(lambda: site.pools.count_workers() == 4, "four workers")
     hosts = {bench.value(each) for each in tasks}
     assert len(hosts) == 4

@@ -49,3 +49,18 @@ def test_what_a_process_gave_out_is_taken_by_the_next_and_not_done_again(tmp_pat
         process.kill()
         process.communicate()
         cluster.close()
+
+
+def test_nothing_is_kept_of_orders_whose_answers_were_taken(tmp_path):
+    cluster = DaskCluster(tmp_path / "dask", units_per_worker=2)
+    bench = open_bench(tmp_path, cluster.start(0))
+    try:
+        cluster.hire(1)  # it comes later and lacks the run, so that its first orders are given twice
+        (tmp_path / "go").touch()
+        assert [bench.value(task) for task in give(bench, tmp_path)] == ["a", "b", "c"]
+        gone = []
+        wait_until(lambda: gone.append(cluster.retire(1)) or sum(gone) == 1, "a worker without data goes")
+    finally:
+        bench.engine.close()
+        bench.folder.close()
+        cluster.close()

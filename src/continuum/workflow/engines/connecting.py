@@ -98,6 +98,8 @@ class DaskConnection:
         key = f"{prefix}{self.client.id}-{order.number}-{secrets.token_hex(3)}"
         if book is not None:
             book.add(key, order.number, order.tasks)
+            if (before := self._keys.get(order.number)) is not None:  # its answer was what it lacked
+                self._say("client-releases-keys", before, KEEPER)
             self._keys[order.number] = key
         resources: dict[str, float] = {}
         if orders.UNITS in self._resources:
