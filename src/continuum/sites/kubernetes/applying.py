@@ -35,6 +35,7 @@ from continuum.sites.kubernetes.settings import (
 FINAL_AFTER_S = 15.0
 LOOK_EVERY_S = 1.0
 REMOVE_WITHIN_S = 300.0
+END_GRACE_S = 5
 PODS_END_WITHIN_S = 90.0
 MAKERS_OF_PODS = ("Deployment", "StatefulSet", "Job", "Pod")
 REMOVED_LAST = ("Secret", "ConfigMap", "ServiceAccount")
@@ -215,9 +216,12 @@ async def _end_pods(cluster: Cluster, namespaces: Sequence[str], selector: str) 
     """End what runs in namespaces before these are deleted.
 
     A server that finds pods in a namespace looks again only after their grace, then later and later: minutes.
+    Nobody waits for an agent that would finish runs first: who leaves has waited for them, or said `--now`.
     """
     for name in namespaces:
         await cluster.remove(name, selector, MAKERS_OF_PODS)
+        for each in await cluster.list("Pod", name):
+            await cluster.delete("Pod", each["metadata"]["name"], name, grace_s=END_GRACE_S)
     deadline = time.monotonic() + PODS_END_WITHIN_S
     while time.monotonic() < deadline:
         left = [each for name in namespaces for each in await cluster.list("Pod", name)]
