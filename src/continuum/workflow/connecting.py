@@ -31,12 +31,18 @@ def connection_of(home: Home, site: str) -> DriverConnection:
 
 def objects_of(home: Home, site: str) -> ObjectClient:
     """Return a client of the gateway of a site; of the first one here, if none is named or that of a site
-    elsewhere, whose gateway this machine does not reach. Raises `InvalidInputError`.
+    elsewhere, whose gateway this machine does not reach. Raises `InvalidInputError`, and `UnavailableError`
+    if this machine reaches none.
     """
     sites = home.continuum().sites
     names = home.site_names()
     if site and site not in names:
         raise InvalidInputError(f"there is no site {site!r}", hint=f"the sites are {', '.join(names)}")
+    if not sites:
+        raise UnavailableError(
+            "no gateway of this continuum can be reached from here",
+            hint="`continuum site join … --outside ADDRESS` opens that of a site in a cluster",
+        )
     address = next((each for each in sites if each.name == site), sites[0])
     access_key, secret_key = home.credentials()
     ca_file = home.ca_file if address.gateway_url.startswith("https:") else None

@@ -230,7 +230,8 @@ class Session:
     def _home_site(self) -> str:
         if self.options.is_local:
             return LOCAL
-        return self.options.site or self.home.continuum().sites[0].name
+        sites = self.home.continuum().sites
+        return self.options.site or (sites[0].name if sites else "")
 
     def _known_sites(self) -> Sites | None:
         if self._connection is None:
