@@ -13,13 +13,12 @@ RBAC = "rbac.authorization.k8s.io"
 
 # API group, resources, verbs: and who needs them.
 AGENT_RIGHTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("", ("pods",), ("create", "get", "list", "watch", "delete")),  # workers
-    ("", ("pods/log",), ("get",)),  # the last words of a worker that ended
-    ("", ("services", "configmaps"), ("create", "get", "delete", "patch")),  # a pool's name; its owner
-    ("", ("secrets",), ("create", "delete")),  # the keys of a pool
-    ("", ("events", "resourcequotas"), ("get", "list")),  # why no pod comes; how many may
-    ("apps", ("deployments",), ("create", "get", "delete", "patch")),  # schedulers
-    ("batch", ("jobs",), ("create", "get", "list", "watch", "delete")),  # drivers
+    ("", ("pods",), ("create", "list", "delete")),  # workers
+    ("", ("services",), ("create", "get")),  # by which a pool's pods find each other
+    ("", ("configmaps",), ("create", "get", "delete")),  # the owner of all that a pool is made of
+    ("", ("secrets",), ("create",)),  # the keys of a pool
+    ("", ("events",), ("list",)),  # why no pod comes
+    ("apps", ("deployments",), ("create",)),  # schedulers
 )
 
 
