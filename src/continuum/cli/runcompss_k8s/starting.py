@@ -47,6 +47,8 @@ LONGEST_NAME = 18  # with the time and what makes it unique an id is then a name
 def start(launch: Launch) -> NoReturn:
     """Do what the command line asks for, and exit as the program did."""
     home = open_home(Path(launch.home) if launch.home else None)
+    if launch.attach and not launch.site:
+        launch.site = asyncio.run(_find_site(home, launch.attach))
     cluster = choose_cluster(home, launch)
     if launch.attach:
         raise typer.Exit(asyncio.run(_follow(home, cluster, launch, launch.attach)))
@@ -56,6 +58,19 @@ def start(launch: Launch) -> NoReturn:
         typer.echo(format_manifests(shown), nl=False)
         raise typer.Exit(0)
     raise typer.Exit(asyncio.run(_launch(home, cluster, launch, settings, files)))
+
+
+async def _find_site(home: Home, run_id: str) -> str:
+    """Return at which site a driver is in the cluster; empty if it is at none that can be asked."""
+    found = list_clusters(home)
+    if len(found) == 1:
+        return found[0].settings.name
+    for each in found:
+        with contextlib.suppress(ContinuumError):  # it may be at another; if not, --site tells why
+            async with Cluster.open(each.context, each.kubeconfig) as server:
+                if await server.find("Job", f"run-{run_id}", each.settings.runs) is not None:
+                    return each.settings.name
+    return ""
 
 
 def choose_cluster(home: Home, launch: Launch) -> JoinedCluster:
