@@ -35,6 +35,7 @@ async def main(settings: dict) -> None:
             data_limit_bytes=settings.get("data_limit_bytes", 0),
             driver_silence_limit_s=settings.get("driver_silence_limit_s", 20.0),
         )
+        service.let_in(frozenset(settings.get("let_in", ("driver",))))
         await service.start()
         sys.stdout.write("ready\n")
         sys.stdout.flush()

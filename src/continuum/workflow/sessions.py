@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from continuum.model.errors import ContinuumError, NotFoundError, UnavailableError
+from continuum.model.errors import ContinuumError, InvalidInputError, NotFoundError, UnavailableError
 from continuum.model.placement import Strategy, parse_strategy
 from continuum.model.tasks import Problem
 from continuum.sites import Home, Sites
@@ -164,6 +164,10 @@ class Session:
         """Refuse a placement that no site can have before anything is kept of the run."""
         with contextlib.suppress(NotFoundError):  # no continuum: that is told when connecting
             known = [LOCAL] if self.options.is_local else self.home.site_names()
+            if self.options.site and not self.options.is_local and self.options.site not in known:
+                raise InvalidInputError(
+                    f"there is no site {self.options.site!r}", hint=f"the sites are {', '.join(known)}"
+                )
             parse_strategy(self.options.placement, known, self.options.objective)
 
     def _connect(self) -> None:

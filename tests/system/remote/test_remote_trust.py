@@ -66,8 +66,16 @@ async def test_messages_that_are_not_rightly_signed_are_refused_and_logged(world
     assert "evil.py" in log  # the one that was rightly signed
 
 
-async def test_a_run_belongs_to_whom_opened_it(world):
+async def test_a_driver_without_a_right_is_refused(world):
     world.start_agent()
+    other = Signer(create_identity(world.home, "driver.other", "driver"))
+    async with intruder(world) as backbone:
+        with pytest.raises(AccessDeniedError, match="other may not use site edge"):
+            await ask(backbone, posting.seal(other, opening(), posting.audience_of_site("edge")))
+
+
+async def test_a_run_belongs_to_whom_opened_it(world):
+    world.start_agent(let_in=["driver", "driver.other"])
     audience = posting.audience_of_site("edge")
     owner = Signer(create_identity(world.home, "driver", "driver"))
     other = Signer(create_identity(world.home, "driver.other", "driver"))
